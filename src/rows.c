@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rows.c: the tables, from the lists. The one place where rows are gathered. */
+#include "ir/ir.h"
+
+#define X(n) extern const fv_op_def fv_op_##n;
+#include "ops.def"
+#undef X
+const fv_op_def *const fv_ops[] = {
+#define X(n) &fv_op_##n,
+#include "ops.def"
+#undef X
+    NULL};
+
+#define X(n, isa) extern const fv_kernel fv_kernels_##n##_##isa[];
+#include "kernels.def"
+#undef X
+const fv_kernel *const fv_kernel_tables[] = {
+#define X(n, isa) fv_kernels_##n##_##isa,
+#include "kernels.def"
+#undef X
+    NULL};
