@@ -122,6 +122,7 @@ struct fv_op_def {
   fv_status (*grad)(fv_grad *c);
   const char *no_grad_reason; /* instead of grad */
   void (*ref)(const fv_call *c); /* f64 accumulation through fv_get/fv_set: runs f32 and f64 tensors alike */
+  double (*scalar)(const void *attrs, const double *x); /* FV_OP_ELEMENTWISE: one element from its operands */
   fv_cost (*cost)(const fv_node *n);
   const fv_case *cases;    /* ends with .in == NULL */
 };
