@@ -18,6 +18,13 @@ extern "C" {
 #define FV_API __attribute__((visibility("default")))
 #define FV_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* clang checks that results are looked at; gcc knows the attribute for functions only. */
+#ifdef __clang__
+#define FV_MUST_USE __attribute__((warn_unused_result))
+#else
+#define FV_MUST_USE
+#endif
+
 /* The result of every call that can fail. The text that goes with a failure is fv_error_message(). */
 typedef enum fv_status {
   FV_OK = 0,
@@ -29,7 +36,7 @@ typedef enum fv_status {
   FV_ERR_NUMERIC,  /* a loss or weight became NaN or infinite */
   FV_ERR_STOPPED,  /* interrupted on request; everything worth keeping was saved */
   FV_ERR_INTERNAL  /* a bug in fovea */
-} __attribute__((warn_unused_result)) fv_status;
+} FV_MUST_USE fv_status;
 
 /* The text of this thread's last failure, one line: "WHAT (WHERE): expected ..., got ...". Never NULL; borrowed,
  * valid until this thread's next failure. */

@@ -223,6 +223,7 @@ struct fv_params {
 };
 fv_status fv_params_new(fv_params **params);
 void fv_params_free(fv_params *params);
+fv_status fv_params_add(fv_params *params, fv_param_info info); /* name is copied; the builder's part of fv_param */
 /* Groups parameters and gives each its 64-byte aligned place; the order within a group is that of declaration. */
 fv_status fv_params_layout(fv_params *params);
 /* Fills a slab: each parameter from its own random stream (seed, name), so that adding one changes no other. */
