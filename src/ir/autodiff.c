@@ -78,14 +78,8 @@ static fv_status collect(fv_graph *g, bool params, int n_values, int n_wrt, fv_v
     fv_value *v = g->values[i];
     if (v->kind != FV_VALUE_PARAM || g->params->v[v->out_index].group == FV_GROUP_BUFFER) continue;
     if (!grads[i] && !(grads[i] = zeros_like(g, v))) break;
-    if (g->gradients.n == g->gradients.cap) {
-      int cap = g->gradients.cap ? 2 * g->gradients.cap : 64;
-      fv_named *more = fv_realloc(g->gradients.v, (size_t)cap * sizeof *more);
-      FV_REQUIRE(more, FV_ERR_MEMORY, "graph: out of memory");
-      g->gradients.v = more;
-      g->gradients.cap = cap;
-    }
-    g->gradients.v[g->gradients.n++] = (fv_named){.name = v->name, .value = grads[i], .target = v};
+    FV_REQUIRE(fv_named_add(&g->gradients, (fv_named){.name = v->name, .value = grads[i], .target = v}), FV_ERR_MEMORY,
+               "graph: out of memory");
   }
   return fv_graph_check(g);
 }

@@ -57,8 +57,8 @@ static bool grow(void *array, int n, int *cap, size_t size) {
   return true;
 }
 
-static bool list_add(fv_named_list *list, fv_named item) {
-  if (!grow(&list->v, list->n, &list->cap, sizeof item)) return false;
+bool fv_named_add(fv_named_list *list, fv_named item) {
+  if (!item.name || !grow(&list->v, list->n, &list->cap, sizeof item)) return false;
   list->v[list->n++] = item;
   return true;
 }
@@ -115,7 +115,7 @@ fv_value *fv_input(fv_graph *g, const char *name, fv_dtype dtype, fv_shape shape
   fv_value *v = value_new(g, FV_VALUE_INPUT, dtype, shape, fv_arena_strdup(g->arena, name));
   if (!v) return NULL;
   v->out_index = g->inputs.n;
-  return list_add(&g->inputs, (fv_named){.name = v->name, .value = v}) ? v : OUT_OF_MEMORY(g);
+  return fv_named_add(&g->inputs, (fv_named){.name = v->name, .value = v}) ? v : OUT_OF_MEMORY(g);
 }
 
 fv_value *fv_const_data(fv_graph *g, fv_dtype dtype, fv_shape shape, const void *data) {
@@ -316,12 +316,11 @@ const fv_op_def *fv_op_find(const char *name) {
 void fv_output(fv_graph *g, const char *name, fv_value *v) {
   if (!v) return;
   if (find(&g->outputs, name)) (void)FAIL(g, "output '%s': expected a new name, got one already used", name);
-  else if (!list_add(&g->outputs, (fv_named){.name = fv_arena_strdup(g->arena, name), .value = v})) (void)OUT_OF_MEMORY(g);
+  else if (!fv_named_add(&g->outputs, (fv_named){.name = fv_arena_strdup(g->arena, name), .value = v})) (void)OUT_OF_MEMORY(g);
 }
 
 void fv_tap(fv_graph *g, const char *name, const char *kind, fv_value *v) {
-  const char *full = scoped(g, name);
-  if (v && (!full || !list_add(&g->taps, (fv_named){.name = full, .kind = kind, .value = v}))) (void)OUT_OF_MEMORY(g);
+  if (v && !fv_named_add(&g->taps, (fv_named){.name = scoped(g, name), .kind = kind, .value = v})) (void)OUT_OF_MEMORY(g);
 }
 
 void fv_track(fv_graph *g, fv_value *buffer, fv_value *v) {
@@ -329,7 +328,7 @@ void fv_track(fv_graph *g, fv_value *buffer, fv_value *v) {
   if (buffer->kind != FV_VALUE_PARAM || !fv_shape_equal(buffer->shape, v->shape))
     (void)FAIL(g, "running statistic '%s': expected %s, got %s", fv_value_name(buffer), fv_shape_text(buffer->shape),
                fv_shape_text(v->shape));
-  else if (!list_add(&g->tracks, (fv_named){.name = buffer->name, .value = v, .target = buffer})) (void)OUT_OF_MEMORY(g);
+  else if (!fv_named_add(&g->tracks, (fv_named){.name = buffer->name, .value = v, .target = buffer})) (void)OUT_OF_MEMORY(g);
 }
 
 void fv_graph_replace(fv_graph *g, fv_value *old, fv_value *with) {

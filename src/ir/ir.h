@@ -199,6 +199,7 @@ struct fv_graph {
   fv_status status;
   char message[512];
 };
+bool fv_named_add(fv_named_list *list, fv_named item); /* false: out of memory */
 /* The first builder's mistake is kept; returns NULL for the caller to return. */
 fv_value *fv_graph_fail(fv_graph *g, fv_status status);
 void fv_graph_replace(fv_graph *g, fv_value *old, fv_value *with); /* in all users and lists */
@@ -237,6 +238,10 @@ fv_status fv_pass_cse(fv_graph *g);        /* common subexpressions */
 fv_status fv_pass_dce(fv_graph *g);        /* what no output needs */
 fv_status fv_pass_fuse(fv_graph *g);       /* fuse.c says what */
 fv_status fv_pass_sort(fv_graph *g);       /* restores the order after rewriting */
+/* Invariant: depends on parameters and constants alone. invariant[value id], n_values of them. */
+void fv_graph_mark_invariant(const fv_graph *g, bool *invariant);
+/* uses[value id]: how often it is an input of a node, an output, a gradient or a track (taps do not count). */
+void fv_graph_count_uses(const fv_graph *g, int *uses);
 
 /* ---- programs ------------------------------------------------------------------------------------------------------- */
 typedef struct fv_program_info {
