@@ -95,7 +95,8 @@ typedef struct fv_ledger {
   int64_t bytes[FV_ACCOUNTS];
 } fv_ledger;
 int64_t fv_ledger_total(const fv_ledger *ledger);
-/* `bytes` of zeroed memory, 64-byte aligned, counted under `account` (rounded up to 64). */
+/* `bytes` of zeroed memory, 64-byte aligned, counted under `account` (rounded up to 64). With ledger NULL it is not
+ * in any ledger. A failed call leaves the ledger as it was. */
 fv_status fv_slab_new(fv_ledger *ledger, fv_account account, int64_t bytes, void **slab);
 void fv_slab_free(void *slab); /* NULL is fine */
 
@@ -114,6 +115,9 @@ const char *fv_nearest_name(const char *name, const char *const *names);
 bool fv_parse_int(const char *s, int64_t *v);
 bool fv_parse_real(const char *s, double *v);
 bool fv_parse_bool(const char *s, bool *v);
+/* Writes v with the fewest digits that read back to the same bits ('.' in any locale); returns buf. */
+#define FV_REAL_TEXT 32
+const char *fv_real_text(double v, char buf[FV_REAL_TEXT]);
 
 /* ---- random numbers: Philox4x32-10 (Salmon et al. 2011) ------------------------------------------------------------
  * A pure function of (seed, stream, counter): the same number whoever asks and in whatever order. */
@@ -122,6 +126,8 @@ typedef struct fv_rng { /* a position in one stream; copy it to save it */
   uint64_t seed, stream, counter;
   uint32_t block[4];
   uint32_t left; /* unused words of block */
+  uint32_t has_spare; /* the second value of the last Box-Muller pair waits in `spare` */
+  double spare;
 } fv_rng;
 fv_rng fv_rng_new(uint64_t seed, uint64_t stream);
 uint32_t fv_rng_u32(fv_rng *r);
