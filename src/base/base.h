@@ -19,21 +19,25 @@ fv_status fv_trace_at(fv_status code, const char *file, int line, const char *fu
 /* Puts "PREFIX: " before the text of the failure being passed on, returns `code`. */
 fv_status fv_error_prefix(fv_status code, const char *fmt, ...) FV_PRINTF(2, 3);
 
-#define FV_FAIL(code, ...) fv_fail_at((code), __FILE__, __LINE__, __func__, __VA_ARGS__)
+/* The code itself is the value, so that a compiler sees that what follows a failure never runs. */
+#define FV_FAIL(code, ...) ((void)fv_fail_at((code), __FILE__, __LINE__, __func__, __VA_ARGS__), (fv_status)(code))
 
 /* Pass a failure on. FV_TRY returns; FV_TRY_DONE sets the local `status` and goes to the label `done`. */
-#define FV_TRY(call)                                                                \
-  do {                                                                              \
-    fv_status fv_try_ = (call);                                                     \
-    if (fv_try_ != FV_OK) return fv_trace_at(fv_try_, __FILE__, __LINE__, __func__); \
+#define FV_TRY(call)                                             \
+  do {                                                           \
+    fv_status fv_try_ = (call);                                  \
+    if (fv_try_ != FV_OK) {                                      \
+      (void)fv_trace_at(fv_try_, __FILE__, __LINE__, __func__);  \
+      return fv_try_;                                            \
+    }                                                            \
   } while (0)
-#define FV_TRY_DONE(call)                                          \
-  do {                                                             \
-    status = (call);                                               \
-    if (status != FV_OK) {                                         \
-      status = fv_trace_at(status, __FILE__, __LINE__, __func__);  \
-      goto done;                                                   \
-    }                                                              \
+#define FV_TRY_DONE(call)                                        \
+  do {                                                           \
+    status = (call);                                             \
+    if (status != FV_OK) {                                       \
+      (void)fv_trace_at(status, __FILE__, __LINE__, __func__);   \
+      goto done;                                                 \
+    }                                                            \
   } while (0)
 
 /* The caller's mistake: FV_REQUIRE(n > 0, FV_ERR_REQUEST, "batch: expected a positive number, got %d", n) */
