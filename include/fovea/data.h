@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fovea/data.h: the registry of datasets, and opening one.
+ *
+ * A dataset is known by its name ("fashion-mnist") or is a path: a folder of class folders with PNG or JPEG files, a CSV, an
+ * NPY, an IDX pair. Files of a named one are looked for in $FOVEA_DATA_MIRROR (a directory or a URL), the places where a
+ * system package puts them, the cache, and are then fetched from the official address; each is checked by SHA-256. */
+#ifndef FOVEA_DATA_H
+#define FOVEA_DATA_H
+
+#include "fovea/graph.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum fv_split { FV_SPLIT_TRAIN, FV_SPLIT_TEST, FV_SPLITS } fv_split;
+FV_API extern const char *const fv_split_names[FV_SPLITS + 1]; /* "train", "test", NULL */
+
+/* One file of a dataset as the world knows it. */
+typedef struct fv_data_file {
+  const char *path;   /* below the mirror: "mnist/train-images-idx3-ubyte.gz" */
+  const char *url;    /* the official address */
+  const char *sha256; /* of the file as downloaded, hex */
+  int64_t bytes;
+} fv_data_file;
+
+/* A row of the registry. */
+typedef struct fv_dataset_def fv_dataset_def;
+typedef struct fv_dataset_info {
+  const char *name, *doc, *licence, *source, *cite;
+  const char *shape;         /* "28x28x1, 10 classes, 60000 train, 10000 test" */
+  const fv_data_file *files; /* ends with path NULL; no file: generated or embedded */
+} fv_dataset_info;
+FV_API int fv_dataset_count(void);
+FV_API fv_dataset_info fv_dataset_get_info(int i);
+FV_API int fv_dataset_find(const char *name); /* -1 */
+
+/* Progress of a download: called now and then; total is 0 when not known. Return false to stop. */
+typedef bool fv_progress(void *arg, const char *what, int64_t done, int64_t total);
+
+/* Where a file is, without fetching: fills `path` (NULL when it is nowhere yet) and whether its hash was checked. Free with
+ * fv_string_free. */
+FV_API fv_status fv_data_locate(const fv_data_file *file, char **path);
+/* Makes sure that all files of dataset i are here and have the right hash, downloading what is missing (partial
+ * downloads are resumed). */
+FV_API fv_status fv_data_get(int i, fv_progress *progress, void *arg);
+/* Checks every file that is here: FV_ERR_CORRUPT names the first whose hash differs, FV_ERR_NOTFOUND the first missing. */
+FV_API fv_status fv_data_verify(int i, fv_progress *progress, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

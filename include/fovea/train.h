@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fovea/train.h: recipes, and what one does with them: plan, train, evaluate, predict, explain. What the program `fovea`
+ * does, these calls do; results come back as JSON text (one object) so that a caller in any language can read them.
+ *
+ * Every char ** result belongs to the caller: fv_string_free. Nothing prints; progress comes through callbacks. */
+#ifndef FOVEA_TRAIN_H
+#define FOVEA_TRAIN_H
+
+#include "fovea/base.h"
+#include "fovea/data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- recipes -------------------------------------------------------------------------------------------------------- */
+typedef struct fv_preset {
+  const char *name, *settings, *doc; /* "width=16 blocks=2" */
+} fv_preset;
+typedef struct fv_recipe_info {
+  const char *name, *doc, *paper, *default_data;
+  const fv_option *options;  /* its own settings */
+  const fv_preset *presets;  /* ends with name NULL */
+} fv_recipe_info;
+FV_API int fv_recipe_count(void);
+FV_API fv_recipe_info fv_recipe_get_info(int i);
+FV_API int fv_recipe_find(const char *name); /* -1 */
+FV_API const char *fv_recipe_nearest(const char *name); /* for "did you mean"; NULL */
+/* The settings that every recipe understands (epochs, batch, lr, optimizer, ...). */
+FV_API const fv_option *fv_train_options(void);
+
+/* ---- requests ------------------------------------------------------------------------------------------------------- */
+typedef struct fv_set { /* one --set: a setting of the recipe, or of training */
+  const char *key, *value;
+} fv_set;
+
+typedef struct fv_train_event {
+  const char *phase;     /* "data", "train", "validate", "evaluate", "saved", "done" */
+  int64_t epoch, epochs, step, steps; /* step counts from the start of the run */
+  double loss, metric, rate, samples_per_second, seconds_left;
+  const char *metric_name, *text; /* text: a line worth showing as it is, or NULL */
+} fv_train_event;
+typedef void fv_train_report(void *arg, const fv_train_event *event);
+
+typedef struct fv_train_request {
+  const char *recipe, *data, *preset, *out;
+  const fv_set *sets;
+  int n_sets;
+  int threads;         /* 0: all processors */
+  bool resume;
+  int64_t memory_limit; /* bytes, 0: none */
+  fv_train_report *report;
+  void *arg;
+} fv_train_request;
+
+/* Trains, evaluates on the test split once at the end, leaves a run directory. The result: recipe, dataset, metrics, epochs, seconds,
+ * samples_per_second, parameters, peak_bytes, weights_sha256. FV_ERR_STOPPED after SIGINT: all is saved. */
+FV_API fv_status fv_train(const fv_train_request *request, char **json);
+/* The same buffers and programs, made but not filled: parameters, flops_forward, flops_step, bytes_parameters,
+ * bytes_activations, bytes_total, fits. */
+FV_API fv_status fv_plan(const fv_train_request *request, char **json);
+
+/* ---- models --------------------------------------------------------------------------------------------------------- */
+typedef struct fv_model fv_model;
+/* A run directory or its model.safetensors: enough to evaluate, predict and explain. */
+FV_API fv_status fv_model_open(const char *path, int threads, fv_model **model);
+FV_API void fv_model_free(fv_model *model);
+/* data NULL: the dataset the model was trained on. Result: metrics, samples. */
+FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
+                               char **json);
+/* input: a PNG, JPEG, IDX or NPY file (one or more images), or test:N for sample N of the test split. Result: an object with
+ * "predictions": one entry an image, each with the k best labels and their probabilities. */
+FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
+
+/* ---- explaining ----------------------------------------------------------------------------------------------------- */
+typedef struct fv_explain_request {
+  const char *input;  /* as for predict; NULL: `samples` images of the test split */
+  const char *data;   /* NULL: the model's own */
+  const char *out;    /* .png, .html or .json; NULL: none */
+  const char *method; /* NULL: the recipe's first; "attention", "pooling", "rollout", "gradient" ... */
+  int64_t samples;
+  bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes */
+  bool terminal;      /* also a heat map as text */
+  int terminal_columns;
+} fv_explain_request;
+/* Result: method, maps (their names and peaks), and with faithfulness: deletion_auc, insertion_auc, the same for random
+ * order, pointing_game, samples; "terminal": the text when asked. */
+FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

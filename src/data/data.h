@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* data.h (private): opened datasets and batches made from them.
+ *
+ * A sample is a few fields of fixed shape (image u8 [H,W,C], label i32 [], box f32 [4]). A loader turns samples into batches:
+ * shuffled, augmented, standardised, filled by a thread of its own one batch ahead. What a batch holds is a pure
+ * function of (seed, epoch, position), so the position alone is a loader's state. */
+#ifndef FV_DATA_DATA_H
+#define FV_DATA_DATA_H
+
+#include "base/base.h"
+#include "fovea/data.h"
+#include "os/os.h"
+
+typedef struct fv_field {
+  const char *name; /* "image", "label", "box" */
+  fv_dtype dtype;
+  fv_shape shape;   /* of one sample */
+} fv_field;
+enum { FV_MAX_FIELDS = 8 };
+
+typedef struct fv_dataset fv_dataset;
+struct fv_dataset {
+  const char *name;
+  fv_arena *arena;
+  int n_fields;
+  fv_field field[FV_MAX_FIELDS];
+  int64_t count[FV_SPLITS];
+  int n_classes;
+  const char *const *classes; /* names, n_classes of them */
+  /* Writes sample `index` of `split`, one buffer a field (NULL: not wanted). `draw` is the epoch: a generated dataset makes
+   * another sample for another draw; test samples ignore it. Thread-safe; a pure function. */
+  void (*read)(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]);
+  void (*close)(fv_dataset *d);
+  void *impl;
+  void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
+};
+
+/* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted: no file need exist. */
+typedef struct fv_data_open {
+  const fv_dataset_def *def;
+  const char *path;      /* when the dataset is a path */
+  uint64_t seed;
+  fv_ledger *ledger;
+  fv_progress *progress; /* of a download; may be NULL */
+  void *progress_arg;
+} fv_data_open;
+
+struct fv_dataset_def {
+  fv_dataset_info info;
+  const char *const *system_dirs; /* where a package puts its files, by base name; NULL-terminated or NULL */
+  fv_status (*open)(const fv_data_open *o, fv_dataset *d); /* d is zeroed but for arena and name */
+};
+extern const fv_dataset_def *const fv_datasets[]; /* NULL-terminated; from datasets.list */
+
+/* `name_or_path` as in fovea/data.h. Labels are checked against n_classes here, once. */
+fv_status fv_dataset_open(const char *name_or_path, uint64_t seed, fv_ledger *ledger, fv_progress *progress, void *arg,
+                          fv_dataset **d);
+void fv_dataset_close(fv_dataset *d); /* NULL is fine */
+int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
+
+/* ---- loader --------------------------------------------------------------------------------------------------------- */
+/* Deterministic augmentation of images; everything 0: none. */
+typedef struct fv_augment {
+  int64_t shift;    /* translate by up to this many pixels each way (edges filled with the border's background) */
+  bool flip;        /* mirror left-right, one in two */
+  int64_t cutout;   /* blank a square of this side (DeVries & Taylor 2017); 0: none */
+  double rotate, scale; /* up to degrees; up to fraction: bilinear */
+} fv_augment;
+
+typedef struct fv_loader_options {
+  const fv_dataset *data;
+  fv_split split;
+  int64_t from, to;      /* part of the split's fixed shuffle (seed): [from, to); validation is the tail of train */
+  int64_t batch;
+  uint64_t seed;
+  bool shuffle;          /* a new order each epoch; otherwise the split's own order, or the fixed shuffle when a part is taken */
+  bool drop_last;        /* leave out a partial last batch; otherwise it is padded by repeating sample 0 and `n` is less */
+  bool ahead;            /* fill the next batch on another thread */
+  fv_augment augment;
+  int n_channels;        /* image standardisation: (x/255 - mean) / deviation per channel; deviation 0: raw x/255 */
+  float mean[4], deviation[4];
+  int64_t epoch, position; /* where to begin: epoch, and batch within it */
+} fv_loader_options;
+
+typedef struct fv_batch {
+  int64_t n;              /* samples that count, <= options.batch */
+  int64_t epoch, position;
+  void *field[FV_MAX_FIELDS]; /* image as f32 [batch,H,W,C] standardised; other fields as stored */
+  const int64_t *index;   /* sample numbers in the split */
+} fv_batch;
+
+typedef struct fv_loader fv_loader;
+fv_status fv_loader_new(const fv_loader_options *options, fv_ledger *ledger, fv_loader **loader);
+void fv_loader_free(fv_loader *loader); /* NULL is fine */
+int64_t fv_loader_batches(const fv_loader *loader); /* an epoch's */
+/* The next batch; goes on into the next epoch. Valid until the next call. Allocates nothing. */
+const fv_batch *fv_loader_next(fv_loader *loader);
+/* One image through the same standardisation, for predictions: u8 [H,W,C] to f32. */
+void fv_standardise(const uint8_t *pixels, int64_t n_pixels, int n_channels, const float *mean, const float *deviation,
+                    float *out);
+/* Mean and deviation of channel values / 255 over [from, to) of a split's fixed shuffle (f64, fixed order). */
+fv_status fv_data_statistics(const fv_dataset *d, fv_split split, int64_t from, int64_t to, uint64_t seed, float mean[4],
+                             float deviation[4]);
+
+#endif
