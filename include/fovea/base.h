@@ -45,7 +45,8 @@ FV_API const char *fv_error_message(void);
 FV_API const char *fv_error_trace(void);
 /* "request", "io", ... */
 FV_API const char *fv_status_name(fv_status status);
-/* The exit status a program should end with: 0 success, 1 the work failed, 2 the request was wrong. */
+/* The exit status a program should end with: 0 success, 1 the work failed, 2 the request was wrong (also when it names
+ * what is not there: FV_ERR_NOTFOUND). */
 FV_API int fv_status_exit_code(fv_status status);
 
 /* Counters of the library's own heap. `count` is the number of allocations ever made: equal before and after a call

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- errors -------------------------------------------------------------------------------------------------------
+/* ---- errors ---------------------------------------------------------------------------------------------------------
  * Records the text and the place, returns `code`. */
 fv_status fv_fail_at(fv_status code, const char *file, int line, const char *func, const char *fmt, ...)
     FV_PRINTF(5, 6);
@@ -53,7 +53,8 @@ fv_status fv_error_prefix(fv_status code, const char *fmt, ...) FV_PRINTF(2, 3);
     }                                        \
   } while (0)
 /* Our own mistake: reported as FV_ERR_INTERNAL with file and line; never aborts. */
-#define FV_ASSERT(cond) FV_REQUIRE(cond, FV_ERR_INTERNAL, "bug in fovea (%s:%d): %s does not hold", __FILE__, __LINE__, #cond)
+#define FV_ASSERT(cond) \
+  FV_REQUIRE(cond, FV_ERR_INTERNAL, "bug in fovea (%s:%d): %s does not hold", __FILE__, __LINE__, #cond)
 
 #define FV_COUNT(array) (sizeof(array) / sizeof *(array))
 #define FV_MIN(a, b) ((a) < (b) ? (a) : (b))
@@ -61,7 +62,7 @@ fv_status fv_error_prefix(fv_status code, const char *fmt, ...) FV_PRINTF(2, 3);
 static inline int64_t fv_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 static inline int64_t fv_ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
-/* ---- heap ---------------------------------------------------------------------------------------------------------
+/* ---- heap -----------------------------------------------------------------------------------------------------------
  * 64-byte aligned, counted. fv_alloc returns zeroed memory, NULL on failure; fv_free accepts NULL. */
 #define FV_ALIGN 64
 void *fv_alloc(size_t bytes);
@@ -72,7 +73,7 @@ char *fv_strdup(const char *s);
 #define FV_NEW(p, n) fv_alloc_array((void **)(p), (size_t)(n), sizeof **(p))
 fv_status fv_alloc_array(void **p, size_t n, size_t size);
 
-/* ---- arena: allocations freed together ---------------------------------------------------------------------------- */
+/* ---- arena: allocations freed together --------------------------------------------------------------------------- */
 typedef struct fv_arena fv_arena;
 fv_status fv_arena_new(fv_arena **arena);
 void fv_arena_free(fv_arena *arena);
@@ -80,7 +81,7 @@ void *fv_arena_alloc(fv_arena *arena, size_t bytes); /* zeroed, 16-byte aligned;
 char *fv_arena_strdup(fv_arena *arena, const char *s);
 char *fv_arena_printf(fv_arena *arena, const char *fmt, ...) FV_PRINTF(2, 3);
 
-/* ---- ledger: every large buffer of a run, announced before it exists ----------------------------------------------
+/* ---- ledger: every large buffer of a run, announced before it exists ------------------------------------------------
  * `plan` and `train` go through the same calls; with `dry` the slab is only counted and *slab is NULL. */
 typedef enum fv_account {
   FV_ACCOUNT_PARAMETERS,
@@ -104,7 +105,7 @@ int64_t fv_ledger_total(const fv_ledger *ledger);
 fv_status fv_slab_new(fv_ledger *ledger, fv_account account, int64_t bytes, void **slab);
 void fv_slab_free(void *slab); /* NULL is fine */
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 typedef struct fv_text { /* a growing string; zero-initialise, then append; `s` is NULL until the first append */
   char *s;
   size_t n, cap;
@@ -123,7 +124,7 @@ bool fv_parse_bool(const char *s, bool *v);
 #define FV_REAL_TEXT 32
 const char *fv_real_text(double v, char buf[FV_REAL_TEXT]);
 
-/* ---- random numbers: Philox4x32-10 (Salmon et al. 2011) ------------------------------------------------------------
+/* ---- random numbers: Philox4x32-10 (Salmon et al. 2011) -------------------------------------------------------------
  * A pure function of (seed, stream, counter): the same number whoever asks and in whatever order. */
 void fv_philox(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out[4]);
 typedef struct fv_rng { /* a position in one stream; copy it to save it */
@@ -142,7 +143,7 @@ void fv_rng_permutation(fv_rng *r, int32_t *v, int64_t n); /* Fisher-Yates of 0.
 /* A stream number from a name, so that streams never collide by accident (FNV-1a, 64 bits). */
 uint64_t fv_stream_of(const char *name);
 
-/* ---- option tables (see fovea/base.h) ------------------------------------------------------------------------------ */
+/* ---- option tables (see fovea/base.h) ---------------------------------------------------------------------------- */
 size_t fv_options_count(const fv_option *table);
 const fv_option *fv_options_find(const fv_option *table, const char *name);
 /* Sets every field to its default. */

@@ -192,7 +192,8 @@ static fv_status fail_name(const fv_option *table, const char *what, const char 
   add_names(&all, names, ", ");
   fv_status status =
       near ? FV_FAIL(FV_ERR_REQUEST, "%s: unknown setting '%s' (did you mean '%s'?)", what, name, near)
-           : FV_FAIL(FV_ERR_REQUEST, "%s: unknown setting '%s': expected one of %s", what, name, all.s ? all.s : "none");
+           : FV_FAIL(FV_ERR_REQUEST, "%s: unknown setting '%s': expected one of %s", what, name,
+                     all.s ? all.s : "none");
   fv_text_free(&all);
   fv_free(names);
   return status;

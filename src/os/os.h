@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-/* ---- processor ---------------------------------------------------------------------------------------------------- */
+/* ---- processor --------------------------------------------------------------------------------------------------- */
 typedef enum fv_isa { FV_ISA_BASE, FV_ISA_NEON, FV_ISA_AVX2, FV_ISA_AVX512, FV_ISAS } fv_isa;
 extern const char *const fv_isa_names[FV_ISAS + 1]; /* "base", "neon", "avx2", "avx512", NULL */
 /* The best level this processor (and system: saved registers) supports, lowered by FOVEA_ISA=NAME when set. */
@@ -15,7 +15,7 @@ bool fv_cpu_has(fv_isa isa);
 fv_status fv_cpu_init(void);
 int fv_cpu_count(void); /* processors this process may run on (affinity and cgroup quota respected), at least 1 */
 
-/* ---- threads ------------------------------------------------------------------------------------------------------
+/* ---- threads --------------------------------------------------------------------------------------------------------
  * A pool of n threads (the caller is one of them). fv_pool_run calls task(arg, i, worker) for every i in [0, n_tasks);
  * which worker gets which i is not fixed, so tasks must write to places of their own. Not reentrant. */
 typedef struct fv_pool fv_pool;
@@ -36,21 +36,22 @@ void fv_gate_add(fv_gate *gate, int64_t n);            /* adds n and wakes the w
 void fv_gate_wait(fv_gate *gate, int64_t at_least);    /* until the counter is at least that */
 int64_t fv_gate_value(fv_gate *gate);
 
-/* ---- time --------------------------------------------------------------------------------------------------------- */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
 double fv_seconds(void);        /* monotonic */
 double fv_wall_seconds(void);   /* since 1970 */
 int64_t fv_peak_rss_bytes(void);
 
-/* ---- files -------------------------------------------------------------------------------------------------------- */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 /* A file read whole through mmap (empty files give data = "" and size 0). */
 typedef struct fv_map {
   const uint8_t *data;
   size_t size;
   void *base;
 } fv_map;
-fv_status fv_map_open(const char *path, fv_map *map); /* FV_ERR_NOTFOUND, FV_ERR_IO */
+fv_status fv_map_open(const char *path, fv_map *map); /* FV_ERR_NOTFOUND, FV_ERR_IO; a directory: FV_ERR_REQUEST */
 void fv_map_close(fv_map *map);
-/* Reads at most `limit` bytes of a file into fresh memory (NUL added beyond `size`); free with fv_free. */
+/* Reads a file or pipe into fresh memory (NUL added beyond `size`); free with fv_free. What holds more than `limit` bytes
+ * fails with FV_ERR_CORRUPT: it is never cut. */
 fv_status fv_file_read(const char *path, size_t limit, uint8_t **data, size_t *size);
 
 /* A file that appears complete or not at all: written beside its place, fsynced, renamed, the directory fsynced. */
@@ -77,14 +78,14 @@ typedef struct fv_lock fv_lock;
 fv_status fv_lock_take(const char *dir, fv_lock **lock);
 void fv_lock_release(fv_lock *lock);
 
-/* ---- terminal, signals -------------------------------------------------------------------------------------------- */
+/* ---- terminal, signals ------------------------------------------------------------------------------------------- */
 bool fv_is_terminal(int fd);
 int fv_terminal_columns(int fd); /* 80 when unknown */
 /* SIGINT and SIGTERM set a flag instead of ending the process; a second SIGINT ends it. */
 void fv_stop_catch(void);
 bool fv_stop_requested(void);
 
-/* ---- libraries loaded when first needed: what starts fast must not pay for what it does not use --------------------
+/* ---- libraries loaded when first needed: what starts fast must not pay for what it does not use ---------------------
  * fv_library_load("libcurl.so.4", names, functions): fills functions[i] for each of the NULL-terminated names;
  * FV_ERR_NOTFOUND names the library and the Debian package to install. Loaded once, never unloaded. */
 fv_status fv_library_load(const char *soname, const char *package, const char *const *names, void **functions);

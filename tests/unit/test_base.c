@@ -14,7 +14,7 @@
 
 #include "base/base.h"
 
-/* ---- errors -------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 static fv_status inner(int batch) {
   FV_REQUIRE(batch > 0, FV_ERR_REQUEST, "batch: expected a positive number, got %d", batch);
   return FV_OK;
@@ -98,7 +98,7 @@ static void test_exit_codes(void **state) {
   assert_string_equal(fv_status_name(FV_ERR_CORRUPT), "corrupt");
 }
 
-/* ---- heap ---------------------------------------------------------------------------------------------------------- */
+/* ---- heap -------------------------------------------------------------------------------------------------------- */
 static void test_heap_counts(void **state) {
   (void)state;
   fv_memory_stats before = fv_memory_get_stats();
@@ -163,7 +163,7 @@ static void test_heap_fails_on_request(void **state) {
   assert_int_equal(fv_memory_get_stats().live_bytes, live);
 }
 
-/* ---- arena --------------------------------------------------------------------------------------------------------- */
+/* ---- arena ------------------------------------------------------------------------------------------------------- */
 static void test_arena(void **state) {
   (void)state;
   fv_memory_stats before = fv_memory_get_stats();
@@ -193,7 +193,7 @@ static void test_arena(void **state) {
   assert_int_equal(fv_memory_get_stats().live_bytes, before.live_bytes);
 }
 
-/* ---- slabs --------------------------------------------------------------------------------------------------------- */
+/* ---- slabs ------------------------------------------------------------------------------------------------------- */
 static void test_slab(void **state) {
   (void)state;
   const int64_t sizes[] = {0, 1, 100, 65536, (4 << 20) - 1, (4 << 20) + 1, 9 << 20};
@@ -240,7 +240,7 @@ static void test_slab_dry_run_counts_the_same(void **state) {
   assert_int_equal(fv_slab_new(&(fv_ledger){0}, FV_ACCOUNT_DATA, INT64_MAX / 4, &slab), FV_ERR_MEMORY);
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 static void test_text_grows(void **state) {
   (void)state;
   fv_text t = {0};
@@ -336,7 +336,7 @@ static void test_numbers_in_any_locale(void **state) {
   setlocale(LC_NUMERIC, "C");
 }
 
-/* ---- random numbers ------------------------------------------------------------------------------------------------ */
+/* ---- random numbers ---------------------------------------------------------------------------------------------- */
 /* The known-answer vectors of Random123 (kat_vectors, philox4x32 10). */
 static void test_philox_known_answers(void **state) {
   (void)state;

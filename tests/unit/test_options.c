@@ -84,8 +84,8 @@ static void test_complaints(void **state) {
   } cases[] = {
       {"epocs", "3", "recipe image-classify: unknown setting 'epocs' (did you mean 'epochs'?)"},
       {"zzzzzz", "3",
-       "recipe image-classify: unknown setting 'zzzzzz': expected one of epochs, lr, gain, preset, flip, labels, kernel, "
-       "axes, seed"},
+       "recipe image-classify: unknown setting 'zzzzzz': expected one of epochs, lr, gain, preset, flip, labels, "
+       "kernel, axes, seed"},
       {"lr", "abc", "recipe image-classify: lr: expected a number from 0 to 10, got 'abc'"},
       {"lr", "10.5", "recipe image-classify: lr: expected a number from 0 to 10, got '10.5'"},
       {"lr", "nan", "recipe image-classify: lr: expected a number from 0 to 10, got 'nan'"},
@@ -97,7 +97,8 @@ static void test_complaints(void **state) {
       {"preset", "smal",
        "recipe image-classify: preset: expected one of tiny, small, vit-tiny, got 'smal' (did you mean 'small'?)"},
       {"kernel", "3,32",
-       "recipe image-classify: kernel: expected up to 8 whole numbers with commas between, each from 1 to 31, got '3,32'"},
+       "recipe image-classify: kernel: expected up to 8 whole numbers with commas between, each from 1 to 31, "
+       "got '3,32'"},
   };
   settings s = defaults(), before = s;
   for (size_t i = 0; i < FV_COUNT(cases); i++) {
@@ -168,7 +169,8 @@ static void test_help(void **state) {
   fv_options_help(table, &t);
   assert_non_null(strstr(t.s, "  epochs  integer   passes over the training set (default 15; 1 to 1000)\n"));
   assert_non_null(strstr(t.s, "  gain    number    scale of the first weights (default 1.5; at least 0.5)\n"));
-  assert_non_null(strstr(t.s, "  preset  choice    size of the network (default small; one of tiny, small, vit-tiny)\n"));
+  assert_non_null(strstr(t.s, "  preset  choice    size of the network (default small; one of tiny, small, vit-"
+                              "tiny)\n"));
   assert_non_null(strstr(t.s, "  labels  text      file with class names (default none)\n"));
   fv_text_free(&t);
 }

@@ -127,7 +127,7 @@ static void test_bad_thread_counts(void **state) {
   }
 }
 
-/* ---- gates and background threads ---------------------------------------------------------------------------------- */
+/* ---- gates and background threads -------------------------------------------------------------------------------- */
 typedef struct hand_over {
   fv_gate *full, *empty;
   int64_t place, sum;
