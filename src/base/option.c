@@ -49,7 +49,7 @@ const fv_option *fv_options_find(const fv_option *table, const char *name) {
   return NULL;
 }
 
-/* ---- reading and checking ------------------------------------------------------------------------------------------ */
+/* ---- reading and checking ---------------------------------------------------------------------------------------- */
 static bool has_range(const fv_option *o) { return o->min != 0 || o->max != 0; }
 
 static bool in_range(const fv_option *o, double x) {
@@ -137,7 +137,7 @@ fv_status fv_options_defaults(const fv_option *table, void *fields) {
   return FV_OK;
 }
 
-/* ---- complaints ---------------------------------------------------------------------------------------------------- */
+/* ---- complaints -------------------------------------------------------------------------------------------------- */
 static void add_names(fv_text *out, const char *const *names, const char *separator) {
   for (size_t i = 0; names[i]; i++) fv_text_printf(out, "%s%s", i ? separator : "", names[i]);
 }
@@ -198,7 +198,7 @@ static fv_status fail_name(const fv_option *table, const char *what, const char 
   return status;
 }
 
-/* ---- the calls ----------------------------------------------------------------------------------------------------- */
+/* ---- the calls --------------------------------------------------------------------------------------------------- */
 fv_status fv_options_set(const fv_option *table, void *fields, const char *what, const char *name, const char *text,
                          fv_arena *arena) {
   const fv_option *o = fv_options_find(table, name);

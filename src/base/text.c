@@ -49,7 +49,7 @@ void fv_text_free(fv_text *t) {
   *t = (fv_text){0};
 }
 
-/* ---- the nearest name ---------------------------------------------------------------------------------------------- */
+/* ---- the nearest name -------------------------------------------------------------------------------------------- */
 enum { LONGEST = 63 };
 
 static int min3(int a, int b, int c) { return FV_MIN(FV_MIN(a, b), c); }
@@ -88,7 +88,7 @@ const char *fv_nearest_name(const char *name, const char *const *names) {
   return nearest;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 /* glibc and musl answer this call with a static object. */
 static locale_t c_locale(void) { return newlocale(LC_ALL_MASK, "C", (locale_t)0); }
 

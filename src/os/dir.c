@@ -35,7 +35,7 @@ done:
   return status;
 }
 
-/* ---- listing ------------------------------------------------------------------------------------------------------- */
+/* ---- listing ----------------------------------------------------------------------------------------------------- */
 static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 typedef struct name_list {
@@ -83,7 +83,7 @@ done:
   return status;
 }
 
-/* ---- removal ------------------------------------------------------------------------------------------------------- */
+/* ---- removal ----------------------------------------------------------------------------------------------------- */
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where) {
   (void)st, (void)type, (void)where;
   return remove(path) == 0 || errno == ENOENT ? 0 : errno;
@@ -96,7 +96,7 @@ fv_status fv_dir_remove(const char *path) {
   return FV_FAIL_OS(error, "remove", path, "a directory that may be removed");
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 char *fv_path_join(fv_arena *arena, const char *dir, const char *name) {
   size_t n = strlen(dir);
   if (n == 0 || name[0] == '/') return fv_arena_strdup(arena, name);
@@ -110,7 +110,7 @@ const char *fv_cache_dir(fv_arena *arena) {
   return fv_path_join(arena, home ? home : "", ".cache/fovea");
 }
 
-/* ---- the lock ------------------------------------------------------------------------------------------------------ */
+/* ---- the lock ---------------------------------------------------------------------------------------------------- */
 struct fv_lock {
   int fd;
 };

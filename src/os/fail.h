@@ -8,9 +8,9 @@
 #include <errno.h>
 
 /* "WHAT (PATH): expected WANTED, got 'No space left on device'" with the status that goes with `error`. */
-#define FV_FAIL_OS(error, what, path, wanted)                                                                     \
-  fv_fail_at(fv_status_of_errno(error), __FILE__, __LINE__, __func__, "%s (%s): expected %s, got '%s'", (what), (path), \
-             (wanted), strerror(error))
+#define FV_FAIL_OS(error, what, path, wanted)                                                      \
+  fv_fail_at(fv_status_of_errno(error), __FILE__, __LINE__, __func__, "%s (%s): expected %s, got '%s'", \
+             (what), (path), (wanted), strerror(error))
 
 static inline fv_status fv_status_of_errno(int error) {
   switch (error) {
