@@ -15,7 +15,7 @@ static fv_status grad(fv_grad *c) {
   return FV_OK;
 }
 
-static const fv_case cases[] = {FV_UNARY_CASES("@-4..4"), {.in = "61@-300..300"},, {0}};
+static const fv_case cases[] = {FV_UNARY_CASES("@-4..4"), {.in = "61@-300..300"}, {0}};
 
 const fv_op_def fv_op_cos = {
   .name = "cos",

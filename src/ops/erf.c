@@ -16,7 +16,7 @@ static fv_status grad(fv_grad *c) {
   return FV_OK;
 }
 
-static const fv_case cases[] = {FV_UNARY_CASES("@-3..3"), {.in = "61@-1e-3..1e-3"},, {0}};
+static const fv_case cases[] = {FV_UNARY_CASES("@-3..3"), {.in = "61@-1e-3..1e-3"}, {0}};
 
 const fv_op_def fv_op_erf = {
   .name = "erf",

@@ -15,7 +15,7 @@ static fv_status grad(fv_grad *c) {
   return FV_OK;
 }
 
-static const fv_case cases[] = {FV_UNARY_CASES("@-3..3"), {.in = "61@-1e-4..1e-4"},, {0}};
+static const fv_case cases[] = {FV_UNARY_CASES("@-3..3"), {.in = "61@-1e-4..1e-4"}, {0}};
 
 const fv_op_def fv_op_expm1 = {
   .name = "expm1",

@@ -7,7 +7,7 @@ static double scalar(const void *attrs, const double *x) {
   return x[0] == 0;
 }
 
-static const fv_case cases[] = {FV_UNARY_CASES(":u8"), {.in = "37:u8@0..3"},, {0}};
+static const fv_case cases[] = {FV_UNARY_CASES(":u8"), {.in = "37:u8@0..3"}, {0}};
 
 const fv_op_def fv_op_logical_not = {
   .name = "logical_not",

@@ -13,7 +13,7 @@ static fv_status grad(fv_grad *c) {
   return FV_OK;
 }
 
-static const fv_case cases[] = {FV_UNARY_CASES("@0.2..3"), {.in = "17@-3..-0.2"},, {0}};
+static const fv_case cases[] = {FV_UNARY_CASES("@0.2..3"), {.in = "17@-3..-0.2"}, {0}};
 
 const fv_op_def fv_op_reciprocal = {
   .name = "reciprocal",
