@@ -72,7 +72,7 @@ bool ck_chain_case(uint64_t seed, int index, fv_arena *arena, ck_case *c) {
     const fv_op_def *op = ops[fv_rng_below(&m.rng, (uint32_t)n_ops)];
     if (strcmp(op->name, "where") != 0 || any_mask(&m)) step(&m, op);
   }
-  /* the last step takes the full shape in, so that the result has it, and one of the others is a second output */
+  /* input 0 has the full shape; the result must have it too */
   fv_text_printf(&m.text, ";add(0,");
   operand(&m, false);
   fv_text_printf(&m.text, ")");
