@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rows.c: the tables, from the lists. The one place where rows are gathered. */
+#include "attention/attention.h"
 #include "ir/ir.h"
 
 #define X(n) extern const fv_op_def fv_op_##n;
@@ -17,5 +18,14 @@ const fv_op_def *const fv_ops[] = {
 const fv_kernel *const fv_kernel_tables[] = {
 #define X(n, isa) fv_kernels_##n##_##isa,
 #include "kernels.def"
+#undef X
+    NULL};
+
+#define X(n) extern const fv_attention_def fv_attention_##n;
+#include "attention.def"
+#undef X
+const fv_attention_def *const fv_attentions[] = {
+#define X(n) &fv_attention_##n,
+#include "attention.def"
 #undef X
     NULL};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* heat.c: attention maps as colour, alone or over the picture they belong to.
- * The colour maps are paths through OKLab (B. Ottosson 2020): lightness rises evenly, the hue turns, the chroma follows
- * a short polynomial and gives way where it would leave sRGB. Equal steps of the map thus look equally large, in grey
+ * The colour maps are paths through OKLab (B. Ottosson 2020): lightness rises evenly, the hue turns, and the
+ * chroma follows a short polynomial that stays just inside sRGB. Equal steps of the map thus look equally large, in grey
  * print as well. Lines are drawn from signed distances, so they are smooth at any size. */
 #include "io/io.h"
 
@@ -11,8 +11,8 @@
 
 static double clamp01(double v) { return v > 0 ? FV_MIN(v, 1.0) : 0; } /* NaN gives 0 */
 
-/* OKLab to linear sRGB; false when outside of it. */
-static bool lab_to_rgb(double L, double a, double b, double rgb[3]) {
+/* OKLab to linear sRGB. */
+static void lab_to_rgb(double L, double a, double b, double rgb[3]) {
   double l = L + 0.3963377774 * a + 0.2158037573 * b;
   double m = L - 0.1055613458 * a - 0.0638541728 * b;
   double s = L - 0.0894841775 * a - 1.2914855480 * b;
@@ -20,9 +20,6 @@ static bool lab_to_rgb(double L, double a, double b, double rgb[3]) {
   rgb[0] = 4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s;
   rgb[1] = -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s;
   rgb[2] = -0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s;
-  for (int c = 0; c < 3; c++)
-    if (rgb[c] < -1e-4 || rgb[c] > 1 + 1e-4) return false;
-  return true;
 }
 
 static uint8_t encode_srgb(double v) {
@@ -36,15 +33,14 @@ void fv_colormap_rgb(fv_colormap map, double v, uint8_t rgb[3]) {
   v = clamp01(v);
   switch (map) {
     case FV_COLORMAP_IRIS: /* violet, blue, teal, green, yellow */
-      L = 0.24 + 0.69 * v, hue = 312 - 205 * v, chroma = 0.125 - 0.05 * v + 0.12 * v * v;
+      L = 0.24 + 0.69 * v, hue = 312 - 205 * v, chroma = 0.113 - 0.125 * v + 0.197 * v * v;
       break;
     case FV_COLORMAP_EMBER: /* black, purple, red, orange, pale yellow */
-      L = 0.10 + 0.88 * v, hue = 285 + 180 * v, chroma = 0.03 + 0.70 * v * (1 - v) * (1.25 - 0.6 * v) + 0.02 * v;
+      L = 0.10 + 0.88 * v, hue = 285 + 180 * v, chroma = 0.04 + 0.56 * v * (1 - v) * (0.9 + 0.2 * v);
       break;
     default: L = v, hue = 0, chroma = 0; break;
   }
-  for (int i = 0; i < 64; i++, chroma *= 0.97)
-    if (lab_to_rgb(L, chroma * cos(hue * PI / 180), chroma * sin(hue * PI / 180), linear)) break;
+  lab_to_rgb(L, chroma * cos(hue * PI / 180), chroma * sin(hue * PI / 180), linear);
   for (int c = 0; c < 3; c++) rgb[c] = encode_srgb(linear[c]);
 }
 

@@ -29,13 +29,13 @@ static double axis_at(const axis *a, double v) {
 /* ---- ticks -------------------------------------------------------------------------------------------------------- */
 static double nice_step(double span, int wanted) {
   double raw = span / wanted, unit = pow(10, floor(log10(raw))), m = raw / unit;
-  return unit * (m <= 1 ? 1 : m <= 2 ? 2 : m <= 5 ? 5 : 10);
+  return unit * (m < 1.5 ? 1 : m < 3 ? 2 : m < 7 ? 5 : 10);
 }
 
 static void ticks_linear(axis *a, int wanted) {
   a->step = nice_step(a->high - a->low, wanted);
   double first = ceil(a->low / a->step - 1e-9), last = floor(a->high / a->step + 1e-9);
-  for (double k = first; k <= last && a->n < TICKS; k++) a->tick[a->n++] = k * a->step;
+  for (double k = first; k <= last && a->n < TICKS; k++) a->tick[a->n++] = k == 0 ? 0 : k * a->step; /* no -0 */
 }
 
 static void ticks_log(axis *a, int wanted) {
@@ -50,8 +50,10 @@ static void ticks_log(axis *a, int wanted) {
 }
 
 static void tick_text(const axis *a, double v, char text[32]) {
-  double size = fabs(v), step = a->log ? size : a->step;
-  if (size >= 1e9 || (size > 0 && step < 1e-4)) snprintf(text, 32, "%.3g", v);
+  double step = a->log ? fabs(v) : a->step;
+  double size = a->log ? step : FV_MAX(fabs(a->low), fabs(a->high)); /* one unit for the whole axis */
+  if (v == 0) snprintf(text, 32, "0");
+  else if (size >= 1e9 || step < 1e-4) snprintf(text, 32, "%.3g", v);
   else if (size >= 1e6) snprintf(text, 32, "%gM", v / 1e6);
   else if (size >= 1e4) snprintf(text, 32, "%gk", v / 1e3);
   else snprintf(text, 32, "%.*f", step >= 1 ? 0 : (int)ceil(-log10(step) - 1e-9), v);

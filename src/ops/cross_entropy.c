@@ -6,6 +6,7 @@
 #include "ops/cross_entropy.h"
 
 #include "ops/lines.h"
+#include "ops/reshape.h"
 
 #include <math.h>
 
@@ -33,7 +34,7 @@ static fv_status infer(fv_infer *c) {
 static fv_value *grad_of_lse(fv_grad *c) {
   fv_value *x = c->node->in[0];
   fv_shape s = x->shape;
-  fv_value *dl = fv_to_shape(c->g, "reshape", c->dout[1], fv_shape_keep(s, s.ndim - 1));
+  fv_value *dl = fv_reshape_to(c->g, c->dout[1], fv_shape_keep(s, s.ndim - 1));
   return fv_op(c->g, "mul", NULL, fv_op(c->g, "softmax", NULL, x), dl);
 }
 

@@ -51,13 +51,13 @@ fv_status fv_infer_mask(const fv_infer *c, int i) {
   return FV_OK;
 }
 
-fv_value *fv_to_shape(fv_graph *g, const char *op, fv_value *v, fv_shape shape) {
+fv_value *fv_spread(fv_graph *g, fv_value *v, fv_shape shape) {
   char text[32 * FV_MAX_DIMS] = "shape=";
   for (int i = 0; i < shape.ndim; i++) {
     size_t n = strlen(text);
     snprintf(text + n, sizeof text - n, "%s%lld", i ? "," : "", (long long)shape.dim[i]);
   }
-  return fv_op_text(g, op, text, 1, &v);
+  return fv_op_text(g, "broadcast_to", text, 1, &v);
 }
 
 fv_shape fv_shape_keep(fv_shape s, int axis) {

@@ -22,8 +22,7 @@ fv_status fv_infer_shape(const fv_infer *c, int i, const char *what, fv_shape wa
 fv_status fv_infer_channels(const fv_infer *c, int i, const char *what); /* real, [last dimension of input 0] */
 fv_status fv_infer_mask(const fv_infer *c, int i); /* u8, broadcastable to input 0 */
 
-/* v under another shape ("reshape"), or repeated to it ("broadcast_to"). */
-fv_value *fv_to_shape(fv_graph *g, const char *op, fv_value *v, fv_shape shape);
+fv_value *fv_spread(fv_graph *g, fv_value *v, fv_shape shape); /* broadcast to that shape */
 fv_shape fv_shape_keep(fv_shape s, int axis); /* with dimension `axis` 1 */
 fv_shape fv_shape_drop(fv_shape s, int axis); /* without it */
 

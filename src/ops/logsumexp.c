@@ -4,6 +4,7 @@
 #include "ops/logsumexp.h"
 
 #include "ops/lines.h"
+#include "ops/reshape.h"
 #include "ops/softmax.h"
 
 #include <math.h>
@@ -31,7 +32,7 @@ static fv_status grad(fv_grad *c) {
   const fv_logsumexp_attrs *a = n->attrs;
   fv_shape s = n->in[0]->shape;
   fv_value *dy = c->dout[0];
-  if (!a->keepdim) dy = fv_to_shape(c->g, "reshape", dy, fv_shape_keep(s, fv_axis(a->axis, s.ndim)));
+  if (!a->keepdim) dy = fv_reshape_to(c->g, dy, fv_shape_keep(s, fv_axis(a->axis, s.ndim)));
   fv_softmax_attrs sa = {.axis = a->axis};
   c->din[0] = fv_op(c->g, "mul", NULL, fv_op_apply(c->g, "softmax", &sa, n->n_in, n->in), dy);
   return FV_OK;

@@ -44,8 +44,7 @@ typedef struct ck_case {
   const char *text;
   int n;
   ck_spec in[CK_MAX_IN];
-  const char *attrs;      /* as text */
-  const void *attr_bytes; /* instead of text: operations whose attributes no table describes (chain) */
+  const char *attrs; /* as text */
   double tolerance;
   bool no_grad_check;
   const char *note;
@@ -53,8 +52,10 @@ typedef struct ck_case {
 /* Case `index` of an operation; false beyond the last. A case that cannot be read has n = -1. `arena` owns what is made. */
 bool ck_case_get(const fv_op_def *op, int index, uint64_t seed, fv_arena *arena, ck_case *c);
 bool ck_case_parse(const char *text, ck_case *c);
-/* Chains are made by the fusion pass and have no text form: random ones. */
-bool ck_chain_case(const fv_op_def *op, int index, uint64_t seed, fv_arena *arena, ck_case *c);
+/* Whether out[i] depends on in[*][i] alone: such an operation may also work in the memory of any operand. */
+bool ck_is_elementwise(const fv_op_def *op);
+/* A random chain of element-wise operations, as a case of the operation `chain`; false when it came to nothing. */
+bool ck_chain_case(uint64_t seed, int index, fv_arena *arena, ck_case *c);
 /* What the checker prints for a case. */
 const char *ck_case_text(const ck_case *c);
 /* "a=1 b=2" as the operation's attribute struct, in the arena; NULL when the operation has none. */
@@ -125,7 +126,7 @@ ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const do
 void ck_op_row(ck_report *r, const fv_op_def *op);
 void ck_kernel_row(ck_report *r, const fv_kernel *k, const fv_op_def *op, int *ran);
 void ck_grad_row(ck_report *r, const fv_op_def *op);
-void ck_bench_case(ck_report *r, const fv_kernel *k, const ck_case *c, fv_node *node, double seconds);
+void ck_bench_case(ck_report *r, const fv_kernel *k, const ck_case *c, fv_node *node);
 void ck_mode_op(ck_report *r);
 void ck_mode_kernel(ck_report *r);
 void ck_mode_grad(ck_report *r);

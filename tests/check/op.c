@@ -218,6 +218,7 @@ static int64_t hostile_int(const fv_option *o, fv_rng *rng) {
 /* One attribute as text; fv_options_set may refuse it, which is fine. */
 static void hostile_attr(const fv_option *o, fv_rng *rng, void *attrs, fv_arena *arena) {
   static const char *const reals[] = {"0", "1", "-1", "0.5", "1e300", "-1e300", "1e-300", "2", "0.999999"};
+  static const char *const texts[] = {"", "x", "(", ")", ";;", "a(,)>", "add(0,0)>b", "%s%n", "=", "add(0,a)"};
   fv_text t = {0};
   if (o->type == FV_OPT_INTS) {
     for (uint32_t i = 0, n = fv_rng_below(rng, FV_MAX_LIST + 1); i < n; i++)
@@ -226,6 +227,8 @@ static void hostile_attr(const fv_option *o, fv_rng *rng, void *attrs, fv_arena 
     uint32_t n = 0;
     while (o->choices[n] != NULL) n++;
     fv_text_printf(&t, "%s", o->choices[fv_rng_below(rng, n)]);
+  } else if (o->type == FV_OPT_TEXT) {
+    fv_text_printf(&t, "%s", texts[fv_rng_below(rng, FV_COUNT(texts))]);
   } else if (o->type == FV_OPT_REAL) {
     fv_text_printf(&t, "%s", reals[fv_rng_below(rng, FV_COUNT(reals))]);
   } else if (o->type == FV_OPT_BOOL) {
@@ -305,8 +308,7 @@ static void hostile_round(ck_report *r, const fv_op_def *op, const ck_case *from
   ck_case c = *from;
   hostile_run h = {.op = op, .c = &c};
   fv_rng rng = fv_rng_new(r->seed, fv_stream_of(op->name) + 1000 + (uint64_t)round);
-  if (ck_attrs_parse(op, c.attrs == NULL ? "" : c.attrs, arena, &h.attrs) != FV_OK) return;
-  if (op->attrs == NULL && op->attrs_size > 0) h.attrs = (void *)(uintptr_t)c.attr_bytes;
+  if (ck_attrs_parse(op, c.attrs, arena, &h.attrs) != FV_OK) return;
   for (uint32_t k = 0, n = 1 + fv_rng_below(&rng, 3); k < n; k++) {
     uint32_t which = fv_rng_below(&rng, (uint32_t)(c.n + (int)(op->attrs == NULL ? 0 : fv_options_count(op->attrs))) + 1);
     if ((int)which < c.n) hostile_spec(&c.in[which], &rng);
@@ -356,7 +358,7 @@ void ck_op_row(ck_report *r, const fv_op_def *op) {
       if (c.n < 0) {
         ck_problem(r, "case: expected shapes as fv_case describes, got \"%s\"", c.text);
       } else {
-        if (c.attr_bytes == NULL) check_attrs_text(r, op, &c, arena);
+        check_attrs_text(r, op, &c, arena);
         check_references(r, op, &c, arena);
         if (n == 0) check_input_limits(r, op, &c);
       }

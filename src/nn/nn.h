@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nn.h (private): layers. Each only builds graph nodes and declares parameters under the current scope, with PyTorch's
+ * names and shapes. Optional arguments follow by name:
+ *   x = fv_conv2d(g, x, 64, 3, .stride = 2, .pad = 1, .name = "conv1");
+ * All return NULL after a mistake (fv_graph_check tells). */
+#ifndef FV_NN_NN_H
+#define FV_NN_NN_H
+
+#include "ir/ir.h"
+
+typedef struct fv_conv_args {
+  const char *name; /* NULL: "conv" */
+  int64_t stride, pad, dilation, groups; /* 0: 1, 0, 1, 1 */
+  bool no_bias;
+} fv_conv_args;
+/* x [N,H,W,C] -> [N,H',W',channels]; weight [channels, C/groups, kernel, kernel]. */
+#define fv_conv2d(g, x, channels, kernel, ...) \
+  fv_conv2d_layer((g), (x), (channels), (kernel), &(fv_conv_args){__VA_ARGS__})
+fv_value *fv_conv2d_layer(fv_graph *g, fv_value *x, int64_t channels, int64_t kernel, const fv_conv_args *args);
+
+typedef struct fv_linear_args {
+  const char *name; /* NULL: "linear" */
+  bool no_bias;
+  fv_init init;     /* default: PyTorch's (kaiming uniform) */
+} fv_linear_args;
+/* x [..., I] -> [..., out]; weight [out, I], bias [out]. */
+#define fv_linear(g, x, out, ...) fv_linear_layer((g), (x), (out), &(fv_linear_args){.name = "linear", __VA_ARGS__})
+fv_value *fv_linear_layer(fv_graph *g, fv_value *x, int64_t out, const fv_linear_args *args);
+
+/* Ioffe & Szegedy 2015 over all but the last axis. Training: statistics of the shard, running averages tracked. Otherwise the
+ * running averages as a scale and a shift, which fusion folds into the product before. Names weight, bias, running_mean,
+ * running_var. `momentum` as PyTorch's (0.1). */
+fv_value *fv_batch_norm(fv_graph *g, fv_value *x, const char *name, bool training);
+fv_value *fv_layer_norm(fv_graph *g, fv_value *x, const char *name);
+/* Srivastava et al. 2014; `rate` 0 or not training: x itself. Uses the graph's input "rng". */
+fv_value *fv_dropout(fv_graph *g, fv_value *x, double rate, bool training);
+/* The input "rng" i32 [4]: seed low, seed high, step, shard; made when first asked for. */
+fv_value *fv_rng_input(fv_graph *g);
+
+fv_value *fv_reshape(fv_graph *g, fv_value *x, fv_shape shape); /* one dimension may be -1 */
+fv_value *fv_permute(fv_graph *g, fv_value *x, fv_shape perm);
+fv_value *fv_reduce(fv_graph *g, const char *op, fv_value *x, fv_shape axes, bool keepdim); /* "mean", "amax", ... */
+#define fv_add(g, a, b) fv_op((g), "add", NULL, (a), (b))
+#define fv_mul(g, a, b) fv_op((g), "mul", NULL, (a), (b))
+#define fv_relu(g, x) fv_op((g), "relu", NULL, (x))
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* abs.c: |x|; the gradient at 0 is 0. */
+#include "ops/elementwise.h"
+
+#include <math.h>
+
+static double scalar(const void *attrs, const double *x) {
+  (void)attrs;
+  return fabs(x[0]);
+}
+
+static fv_status grad(fv_grad *c) {
+  fv_value *dy = c->dout[0], *x = c->node->in[0];
+  c->din[0] = fv_op(c->g, "mul", NULL, dy, fv_op(c->g, "sign", NULL, x));
+  return FV_OK;
+}
+
+static const fv_case cases[] = {FV_UNARY_CASES(""), {0}};
+
+const fv_op_def fv_op_abs = {
+  .name = "abs",
+  .doc = "|x|",
+  .n_in = 1,
+  .flags = FV_OP_ELEMENTWISE | FV_OP_INPLACE,
+  .infer = fv_elementwise_infer,
+  .grad = grad,
+  .ref = fv_elementwise_ref,
+  .scalar = scalar,
+  .cost = fv_elementwise_cost,
+  .cases = cases};

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cos.c: cosine; dx = -dy sin x. */
+#include "ops/elementwise.h"
+
+#include <math.h>
+
+static double scalar(const void *attrs, const double *x) {
+  (void)attrs;
+  return cos(x[0]);
+}
+
+static fv_status grad(fv_grad *c) {
+  fv_value *dy = c->dout[0], *x = c->node->in[0];
+  c->din[0] = fv_op(c->g, "neg", NULL, fv_op(c->g, "mul", NULL, dy, fv_op(c->g, "sin", NULL, x)));
+  return FV_OK;
+}
+
+static const fv_case cases[] = {FV_UNARY_CASES("@-4..4"), {.in = "61@-300..300"}, {0}};
+
+const fv_op_def fv_op_cos = {
+  .name = "cos",
+  .doc = "cos x",
+  .n_in = 1,
+  .flags = FV_OP_ELEMENTWISE | FV_OP_INPLACE,
+  .infer = fv_elementwise_infer,
+  .grad = grad,
+  .ref = fv_elementwise_ref,
+  .scalar = scalar,
+  .cost = fv_elementwise_cost,
+  .cases = cases};

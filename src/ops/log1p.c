@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log1p.c: ln(1 + x) without cancellation near 0; dx = dy / (1 + x). */
+#include "ops/elementwise.h"
+
+#include <math.h>
+
+static double scalar(const void *attrs, const double *x) {
+  (void)attrs;
+  return log1p(x[0]);
+}
+
+static fv_status grad(fv_grad *c) {
+  fv_value *dy = c->dout[0], *x = c->node->in[0];
+  c->din[0] = fv_op(c->g, "div", NULL, dy, fv_op(c->g, "add", NULL, x, fv_const(c->g, 1)));
+  return FV_OK;
+}
+
+static const fv_case cases[] = {FV_UNARY_CASES("@-0.8..5"), {.in = "61@-1e-4..1e-4"}, {0}};
+
+const fv_op_def fv_op_log1p = {
+  .name = "log1p",
+  .doc = "ln(1 + x)",
+  .n_in = 1,
+  .flags = FV_OP_ELEMENTWISE | FV_OP_INPLACE,
+  .infer = fv_elementwise_infer,
+  .grad = grad,
+  .ref = fv_elementwise_ref,
+  .scalar = scalar,
+  .cost = fv_elementwise_cost,
+  .cases = cases};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relu.c: max(x, 0), NaN kept. The gradient needs only the output, so that the activation can be fused into what
+ * produces x. */
+#include "ops/elementwise.h"
+
+static double scalar(const void *attrs, const double *x) {
+  (void)attrs;
+  return x[0] < 0 ? 0 : x[0];
+}
+
+static fv_status grad(fv_grad *c) {
+  fv_value *dy = c->dout[0], *y = c->node->out[0];
+  c->din[0] = fv_op(c->g, "relu_grad", NULL, dy, y);
+  return FV_OK;
+}
+
+static const fv_case cases[] = {FV_UNARY_CASES(""), {0}};
+
+const fv_op_def fv_op_relu = {
+  .name = "relu",
+  .doc = "max(x, 0)",
+  .n_in = 1,
+  .flags = FV_OP_ELEMENTWISE | FV_OP_INPLACE,
+  .infer = fv_elementwise_infer,
+  .grad = grad,
+  .ref = fv_elementwise_ref,
+  .scalar = scalar,
+  .cost = fv_elementwise_cost,
+  .cases = cases};
