@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recipe.h (private): the row of a model recipe. One file says what its settings are, what it builds and how it is trained;
+ * training, evaluation, prediction, planning and explaining are the same code for all of them.
+ *
+ * `build` declares the inputs it needs, named as the dataset's fields ("image", "label"), and its outputs by name:
+ *   "loss"          scalar, the mean over the shard                       (train)
+ *   "each.NAME"     [n] f32, one number a sample: a metric is their mean   (train, eval; "each.loss" in eval)
+ *   "scores"        [n,K] the logits; "probabilities" [n,K]                (eval, predict)
+ * and taps (attention.h) wherever weights say where it looked. */
+#ifndef FV_MODELS_RECIPE_H
+#define FV_MODELS_RECIPE_H
+
+#include "attention/attention.h"
+#include "fovea/train.h"
+
+typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
+
+/* What the recipe needs to know of the data. */
+typedef struct fv_task {
+  fv_shape image; /* [H,W,C] */
+  int64_t n_classes;
+  double label_smoothing;
+} fv_task;
+
+typedef struct fv_recipe {
+  fv_recipe_info info;
+  size_t settings_size;
+  const char *training; /* its defaults for the settings every recipe has: "epochs=12 lr=0.01" */
+  const char *metric;   /* the one that decides what is best: "accuracy" */
+  fv_status (*check)(const void *settings, const fv_task *task); /* what the tables cannot say */
+  void (*build)(fv_graph *g, const void *settings, const fv_task *task, fv_mode mode, int64_t n);
+} fv_recipe;
+extern const fv_recipe *const fv_recipes[]; /* NULL-terminated; from models.list */
+
+/* Shared endings: a classifier's outputs from its logits. */
+void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_task *task, fv_mode mode);
+
+#endif
