@@ -6,7 +6,7 @@
 #include "ops/resize.h"
 
 typedef struct taps {
-  fv_resize_tap *h, *w; /* of each row and column of the larger-numbered side: y */
+  fv_resize_tap *h, *w; /* where each row and each column of y looks */
 } taps;
 
 static void release(void *state) {
