@@ -124,7 +124,7 @@ static const struct {
 } kernels[] = {
     {KERNEL(run_right, .scratch = scratch, .packed = packed_bytes, .pack = pack_right), NULL},
     {KERNEL(run_writes_after, .priority = 0), "past the end of output 0"},
-    {KERNEL(run_writes_before, .priority = 0), "before the start of output 0"},
+    {KERNEL(run_writes_before, .priority = 0), "writes outside output 0"},
     {KERNEL(run_reads_after, .priority = 0), "past the end of input 0"},
     {KERNEL(run_wrong_value, .priority = 0), "differs in 1 of"},
     {KERNEL(run_forgets_last, .priority = 0), "differs in 1 of"},
