@@ -87,7 +87,7 @@ static fv_status build_gradient(grad_check *k, fv_value **weights, fv_value **gr
   int n = 0;
   for (int i = 0; i < k->node->n_out; i++) {
     if (!weighs(k, i)) continue;
-    char name[16];
+    char name[24];
     snprintf(name, sizeof name, "weight%d", i);
     weights[i] = fv_input(k->g, name, FV_F64, k->node->out[i]->shape);
     fv_value *part = fv_op(k->g, "sum", NULL, fv_op(k->g, "mul", NULL, weights[i], k->node->out[i]));
