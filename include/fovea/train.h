@@ -30,9 +30,9 @@ FV_API const char *fv_recipe_nearest(const char *name); /* for "did you mean"; N
 FV_API const fv_option *fv_train_options(void);
 
 /* ---- requests ------------------------------------------------------------------------------------------------------- */
-typedef struct fv_set { /* one --set: a setting of the recipe, or of training */
+typedef struct fv_setting { /* one --set: a setting of the recipe, or of training */
   const char *key, *value;
-} fv_set;
+} fv_setting;
 
 typedef struct fv_train_event {
   const char *phase;     /* "data", "train", "validate", "evaluate", "saved", "done" */
@@ -44,7 +44,7 @@ typedef void fv_train_report(void *arg, const fv_train_event *event);
 
 typedef struct fv_train_request {
   const char *recipe, *data, *preset, *out;
-  const fv_set *sets;
+  const fv_setting *sets;
   int n_sets;
   int threads;         /* 0: all processors */
   bool resume;

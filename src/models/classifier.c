@@ -5,7 +5,7 @@
 #include "ops/reduce.h"
 #include "ops/softmax.h"
 
-void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_task *task, fv_mode mode) {
+void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_problem *task, fv_mode mode) {
   fv_value *named = fv_op(g, "copy", NULL, logits);
   if (mode != FV_MODE_TRAIN) {
     fv_output(g, "scores", named);

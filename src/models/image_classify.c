@@ -102,7 +102,7 @@ static fv_value *vit(fv_graph *g, const settings *s, fv_value *x, int64_t n_clas
 }
 
 /* ---- the row -------------------------------------------------------------------------------------------------------- */
-static fv_status check(const void *fields, const fv_task *task) {
+static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
   int64_t h = task->image.dim[0], w = task->image.dim[1];
   FV_REQUIRE(task->image.ndim == 3 && h > 0 && w > 0, FV_ERR_REQUEST, "image-classify: expected images [H,W,C], got %s",
@@ -122,7 +122,7 @@ static fv_status check(const void *fields, const fv_task *task) {
   return FV_OK;
 }
 
-static void build(fv_graph *g, const void *fields, const fv_task *task, fv_mode mode, int64_t n) {
+static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   fv_shape i = task->image;
   fv_value *x = fv_input(g, "image", FV_F32, FV_SHAPE(n, i.dim[0], i.dim[1], i.dim[2]));

@@ -16,23 +16,23 @@
 typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
 
 /* What the recipe needs to know of the data. */
-typedef struct fv_task {
+typedef struct fv_problem {
   fv_shape image; /* [H,W,C] */
   int64_t n_classes;
   double label_smoothing;
-} fv_task;
+} fv_problem;
 
 typedef struct fv_recipe {
   fv_recipe_info info;
   size_t settings_size;
   const char *training; /* its defaults for the settings every recipe has: "epochs=12 lr=0.01" */
   const char *metric;   /* the one that decides what is best: "accuracy" */
-  fv_status (*check)(const void *settings, const fv_task *task); /* what the tables cannot say */
-  void (*build)(fv_graph *g, const void *settings, const fv_task *task, fv_mode mode, int64_t n);
+  fv_status (*check)(const void *settings, const fv_problem *task); /* what the tables cannot say */
+  void (*build)(fv_graph *g, const void *settings, const fv_problem *task, fv_mode mode, int64_t n);
 } fv_recipe;
 extern const fv_recipe *const fv_recipes[]; /* NULL-terminated; from models.list */
 
 /* Shared endings: a classifier's outputs from its logits. */
-void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_task *task, fv_mode mode);
+void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_problem *task, fv_mode mode);
 
 #endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model.c: a recipe with its settings, the shape of its data and its parameters; from a request or from a file, and back into
+ * a file. model.safetensors holds all that is needed to use it: the tensors under their PyTorch names, and in the metadata
+ * recipe, settings, labels and preprocessing. */
+#include "train/train.h"
+
+static const char FORMAT[] = "fovea-1";
+
+/* ---- settings ------------------------------------------------------------------------------------------------------- */
+static fv_status set_one(fv_model *m, const char *what, const char *key, const char *value) {
+  const fv_option *own = m->recipe->info.options;
+  if (fv_options_find(own, key)) return fv_options_set(own, m->settings, what, key, value, m->arena);
+  if (fv_options_find(fv_train_settings_table, key))
+    return fv_options_set(fv_train_settings_table, &m->train, what, key, value, m->arena);
+  const char *names[128] = {NULL};
+  size_t n = 0;
+  for (const fv_option *o = own; o->name && n + 1 < FV_COUNT(names); o++) names[n++] = o->name;
+  for (const fv_option *o = fv_train_settings_table; o->name && n + 1 < FV_COUNT(names); o++) names[n++] = o->name;
+  const char *near = fv_nearest_name(key, names);
+  return FV_FAIL(FV_ERR_REQUEST, "setting '%s' (%s): expected a known name%s%s%s", key, what, near ? " (did you mean '" : "",
+                 near ? near : "", near ? "'?)" : "");
+}
+
+/* "key=value key=value" */
+static fv_status set_text(fv_model *m, const char *what, const char *text) {
+  char *copy = fv_arena_strdup(m->arena, text), *save = NULL;
+  FV_REQUIRE(copy, FV_ERR_MEMORY, "model: out of memory");
+  for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+    char *equals = strchr(word, '=');
+    FV_REQUIRE(equals, FV_ERR_REQUEST, "%s: expected key=value, got '%s'", what, word);
+    *equals = 0;
+    FV_TRY(set_one(m, what, word, equals + 1));
+  }
+  return FV_OK;
+}
+
+static fv_status set_preset(fv_model *m, const char *what, const char *preset) {
+  const char *names[64] = {NULL};
+  size_t n = 0;
+  for (const fv_preset *p = m->recipe->info.presets; p && p->name && n + 1 < FV_COUNT(names); p++) {
+    if (!strcmp(p->name, preset)) {
+      m->preset = p->name;
+      return set_text(m, what, p->settings);
+    }
+    names[n++] = p->name;
+  }
+  const char *near = fv_nearest_name(preset, names);
+  return FV_FAIL(FV_ERR_REQUEST, "preset '%s' (%s): expected a known name%s%s%s", preset, what, near ? " (did you mean '" : "",
+                 near ? near : "", near ? "'?)" : "");
+}
+
+static fv_status model_settings(fv_model *m, const char *preset, const fv_setting *sets, int n_sets) {
+  char what[128];
+  snprintf(what, sizeof what, "recipe %s", m->recipe->info.name);
+  m->settings = fv_arena_alloc(m->arena, m->recipe->settings_size);
+  FV_REQUIRE(m->settings, FV_ERR_MEMORY, "model: out of memory");
+  FV_TRY(fv_options_defaults(m->recipe->info.options, m->settings));
+  FV_TRY(fv_options_defaults(fv_train_settings_table, &m->train));
+  FV_TRY(set_text(m, what, m->recipe->training));
+  if (preset) FV_TRY(set_preset(m, what, preset));
+  for (int i = 0; i < n_sets; i++) FV_TRY(set_one(m, what, sets[i].key, sets[i].value));
+  while (m->train.batch % m->train.shards) m->train.shards--;
+  return FV_OK;
+}
+
+fv_status fv_model_new(const char *recipe, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model) {
+  *model = NULL;
+  fv_status status = FV_OK;
+  FV_TRY(fv_cpu_init());
+  int index = fv_recipe_find(recipe);
+  const char *near = index < 0 ? fv_recipe_nearest(recipe) : NULL;
+  FV_REQUIRE(index >= 0, FV_ERR_REQUEST, "recipe '%s': expected a known name%s%s%s", recipe, near ? " (did you mean '" : "",
+             near ? near : "", near ? "'?)" : "");
+  FV_REQUIRE(threads >= 0 && threads <= 1024, FV_ERR_REQUEST, "threads: expected 0 (all) to 1024, got %d", threads);
+  fv_model *m;
+  FV_TRY(FV_NEW(&m, 1));
+  m->recipe = fv_recipes[index];
+  FV_TRY_DONE(fv_arena_new(&m->arena));
+  FV_TRY_DONE(fv_params_new(&m->params));
+  FV_TRY_DONE(model_settings(m, preset, sets, n_sets));
+  FV_TRY_DONE(fv_pool_new(threads ? threads : fv_cpu_count(), &m->pool));
+done:
+  if (status == FV_OK) *model = m;
+  else fv_model_free(m);
+  return status;
+}
+
+void fv_model_free(fv_model *m) {
+  if (!m) return;
+  fv_runner_free(&m->eval);
+  fv_runner_free(&m->predict);
+  fv_slab_free(m->slab);
+  fv_params_free(m->params);
+  fv_pool_free(m->pool);
+  fv_arena_free(m->arena);
+  fv_free(m);
+}
+
+/* ---- graphs --------------------------------------------------------------------------------------------------------- */
+fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **graph) {
+  fv_graph *g;
+  fv_status status = FV_OK;
+  *graph = NULL;
+  FV_TRY(fv_graph_new(m->params, FV_F32, &g));
+  m->recipe->build(g, m->settings, &m->task, mode, n);
+  FV_TRY_DONE(fv_graph_check(g));
+  for (int i = 0; taps && i < g->taps.n; i++) fv_output(g, g->taps.v[i].name, g->taps.v[i].value);
+  FV_TRY_DONE(fv_graph_check(g));
+done:
+  if (status == FV_OK) *graph = g;
+  else fv_graph_free(g);
+  return status;
+}
+
+fv_status fv_model_build(fv_model *m) {
+  m->task.label_smoothing = m->train.label_smoothing;
+  if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
+  fv_graph *g;
+  FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, 1, false, &g)); /* for its parameters */
+  fv_graph_free(g);
+  FV_TRY(fv_params_layout(m->params));
+  FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_PARAMETERS, m->params->size * (int64_t)sizeof(float), (void **)&m->slab));
+  if (!m->ledger.dry) fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
+  return FV_OK;
+}
+
+const char *fv_model_metric_output(const fv_model *m) { return fv_arena_printf(m->arena, "each.%s", m->recipe->metric); }
+
+/* ---- writing -------------------------------------------------------------------------------------------------------- */
+static void settings_json(fv_json *j, const char *key, const fv_option *table, const void *fields) {
+  fv_json_begin(j, key, '{');
+  for (const fv_option *o = table; o->name; o++) {
+    fv_text value = {0};
+    fv_options_print(o, fields, &value);
+    fv_json_text(j, o->name, value.s ? value.s : "");
+    fv_text_free(&value);
+  }
+  fv_json_end(j, '}');
+}
+
+static void task_json(const fv_model *m, fv_json *j) {
+  fv_json_begin(j, "image", '[');
+  for (int i = 0; i < m->task.image.ndim; i++) fv_json_int(j, NULL, m->task.image.dim[i]);
+  fv_json_end(j, ']');
+  fv_json_begin(j, "labels", '[');
+  for (int64_t i = 0; i < m->task.n_classes; i++) fv_json_text(j, NULL, m->classes[i]);
+  fv_json_end(j, ']');
+  fv_json_begin(j, "preprocessing", '{');
+  fv_json_begin(j, "mean", '[');
+  for (int64_t i = 0; i < m->task.image.dim[2]; i++) fv_json_float(j, NULL, m->mean[i]);
+  fv_json_end(j, ']');
+  fv_json_begin(j, "deviation", '[');
+  for (int64_t i = 0; i < m->task.image.dim[2]; i++) fv_json_float(j, NULL, m->deviation[i]);
+  fv_json_end(j, ']');
+  fv_json_end(j, '}');
+}
+
+fv_status fv_model_describe(const fv_model *m, fv_json *j) {
+  fv_json_text(j, "recipe", m->recipe->info.name);
+  fv_json_text(j, "preset", m->preset);
+  fv_json_text(j, "data", m->data);
+  settings_json(j, "settings", m->recipe->info.options, m->settings);
+  settings_json(j, "training", fv_train_settings_table, &m->train);
+  FV_REQUIRE(!j->text.failed, FV_ERR_MEMORY, "model: out of memory");
+  return FV_OK;
+}
+
+/* The slab's parameters as named arrays; fv_free the result. */
+static fv_status arrays_of(const fv_model *m, const float *slab, fv_array **arrays) {
+  FV_TRY(FV_NEW(arrays, m->params->n));
+  for (int i = 0; i < m->params->n; i++) {
+    const fv_param_info *p = &m->params->v[i];
+    fv_array *a = &(*arrays)[i];
+    *a = (fv_array){.name = p->name, .elem = FV_ELEM_F32, .ndim = p->shape.ndim, .data = slab + p->offset};
+    for (int d = 0; d < p->shape.ndim; d++) a->dim[d] = p->shape.dim[d];
+    FV_TRY(fv_array_measure(a, p->name));
+  }
+  return FV_OK;
+}
+
+fv_status fv_model_save(const fv_model *m, const float *slab, const char *metrics_json, const char *path) {
+  fv_status status = FV_OK;
+  fv_array *arrays = NULL;
+  fv_json j = {0};
+  FV_TRY_DONE(arrays_of(m, slab, &arrays));
+  fv_json_begin(&j, NULL, '{');
+  FV_TRY_DONE(fv_model_describe(m, &j));
+  task_json(m, &j);
+  fv_json_end(&j, '}');
+  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "model: out of memory");
+  fv_pair meta[] = {{"format", FORMAT}, {"fovea", j.text.s}, {"metrics", metrics_json ? metrics_json : "{}"}};
+  FV_TRY_DONE(fv_safetensors_write(path, arrays, m->params->n, meta, FV_COUNT(meta)));
+done:
+  fv_free(arrays);
+  fv_json_free(&j);
+  return status;
+}
+
+fv_status fv_model_weights_sha256(const fv_model *m, const float *slab, char hex[65]) {
+  fv_array *arrays;
+  fv_status status = arrays_of(m, slab, &arrays);
+  if (status == FV_OK) status = fv_arrays_sha256(arrays, m->params->n, hex);
+  fv_free(arrays);
+  return status;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model_open.c: a model from its file. Everything in the file is checked before it is used: it may come from anywhere. */
+#include "train/train.h"
+
+#include <math.h>
+
+static fv_status text_of(const json_t *root, const char *key, const char *path, const char **out) {
+  const json_t *v = json_object_get(root, key);
+  FV_REQUIRE(json_is_string(v), FV_ERR_CORRUPT, "%s: metadata: '%s': expected a text, got %s", path, key, v ? "something else" : "none");
+  *out = json_string_value(v);
+  return FV_OK;
+}
+
+/* The members of a settings object as sets. */
+static fv_status sets_of(const json_t *object, const char *key, const char *path, fv_setting *sets, int *n, int max) {
+  const json_t *members = json_object_get(object, key);
+  FV_REQUIRE(json_is_object(members), FV_ERR_CORRUPT, "%s: metadata: '%s': expected an object", path, key);
+  const char *name;
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)members, name, value) {
+    FV_REQUIRE(json_is_string(value) && *n < max, FV_ERR_CORRUPT, "%s: metadata: %s.%s: expected a text", path, key, name);
+    if (*json_string_value(value)) sets[(*n)++] = (fv_setting){name, json_string_value(value)};
+  }
+  return FV_OK;
+}
+
+static fv_status read_numbers(const json_t *root, const char *key, const char *path, int64_t n, float *out) {
+  const json_t *list = json_object_get(json_object_get(root, "preprocessing"), key);
+  FV_REQUIRE(json_array_size(list) == (size_t)n, FV_ERR_CORRUPT, "%s: metadata: preprocessing.%s: expected %d numbers, got %d", path,
+             key, (int)n, (int)json_array_size(list));
+  for (int64_t i = 0; i < n; i++) {
+    out[i] = (float)json_number_value(json_array_get(list, (size_t)i));
+    FV_REQUIRE(isfinite(out[i]) && out[i] >= 0, FV_ERR_CORRUPT, "%s: metadata: preprocessing.%s: expected a number from 0", path, key);
+  }
+  return FV_OK;
+}
+
+static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
+  const json_t *image = json_object_get(root, "image"), *labels = json_object_get(root, "labels");
+  FV_REQUIRE(json_array_size(image) == 3, FV_ERR_CORRUPT, "%s: metadata: 'image': expected [height, width, channels]", path);
+  m->task.image.ndim = 3;
+  for (int i = 0; i < 3; i++) {
+    m->task.image.dim[i] = json_integer_value(json_array_get(image, (size_t)i));
+    FV_REQUIRE(m->task.image.dim[i] >= 1 && m->task.image.dim[i] <= (i == 2 ? 4 : FV_IMAGE_SIDE), FV_ERR_CORRUPT,
+               "%s: metadata: 'image': expected a size that images have, got %lld", path, (long long)m->task.image.dim[i]);
+  }
+  size_t n = json_array_size(labels);
+  FV_REQUIRE(n >= 1 && n <= 1000000, FV_ERR_CORRUPT, "%s: metadata: 'labels': expected a list of names, got %zu", path, n);
+  const char **names = fv_arena_alloc(m->arena, n * sizeof *names);
+  FV_REQUIRE(names, FV_ERR_MEMORY, "%s: out of memory", path);
+  for (size_t i = 0; i < n; i++) {
+    const json_t *name = json_array_get(labels, i);
+    FV_REQUIRE(json_is_string(name), FV_ERR_CORRUPT, "%s: metadata: label %zu: expected a text", path, i);
+    names[i] = fv_arena_strdup(m->arena, json_string_value(name));
+    FV_REQUIRE(names[i], FV_ERR_MEMORY, "%s: out of memory", path);
+  }
+  m->task.n_classes = (int64_t)n;
+  m->classes = names;
+  FV_TRY(read_numbers(root, "mean", path, m->task.image.dim[2], m->mean));
+  return read_numbers(root, "deviation", path, m->task.image.dim[2], m->deviation);
+}
+
+/* Every parameter of the recipe, from the tensor of its name, with its shape; nothing missing, nothing besides. */
+fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, const char *prefix, const char *path, float *slab) {
+  for (int i = 0; i < m->params->n; i++) {
+    const fv_param_info *p = &m->params->v[i];
+    char name[512];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    const fv_array *a = fv_safetensors_find(file, name);
+    FV_REQUIRE(a, FV_ERR_CORRUPT, "%s: expected a tensor '%s', got none", path, name);
+    bool same = a->ndim == p->shape.ndim;
+    for (int d = 0; same && d < a->ndim; d++) same = a->dim[d] == p->shape.dim[d];
+    FV_REQUIRE(same, FV_ERR_CORRUPT, "%s: tensor '%s': expected %s, got %s", path, name, fv_shape_text(p->shape),
+               fv_dims_text(a->dim, a->ndim));
+    FV_TRY(fv_array_to_f32(a, slab + p->offset));
+  }
+  return FV_OK;
+}
+
+static fv_status open_root(const json_t *root, const char *path, int threads, fv_model **model) {
+  enum { MOST = 256 };
+  fv_setting sets[MOST];
+  int n_sets = 0;
+  const char *recipe, *data;
+  FV_TRY(text_of(root, "recipe", path, &recipe));
+  FV_TRY(text_of(root, "data", path, &data));
+  FV_TRY(sets_of(root, "settings", path, sets, &n_sets, MOST));
+  FV_TRY(sets_of(root, "training", path, sets, &n_sets, MOST));
+  fv_status status = fv_model_new(recipe, NULL, sets, n_sets, threads, model);
+  if (status != FV_OK) return fv_error_prefix(FV_ERR_CORRUPT, "%s: metadata", path);
+  const json_t *preset = json_object_get(root, "preset");
+  (*model)->data = fv_arena_strdup((*model)->arena, data);
+  if (json_is_string(preset)) (*model)->preset = fv_arena_strdup((*model)->arena, json_string_value(preset));
+  FV_TRY(read_task(*model, root, path));
+  return fv_model_build(*model);
+}
+
+fv_status fv_model_open(const char *given, int threads, fv_model **model) {
+  fv_status status = FV_OK;
+  fv_safetensors *file = NULL;
+  json_t *root = NULL;
+  char path[4096];
+  *model = NULL;
+  int written = snprintf(path, sizeof path, fv_path_is_dir(given) ? "%s/model.safetensors" : "%s", given);
+  FV_REQUIRE(written >= 0 && (size_t)written < sizeof path, FV_ERR_REQUEST, "model: expected a shorter path");
+  FV_TRY_DONE(fv_safetensors_open(path, &file));
+  const char *meta = fv_safetensors_meta(file, "fovea");
+  FV_REQUIRE_DONE(meta, FV_ERR_CORRUPT, "%s: expected a model written by fovea, got a file without its metadata", path);
+  FV_TRY_DONE(fv_json_parse(meta, strlen(meta), path, (size_t)64 << 20, &root));
+  FV_TRY_DONE(open_root(root, path, threads, model));
+  FV_TRY_DONE(fv_model_read_slab(*model, file, "", path, (*model)->slab));
+done:
+  json_decref(root);
+  fv_safetensors_close(file);
+  if (status != FV_OK) {
+    fv_model_free(*model);
+    *model = NULL;
+  }
+  return status;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* train.h (private): what training, evaluating, predicting and explaining share.
+ *
+ * A batch is cut into a fixed number of shards. A shard is run whole by one thread on its own slab; gradients are summed in a
+ * fixed tree. So the bits depend on the number of shards, never on the number of threads. */
+#ifndef FV_TRAIN_TRAIN_H
+#define FV_TRAIN_TRAIN_H
+
+#include "data/data.h"
+#include "io/io.h"
+#include "models/recipe.h"
+
+/* ---- settings every recipe has (settings.c) ------------------------------------------------------------------------- */
+enum { FV_OPTIMIZER_SGD, FV_OPTIMIZER_ADAMW, FV_OPTIMIZER_RMSPROP };
+enum { FV_SCHEDULE_CONSTANT, FV_SCHEDULE_STEP, FV_SCHEDULE_COSINE, FV_SCHEDULE_ONECYCLE };
+typedef struct fv_train_settings {
+  int64_t epochs, steps, batch, shards, seed;
+  int64_t optimizer, schedule;
+  double lr, momentum, beta2, eps, weight_decay, clip, warmup, lr_final, gamma;
+  int64_t step_size;
+  bool nesterov;
+  double ema, label_smoothing, validation;
+  int64_t patience, shift, cutout, save_every, keep;
+  bool flip;
+  double rotate, zoom;
+} fv_train_settings;
+extern const fv_option fv_train_settings_table[];
+
+/* ---- one compiled graph with its workers (runner.c) ------------------------------------------------------------------ */
+typedef struct fv_runner {
+  fv_graph *g;
+  fv_program *program;
+  void *packed;
+  fv_exec **exec; /* one a worker */
+  int n_exec;
+  int64_t n;      /* samples of one run: the size of a shard */
+} fv_runner;
+/* Takes g over, also on failure. */
+fv_status fv_runner_new(fv_ledger *ledger, fv_graph *g, const float *params, int workers, int64_t n, fv_runner *r);
+void fv_runner_free(fv_runner *r);
+/* After the parameters changed. */
+fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool);
+
+/* ---- a model (model.c): recipe, settings, data's shape, parameters ---------------------------------------------------- */
+struct fv_model {
+  fv_arena *arena;
+  fv_ledger ledger;
+  fv_pool *pool;
+  const fv_recipe *recipe;
+  void *settings;
+  fv_train_settings train;
+  const char *preset, *data;  /* data: name or path it was trained on */
+  fv_problem task;
+  const char *const *classes;
+  float mean[4], deviation[4]; /* of channels of v/255; deviation 0: no standardisation */
+  fv_params *params;
+  float *slab;                 /* the parameters */
+  fv_runner eval, predict;     /* made on first use */
+};
+/* Settings from defaults, the recipe's own, the preset, then the sets. threads 0: all processors. */
+fv_status fv_model_new(const char *recipe, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model);
+/* After task and classes are known: declares the parameters and lays them out, allocates (not in a dry ledger) and initialises. */
+fv_status fv_model_build(fv_model *m);
+/* The recipe's graph for shards of n samples; taps become outputs when asked for. */
+fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **g);
+/* model.safetensors: `slab` (laid out as the parameters) with everything needed to use it. */
+fv_status fv_model_save(const fv_model *m, const float *slab, const char *metrics_json, const char *path);
+/* The parameters from tensors named prefix + name. */
+fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, const char *prefix, const char *path, float *slab);
+fv_status fv_model_weights_sha256(const fv_model *m, const float *slab, char hex[65]);
+/* "key=value ..." of all settings that decide the result: what a resumed run must agree with. */
+fv_status fv_model_describe(const fv_model *m, fv_json *out);
+
+/* ---- evaluation (evaluate.c) ------------------------------------------------------------------------------------------ */
+typedef struct fv_scores {
+  double loss, metric; /* means over the samples */
+  int64_t samples;
+} fv_scores;
+/* All of a loader's epoch through an eval runner with `shards` pieces a batch. */
+fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, fv_scores *scores,
+                      fv_train_report *report, void *arg);
+/* The name of the metric output: "each.accuracy". */
+const char *fv_model_metric_output(const fv_model *m);
+
+/* ---- images from files (images.c) --------------------------------------------------------------------------------------- */
+/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N. The
+ * result is u8 [n,H,W,C], to be freed with fv_free. */
+fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
+
+#endif
