@@ -249,8 +249,8 @@ static void test_writer_at_a_size_limit(void **state) {
   fv_writer *w;
   fv_status opened = fv_writer_open(path, &w);
   for (int i = 0; i < 20000; i++) putc('x', fv_writer_stdio(w));
-  fv_status at_commit = fv_writer_commit(w); /* errors of a library behind the FILE * are found here */
   setrlimit(RLIMIT_FSIZE, &before);
+  fv_status at_commit = fv_writer_commit(w); /* what failed behind the FILE * stays failed when there is room again */
   assert_int_equal(at_write, FV_ERR_IO);
   assert_non_null(strstr(message, "got 'File too large'"));
   assert_int_equal(opened, FV_OK);
