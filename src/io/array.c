@@ -38,18 +38,16 @@ fv_status fv_array_measure(fv_array *a, const char *what) {
   FV_ASSERT(a->ndim >= 0 && a->ndim <= FV_ARRAY_DIMS && (int)a->elem >= 0 && a->elem < FV_ELEMS);
   int64_t most = INT64_MAX / 8; /* so that bytes fit as well */
   a->count = 1;
-  bool empty = false;
   for (int i = 0; i < a->ndim; i++) {
     FV_REQUIRE(a->dim[i] >= 0, FV_ERR_CORRUPT, "%s: expected dimensions of 0 or more, got %s", what,
                fv_dims_text(a->dim, a->ndim));
-    if (a->dim[i] == 0) empty = true;
-    else {
-      FV_REQUIRE(a->count <= most / a->dim[i], FV_ERR_CORRUPT, "%s: expected a size that can be counted, got %s", what,
-                 fv_dims_text(a->dim, a->ndim));
-      a->count *= a->dim[i];
-    }
+    if (a->dim[i] == 0) a->count = 0;
   }
-  if (empty) a->count = 0;
+  for (int i = 0; i < a->ndim && a->count > 0; i++) {
+    FV_REQUIRE(a->count <= most / a->dim[i], FV_ERR_CORRUPT, "%s: expected a size that can be counted, got %s", what,
+               fv_dims_text(a->dim, a->ndim));
+    a->count *= a->dim[i];
+  }
   a->bytes = (size_t)a->count * fv_elem_sizes[a->elem];
   return FV_OK;
 }

@@ -16,8 +16,9 @@ static int depth_of(const char *s, size_t n) {
   for (size_t i = 0; i < n; i++) {
     if (quoted && s[i] == '\\') i++;
     else if (s[i] == '"') quoted = !quoted;
-    else if (!quoted && (s[i] == '[' || s[i] == '{')) deepest = FV_MAX(deepest, ++depth);
+    else if (!quoted && (s[i] == '[' || s[i] == '{')) depth++;
     else if (!quoted && (s[i] == ']' || s[i] == '}')) depth--;
+    deepest = FV_MAX(deepest, depth);
   }
   return deepest;
 }
