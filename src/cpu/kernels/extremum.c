@@ -22,7 +22,7 @@ static fv_reduce_plan plan_of(const fv_node *n, int input) {
   return fv_reduce_plan_new(n->in[input]->shape, fv_reduce_mask(&a->axes, n->in[input]->shape.ndim));
 }
 
-static int64_t units_of(const fv_reduce_plan *p) { return p->outer * (p->inner == 1 ? 1 : fv_ceil_div(p->inner, FV_W)); }
+static int64_t units_of(const fv_reduce_plan *p) { return p->outer * fv_ceil_div(p->inner, FV_W); }
 
 /* ---- argmax, argmin: one axis or all, so the rows lie at one stride ---------------------------------------------- */
 INLINE void arg_columns(bool least, const fv_reduce_plan *p, const float *x, int64_t n, int32_t *y) {

@@ -34,8 +34,8 @@ typedef struct columns {
 
 INLINE fv_f32v load(const float *p, bool whole, int64_t n) { return whole ? fv_vload(p) : fv_vload_n(p, n); }
 
-INLINE void reduce_columns(int kind, int nv, const fv_reduce_plan *p, const float *x, int64_t tail, const fv_f32v *center,
-                           columns *tree, fv_f32v *out) {
+INLINE void reduce_columns(int kind, int nv, const fv_reduce_plan *p, const float *x, int64_t tail,
+                           const fv_f32v *center, columns *tree, fv_f32v *out) {
   fv_reduce_rows row = fv_reduce_rows_first(p);
   fv_f32v acc[TILE];
   for (uint64_t block = 0;; block++) {
@@ -116,7 +116,7 @@ static fv_reduce_plan plan_of(const fv_node *n) {
 
 static int64_t units(const fv_node *n) {
   fv_reduce_plan p = plan_of(n);
-  return p.outer * (p.inner == 1 ? 1 : fv_ceil_div(p.inner, TILE * FV_W));
+  return p.outer * fv_ceil_div(p.inner, TILE * FV_W);
 }
 
 static float divisor_of(const fv_call *c, const fv_reduce_plan *p, int kind, bool mean) {
@@ -175,5 +175,5 @@ static void run_amax(const fv_call *c) { run(c, MAX, false); }
 static void run_amin(const fv_call *c) { run(c, MIN, false); }
 static void run_var(const fv_call *c) { run(c, DEVIATION, false); }
 
-#define ROW(name_) {.op = #name_, .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = units, .run = run_##name_}
+#define ROW(op_) {.op = #op_, .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = units, .run = run_##op_}
 const fv_kernel FV_KERNELS(reduce)[] = {ROW(sum), ROW(mean), ROW(prod), ROW(amax), ROW(amin), ROW(var), {0}};
