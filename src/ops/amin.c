@@ -25,7 +25,7 @@ static void ref(const fv_call *c) {
 }
 
 static const fv_case cases[] = {
-  FV_REDUCE_CASES("", ""),
+  FV_REDUCE_CASES("", "", 0),
   {.in = "5,17@0..0", .attrs = "axes=1", .no_grad_check = true, .note = "all tied"},
   {0}};
 

@@ -33,23 +33,35 @@ typedef struct fv_reduce_walk {
 fv_reduce_walk fv_reduce_walk_new(fv_shape shape, uint32_t mask);
 int64_t fv_reduce_index(const fv_reduce_walk *w, int64_t i, int64_t k);
 
-/* Cases every reduction has, for an input range such as "@-3..3" and further attributes such as " biased=1". */
-#define FV_REDUCE_CASES(range, more) \
-  {.in = "()" range, .attrs = "" more}, {.in = "1" range, .attrs = "" more}, {.in = "3" range, .attrs = "" more}, \
-      {.in = "4" range, .attrs = "" more}, {.in = "5" range, .attrs = "" more}, \
-      {.in = "15" range, .attrs = "" more}, {.in = "16" range, .attrs = "" more}, \
-      {.in = "17" range, .attrs = "" more}, {.in = "1031" range, .attrs = "" more}, \
-      {.in = "5003" range, .attrs = "" more}, {.in = "3,5" range, .attrs = "" more}, \
-      {.in = "7,1" range, .attrs = "axes=1" more}, {.in = "7,3" range, .attrs = "axes=0" more}, \
-      {.in = "7,3" range, .attrs = "axes=-1" more}, {.in = "3,4" range, .attrs = "axes=-1" more}, \
-      {.in = "2,5" range, .attrs = "axes=1 keepdim=1" more}, {.in = "5,17" range, .attrs = "axes=0,1" more}, \
-      {.in = "67,31" range, .attrs = "axes=0" more}, {.in = "31,67" range, .attrs = "axes=1" more}, \
-      {.in = "2,5,5,16" range, .attrs = "axes=1,2" more}, \
-      {.in = "2,5,5,33" range, .attrs = "axes=1,2 keepdim=1" more}, \
-      {.in = "2,5,5,8" range, .attrs = "axes=3 keepdim=1" more}, {.in = "3,7,9" range, .attrs = "axes=0,2" more}, \
-      {.in = "5,3,2,7" range, .attrs = "axes=0,2" more}, {.in = "1,3,1,5" range, .attrs = "axes=0,2" more}, \
-      {.in = "2,3,5,2,3" range, .attrs = "axes=0,2,4" more}, {.in = "3,130" range, .attrs = "axes=0" more}, \
-      {.in = "2,3,1029" range, .attrs = "axes=2" more}, {.in = "2049,5" range, .attrs = "axes=0" more}, \
-      {.in = "3,0" range, .attrs = "axes=0" more}
+/* Cases every reduction has, for an input range such as "@-3..3" further attributes such as " biased=1",
+ * and a tolerance. */
+#define FV_REDUCE_CASES(range, more, tol) \
+  {.in = "()" range, .attrs = "" more, .tolerance = tol}, {.in = "1" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "3" range, .attrs = "" more, .tolerance = tol}, {.in = "4" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "5" range, .attrs = "" more, .tolerance = tol}, {.in = "15" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "16" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "17" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "1031" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "5003" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "3,5" range, .attrs = "" more, .tolerance = tol}, \
+      {.in = "7,1" range, .attrs = "axes=1" more, .tolerance = tol}, \
+      {.in = "7,3" range, .attrs = "axes=0" more, .tolerance = tol}, \
+      {.in = "7,3" range, .attrs = "axes=-1" more, .tolerance = tol}, \
+      {.in = "3,4" range, .attrs = "axes=-1" more, .tolerance = tol}, \
+      {.in = "2,5" range, .attrs = "axes=1 keepdim=1" more, .tolerance = tol}, \
+      {.in = "5,17" range, .attrs = "axes=0,1" more, .tolerance = tol}, \
+      {.in = "67,31" range, .attrs = "axes=0" more, .tolerance = tol}, \
+      {.in = "31,67" range, .attrs = "axes=1" more, .tolerance = tol}, \
+      {.in = "2,5,5,16" range, .attrs = "axes=1,2" more, .tolerance = tol}, \
+      {.in = "2,5,5,33" range, .attrs = "axes=1,2 keepdim=1" more, .tolerance = tol}, \
+      {.in = "2,5,5,8" range, .attrs = "axes=3 keepdim=1" more, .tolerance = tol}, \
+      {.in = "3,7,9" range, .attrs = "axes=0,2" more, .tolerance = tol}, \
+      {.in = "5,3,2,7" range, .attrs = "axes=0,2" more, .tolerance = tol}, \
+      {.in = "1,3,1,5" range, .attrs = "axes=0,2" more, .tolerance = tol}, \
+      {.in = "2,3,5,2,3" range, .attrs = "axes=0,2,4" more, .tolerance = tol}, \
+      {.in = "3,130" range, .attrs = "axes=0" more, .tolerance = tol}, \
+      {.in = "2,3,1029" range, .attrs = "axes=2" more, .tolerance = tol}, \
+      {.in = "2049,5" range, .attrs = "axes=0" more, .tolerance = tol}, \
+      {.in = "3,0" range, .attrs = "axes=0" more, .tolerance = tol}
 
 #endif

@@ -18,7 +18,8 @@ static void ref(const fv_call *c) {
 }
 
 static const fv_case cases[] = {
-  FV_REDUCE_CASES("", ""), {.in = "0"}, {.in = "0,4", .attrs = "axes=0"}, {.in = "4,0,3", .attrs = "axes=1 keepdim=1"},
+  FV_REDUCE_CASES("", "", 0), {.in = "0"}, {.in = "0,4", .attrs = "axes=0"},
+  {.in = "4,0,3", .attrs = "axes=1 keepdim=1"},
   {0}};
 
 const fv_op_def fv_op_sum = {
