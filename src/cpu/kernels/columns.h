@@ -54,7 +54,7 @@ INLINE void col_store(float *p, fv_f32v v, int64_t lanes) {
 }
 
 /* BODY(j, nv, lanes) for strips of nv vectors at column j: most vectors first, the last one short. */
-#define COLUMN_STRIPS(width_, most, BODY)                           \
+#define COLUMN_STRIPS(width_, most, BODY)                                         \
   do {                                                              \
     int64_t j_ = 0, w_ = (width_);                                  \
     for (; j_ + (most) * FV_W <= w_; j_ += (most) * FV_W) BODY(j_, (most), FV_W); \
@@ -62,18 +62,22 @@ INLINE void col_store(float *p, fv_f32v v, int64_t lanes) {
     if (j_ < w_) BODY(j_, 1, w_ - j_);                              \
   } while (0)
 #define STRIP 4
+/* Rows summed in a register before it is added to what came before: long chains of one sign round one way. */
+#define CHAIN 32
+
+INLINE void add_to(float *p, fv_f32v v) { fv_vstore(p, fv_vload(p) + v); }
 
 /* out[j] += sum of the column. */
 INLINE void strip_sum(const float *x, int64_t rows, int64_t ld, float *out, int nv, int64_t lanes) {
   fv_f32v s[STRIP];
-  for (int v = 0; v < nv; v++) s[v] = fv_vload(out + v * FV_W);
+  for (int v = 0; v < nv; v++) s[v] = fv_vzero();
   for (int64_t r = 0; r < rows; r++, x += ld)
     for (int v = 0; v < nv; v++) s[v] += col_load(x + v * FV_W, lanes);
-  for (int v = 0; v < nv; v++) fv_vstore(out + v * FV_W, s[v]);
+  for (int v = 0; v < nv; v++) add_to(out + v * FV_W, s[v]);
 }
 static void column_sums(const float *x, int64_t rows, int64_t ld, int64_t width, float *out) {
-#define BODY(j, nv, lanes) strip_sum(x + (j), rows, ld, out + (j), nv, lanes)
-  COLUMN_STRIPS(width, STRIP, BODY);
+#define BODY(j, nv, lanes) strip_sum(x + (j), FV_MIN(rows, CHAIN), ld, out + (j), nv, lanes)
+  for (; rows > 0; rows -= CHAIN, x += CHAIN * ld) COLUMN_STRIPS(width, STRIP, BODY);
 #undef BODY
 }
 
@@ -82,9 +86,8 @@ INLINE void strip_moments(const float *x, int64_t rows, int64_t ld, const float 
                           int64_t lanes) {
   fv_f32v c[STRIP], s[STRIP], t[STRIP];
   for (int v = 0; v < nv; v++) {
-    c[v] = fv_vload(center + v * FV_W);
-    s[v] = fv_vload(d + v * FV_W);
-    t[v] = fv_vload(q + v * FV_W);
+    c[v] = col_load(center + v * FV_W, lanes); /* lanes beyond: 0 - 0 adds nothing */
+    s[v] = t[v] = fv_vzero();
   }
   for (int64_t r = 0; r < rows; r++, x += ld)
     for (int v = 0; v < nv; v++) {
@@ -93,14 +96,14 @@ INLINE void strip_moments(const float *x, int64_t rows, int64_t ld, const float 
       t[v] = fv_vfma(e, e, t[v]);
     }
   for (int v = 0; v < nv; v++) {
-    fv_vstore(d + v * FV_W, s[v]);
-    fv_vstore(q + v * FV_W, t[v]);
+    add_to(d + v * FV_W, s[v]);
+    add_to(q + v * FV_W, t[v]);
   }
 }
 static void column_moments(const float *x, int64_t rows, int64_t ld, int64_t width, const float *center, float *d,
                            float *q) {
-#define BODY(j, nv, lanes) strip_moments(x + (j), rows, ld, center + (j), d + (j), q + (j), nv, lanes)
-  COLUMN_STRIPS(width, STRIP, BODY);
+#define BODY(j, nv, lanes) strip_moments(x + (j), FV_MIN(rows, CHAIN), ld, center + (j), d + (j), q + (j), nv, lanes)
+  for (; rows > 0; rows -= CHAIN, x += CHAIN * ld) COLUMN_STRIPS(width, STRIP, BODY);
 #undef BODY
 }
 
@@ -124,9 +127,9 @@ static void tile_stats(const float *x, const block *b, span s, double seen, col_
   fold_in(b, d);
   fold_in(b, q);
   for (int64_t j = 0; j < b->n; j++) {
-    double off = d[j] / n, delta = center[j] + off - out->mean[j];
+    double off = d[j] / n, delta = center[j] + off - out->mean[j], m2 = q[j] - off * d[j];
     out->mean[j] += delta * share;
-    out->m2[j] += q[j] - off * d[j] + delta * delta * seen * share;
+    out->m2[j] += (m2 < 0 ? 0 : m2) + delta * delta * seen * share;
   }
 }
 
@@ -204,8 +207,7 @@ INLINE void strip_grad_sums(const float *x, const float *dy, const float *y, flo
   fv_f32v m[STRIP], a[STRIP], b[STRIP];
   for (int v = 0; v < nv; v++) {
     m[v] = fv_vload(mean + j + v * FV_W);
-    a[v] = fv_vload(s + j + v * FV_W);
-    b[v] = fv_vload(t + j + v * FV_W);
+    a[v] = b[v] = fv_vzero();
   }
   for (int64_t r = 0, i = j; r < rows; r++, i += ld)
     for (int v = 0; v < nv; v++) {
@@ -215,14 +217,15 @@ INLINE void strip_grad_sums(const float *x, const float *dy, const float *y, flo
       b[v] = fv_vfma(z, col_load(x + i + v * FV_W, lanes) - m[v], b[v]);
     }
   for (int v = 0; v < nv; v++) {
-    fv_vstore(s + j + v * FV_W, a[v]);
-    fv_vstore(t + j + v * FV_W, b[v]);
+    add_to(s + j + v * FV_W, a[v]);
+    add_to(t + j + v * FV_W, b[v]);
   }
 }
 INLINE void grad_sums_rows(const float *x, const float *dy, const float *y, float *dz, int64_t rows, int64_t ld,
                            int64_t width, const float *mean, float *s, float *t) {
-#define BODY(j, nv, lanes) strip_grad_sums(x, dy, y, dz, rows, ld, mean, s, t, j, nv, lanes)
-  COLUMN_STRIPS(width, STRIP, BODY);
+#define BODY(j, nv, lanes) \
+  strip_grad_sums(x + i, dy + i, y ? y + i : NULL, dz ? dz + i : NULL, FV_MIN(rows, CHAIN), ld, mean, s, t, j, nv, lanes)
+  for (int64_t i = 0; rows > 0; rows -= CHAIN, i += CHAIN * ld) COLUMN_STRIPS(width, STRIP, BODY);
 #undef BODY
 }
 INLINE void grad_sums_tile(const col_grad *g, bool y, bool dz, const block *b, span s, const float *mean,
