@@ -323,6 +323,20 @@ static inline fv_f32v fv_vmin(fv_f32v a, fv_f32v b) {
 #endif
 }
 
+/* v held between lo and hi, which are not NaN; a NaN in v stays. Cheaper than min and max. */
+static inline fv_f32v fv_vclamp(fv_f32v v, fv_f32v lo, fv_f32v hi) {
+#if FV_SIMD_AVX512 /* of equals and NaN the instructions give the second */
+  return (fv_f32v)_mm512_min_ps((__m512)hi, _mm512_max_ps((__m512)lo, (__m512)v));
+#elif FV_SIMD_AVX2
+  return (fv_f32v)_mm256_min_ps((__m256)hi, _mm256_max_ps((__m256)lo, (__m256)v));
+#elif FV_SIMD_SSE2
+  return (fv_f32v)_mm_min_ps((__m128)hi, _mm_max_ps((__m128)lo, (__m128)v));
+#else
+  v = fv_vselect(fv_vlt(v, lo), lo, v);
+  return fv_vselect(fv_vgt(v, hi), hi, v);
+#endif
+}
+
 static inline fv_f32v fv_vsqrt(fv_f32v a) { /* correctly rounded everywhere */
 #if FV_SIMD_AVX512
   return (fv_f32v)_mm512_sqrt_ps((__m512)a);
