@@ -2,9 +2,10 @@
 /* layers.c: the layers of nn.h. */
 #include "nn/nn.h"
 
+#include "ops/batch_norm.h"
 #include "ops/conv2d.h"
 #include "ops/dropout.h"
-#include "ops/norm.h"
+#include "ops/layer_norm.h"
 #include "ops/permute.h"
 #include "ops/reduce.h"
 #include "ops/reshape.h"
@@ -13,8 +14,8 @@ static const double BN_EPS = 1e-5, BN_MOMENTUM = 0.1;
 
 fv_value *fv_conv2d_layer(fv_graph *g, fv_value *x, int64_t channels, int64_t kernel, const fv_conv_args *args) {
   int64_t groups = args->groups ? args->groups : 1, c = fv_dim(x, -1);
-  fv_conv2d_attrs a = {.window = {.stride = {1, {args->stride ? args->stride : 1}}, .pad = {1, {args->pad}},
-                                  .dilation = {1, {args->dilation ? args->dilation : 1}}, .groups = groups}};
+  fv_conv2d_attrs a = {.stride = {1, {args->stride ? args->stride : 1}}, .pad = {1, {args->pad}},
+                       .dilation = {1, {args->dilation ? args->dilation : 1}}, .groups = groups};
   fv_scope_push(g, "%s", args->name ? args->name : "conv");
   fv_init init = {.kind = FV_INIT_KAIMING_NORMAL};
   fv_value *w = fv_param(g, "weight", FV_SHAPE(channels, c / groups, kernel, kernel), init, FV_GROUP_DECAY);

@@ -37,13 +37,6 @@ static fv_status grad(fv_grad *c) {
   return FV_OK;
 }
 
-/* One row of the image at a column's tap. A pixel of weight 0 is not looked at. */
-static double across(const fv_tensor *x, int64_t row, const fv_resize_tap *u, int64_t ch, int64_t c) {
-  double v = u->w0 * fv_get(x, (row + u->i0) * ch + c);
-  if (u->w1 != 0) v += u->w1 * fv_get(x, (row + u->i1) * ch + c);
-  return v;
-}
-
 static void ref(const fv_call *c) {
   const fv_shape x = c->in[0].shape, y = c->out[0].shape;
   const int64_t n = fv_shape_count(y), ch = x.dim[3];
@@ -51,9 +44,12 @@ static void ref(const fv_call *c) {
     const fv_resize_tap v = fv_resize_tap_of(c->attrs, x.dim[1], y.dim[1], i / ch / y.dim[2] % y.dim[1]);
     const fv_resize_tap u = fv_resize_tap_of(c->attrs, x.dim[2], y.dim[2], i / ch % y.dim[2]);
     const int64_t plane = i / ch / y.dim[2] / y.dim[1] * x.dim[1];
-    double sum = v.w0 * across(&c->in[0], (plane + v.i0) * x.dim[2], &u, ch, i % ch);
-    if (v.w1 != 0) sum += v.w1 * across(&c->in[0], (plane + v.i1) * x.dim[2], &u, ch, i % ch);
-    fv_set(&c->out[0], i, sum);
+    const int64_t r0 = (plane + v.i0) * x.dim[2], r1 = (plane + v.i1) * x.dim[2];
+    const double top = u.w0 * fv_get(&c->in[0], (r0 + u.i0) * ch + i % ch) +
+                       u.w1 * fv_get(&c->in[0], (r0 + u.i1) * ch + i % ch);
+    const double low = u.w0 * fv_get(&c->in[0], (r1 + u.i0) * ch + i % ch) +
+                       u.w1 * fv_get(&c->in[0], (r1 + u.i1) * ch + i % ch);
+    fv_set(&c->out[0], i, v.w0 * top + v.w1 * low);
   }
 }
 

@@ -31,11 +31,6 @@ static fv_status infer(fv_infer *c) {
 
 static void add(const fv_tensor *t, int64_t i, double v) { fv_set(t, i, fv_get(t, i) + v); }
 
-static void back(const fv_tensor *dx, int64_t row, const fv_resize_tap *u, int64_t ch, int64_t c, double d) {
-  add(dx, (row + u->i0) * ch + c, d * u->w0);
-  if (u->w1 != 0) add(dx, (row + u->i1) * ch + c, d * u->w1);
-}
-
 static void ref(const fv_call *c) {
   const fv_shape y = c->in[0].shape, x = c->out[0].shape;
   const int64_t n = fv_shape_count(y), ch = x.dim[3], m = fv_shape_count(x);
@@ -44,9 +39,12 @@ static void ref(const fv_call *c) {
     const fv_resize_tap v = fv_resize_tap_of(c->attrs, x.dim[1], y.dim[1], i / ch / y.dim[2] % y.dim[1]);
     const fv_resize_tap u = fv_resize_tap_of(c->attrs, x.dim[2], y.dim[2], i / ch % y.dim[2]);
     const int64_t plane = i / ch / y.dim[2] / y.dim[1] * x.dim[1];
+    const int64_t r0 = (plane + v.i0) * x.dim[2], r1 = (plane + v.i1) * x.dim[2];
     const double d = fv_get(&c->in[0], i);
-    back(&c->out[0], (plane + v.i0) * x.dim[2], &u, ch, i % ch, d * v.w0);
-    if (v.w1 != 0) back(&c->out[0], (plane + v.i1) * x.dim[2], &u, ch, i % ch, d * v.w1);
+    add(&c->out[0], (r0 + u.i0) * ch + i % ch, d * v.w0 * u.w0);
+    add(&c->out[0], (r0 + u.i1) * ch + i % ch, d * v.w0 * u.w1);
+    add(&c->out[0], (r1 + u.i0) * ch + i % ch, d * v.w1 * u.w0);
+    add(&c->out[0], (r1 + u.i1) * ch + i % ch, d * v.w1 * u.w1);
   }
 }
 

@@ -158,7 +158,8 @@ fv_status ck_node_build(const fv_op_def *op, const ck_case *c, fv_dtype real, fv
 
 /* ---- numbers ---------------------------------------------------------------------------------------------------------- */
 static double integer_in(const ck_spec *spec, fv_rng *rng) {
-  double lo = ceil(spec->lo), n = floor(spec->hi) - lo + 1;
+  bool byte = spec->dtype == FV_U8;
+  double lo = fmax(ceil(spec->lo), byte ? 0 : INT32_MIN), n = fmin(floor(spec->hi), byte ? UINT8_MAX : INT32_MAX) - lo + 1;
   return n < 1 ? lo : lo + (double)fv_rng_below(rng, (uint32_t)fmin(n, 4294967295.0));
 }
 

@@ -191,7 +191,7 @@ static void check_input_limits(ck_report *r, const fv_op_def *op, const ck_case 
  * Each round changes a few things of a case: dimensions, ranks, dtypes, attributes at the edges of their ranges. The
  * operation may accept or refuse, but it must not crash, hang, overflow, or refuse without saying why; what it accepts
  * its reference must be able to run. */
-#define HOSTILE_ROUNDS 60
+#define HOSTILE_ROUNDS 150
 #define HOSTILE_COUNT 20000 /* elements that the reference is still run on */
 
 static int64_t hostile_dim(fv_rng *rng) {
@@ -242,7 +242,7 @@ static void hostile_attr(const fv_option *o, fv_rng *rng, void *attrs, fv_arena 
 
 typedef struct hostile_run {
   const fv_op_def *op;
-  const ck_case *c;
+  ck_case c;
   void *attrs;
   fv_graph *g;
   fv_value *in[CK_MAX_IN];
@@ -252,15 +252,15 @@ typedef struct hostile_run {
 
 static void call_infer(void *arg) {
   hostile_run *h = arg;
-  h->infer = (fv_infer){.g = h->g, .op = h->op, .name = "hostile", .attrs = h->attrs, .n_in = h->c->n, .in = h->in, .n_out = 1};
-  for (int i = 0; i < FV_MAX_OUTS; i++) h->infer.dtype[i] = h->c->n > 0 ? h->in[0]->dtype : FV_F32;
+  h->infer = (fv_infer){.g = h->g, .op = h->op, .name = "hostile", .attrs = h->attrs, .n_in = h->c.n, .in = h->in, .n_out = 1};
+  for (int i = 0; i < FV_MAX_OUTS; i++) h->infer.dtype[i] = h->c.n > 0 ? h->in[0]->dtype : FV_F32;
   h->status = h->op->infer(&h->infer);
 }
 
 static bool hostile_inputs(hostile_run *h) {
-  for (int i = 0; i < h->c->n; i++) {
+  for (int i = 0; i < h->c.n; i++) {
     char name[16];
-    const ck_spec *s = &h->c->in[i];
+    const ck_spec *s = &h->c.in[i];
     snprintf(name, sizeof name, "in%d", i);
     h->in[i] = s->absent ? fv_absent(h->g) : fv_input(h->g, name, s->dtype, s->shape);
     if (h->in[i] == NULL || (s->absent && i < h->op->n_in)) return false; /* the builder refuses before infer is asked */
@@ -273,56 +273,108 @@ static bool small(const fv_node *node) {
     if (fv_shape_count(node->in[i]->shape) > HOSTILE_COUNT) return false;
   for (int i = 0; i < node->n_out; i++)
     if (fv_shape_count(node->out[i]->shape) > HOSTILE_COUNT) return false;
-  return true;
+  return node->op->cost(node).flops < 1e7;
 }
 
-/* What infer accepted goes through the builder; if it is small, the reference runs on it. */
+static void hostile_reference(ck_report *r, hostile_run *h, fv_node *node, fv_rng *rng, fv_arena *arena) {
+  double *in[CK_MAX_IN] = {0}, *out[FV_MAX_OUTS];
+  for (int i = 0; i < h->c.n; i++) {
+    if (h->c.in[i].absent) continue;
+    in[i] = fv_arena_alloc(arena, (size_t)(fv_shape_count(h->c.in[i].shape) + 1) * sizeof(double));
+    ck_fill_values(&h->c.in[i], CK_FILL_UNIFORM, rng, in[i]);
+  }
+  if (alloc_outputs(arena, node, out)) (void)run_guarded(r, node, in, CK_PLACE_END, 0xFF, out);
+}
+
+typedef struct hostile_grad {
+  fv_graph *g;
+  fv_node *node;
+  fv_status status;
+} hostile_grad;
+
+/* The sum of output 0, differentiated for every real input, and run on zeros. */
+static void call_grad(void *arg) {
+  hostile_grad *h = arg;
+  fv_value *wrt[CK_MAX_IN], *grads[CK_MAX_IN];
+  ck_values v = {0};
+  int n = 0;
+  for (int i = 0; i < h->node->n_in; i++)
+    if (h->node->in[i]->kind != FV_VALUE_ABSENT && h->node->in[i]->dtype == FV_F64) wrt[n++] = h->node->in[i];
+  h->status = fv_graph_differentiate(h->g, fv_op(h->g, "sum", NULL, h->node->out[0]), false, n, wrt, grads);
+  if (h->status == FV_OK) h->status = fv_graph_verify(h->g);
+  if (h->status == FV_OK) h->status = ck_values_new(h->g, &v);
+  for (int i = 0; h->status == FV_OK && i < h->node->n_in; i++) {
+    fv_tensor *t;
+    h->status = ck_values_tensor(&v, h->node->in[i], &t);
+  }
+  if (h->status == FV_OK) h->status = ck_interpret(h->g, &v);
+  ck_values_free(&v);
+}
+
+static void hostile_gradient(ck_report *r, hostile_run *h) {
+  hostile_grad d = {0};
+  char what[256];
+  if (h->op->grad == NULL || ck_node_build(h->op, &h->c, FV_F64, &d.g, &d.node) != FV_OK) return;
+  if (d.node->out[0]->dtype == FV_F64) {
+    if (!ck_trap(call_grad, &d, r->time_limit, what, sizeof what)) ck_problem(r, "gradient %s", what);
+    else if (d.status != FV_OK && d.status != FV_ERR_REQUEST) ck_problem(r, "gradient: %s", fv_error_message());
+  }
+  fv_graph_free(d.g);
+}
+
+/* What infer accepted goes through the builder; if it is small, the reference and the gradient run on it. */
 static void hostile_accepted(ck_report *r, hostile_run *h, fv_rng *rng, fv_arena *arena) {
-  fv_value *v = fv_op_apply(h->g, h->op->name, h->attrs, h->c->n, h->in);
-  if (v == NULL) return; /* too large for the builder */
-  v->producer->op = h->op;
-  fv_cost cost = h->op->cost(v->producer);
+  fv_graph *g = NULL;
+  fv_node *node;
+  if (ck_node_build(h->op, &h->c, FV_F32, &g, &node) != FV_OK) return; /* too large for the builder */
+  fv_cost cost = h->op->cost(node);
   if (!isfinite(cost.flops) || !isfinite(cost.bytes) || cost.flops < 0 || cost.bytes < 0)
     ck_problem(r, "cost: expected numbers, got %g and %g", cost.flops, cost.bytes);
-  if (!small(v->producer) || cost.flops > 1e7) return;
-  double *in[CK_MAX_IN] = {0}, *out[FV_MAX_OUTS];
-  for (int i = 0; i < h->c->n; i++) {
-    if (h->c->in[i].absent) continue;
-    in[i] = fv_arena_alloc(arena, (size_t)(fv_shape_count(h->c->in[i].shape) + 1) * sizeof(double));
-    ck_fill_values(&h->c->in[i], CK_FILL_UNIFORM, rng, in[i]);
+  if (small(node)) {
+    hostile_reference(r, h, node, rng, arena);
+    hostile_gradient(r, h);
   }
-  if (alloc_outputs(arena, v->producer, out)) (void)run_guarded(r, v->producer, in, CK_PLACE_END, 0xFF, out);
+  fv_graph_free(g);
 }
 
 static void hostile_describe(const hostile_run *h, fv_text *t) {
   fv_text_printf(t, "hostile \"");
-  for (int i = 0; i < h->c->n; i++) {
-    const ck_spec *s = &h->c->in[i];
+  for (int i = 0; i < h->c.n; i++) {
+    const ck_spec *s = &h->c.in[i];
     fv_text_printf(t, "%s%s:%s", i > 0 ? "; " : "", s->absent ? "-" : fv_shape_text(s->shape), fv_dtype_name(s->dtype));
   }
-  fv_text_printf(t, "\" ");
-  if (h->op->attrs != NULL) fv_options_print_all(h->op->attrs, h->attrs, true, t);
+  fv_text_printf(t, "\" %s", h->c.attrs);
+}
+
+/* A few changes to a case; false when its attributes contradict themselves. */
+static bool hostile_change(hostile_run *h, fv_rng *rng, fv_arena *arena) {
+  const fv_op_def *op = h->op;
+  int n_attrs = op->attrs == NULL ? 0 : (int)fv_options_count(op->attrs);
+  if (ck_attrs_parse(op, h->c.attrs, arena, &h->attrs) != FV_OK) return false;
+  for (uint32_t k = 0, n = 1 + fv_rng_below(rng, 3); k < n; k++) {
+    int which = (int)fv_rng_below(rng, (uint32_t)FV_MAX(h->c.n + n_attrs, 1));
+    if (which < h->c.n) hostile_spec(&h->c.in[which], rng);
+    else if (which - h->c.n < n_attrs) hostile_attr(op->attrs + (which - h->c.n), rng, h->attrs, arena);
+  }
+  if (n_attrs == 0) return true;
+  fv_text text = {0};
+  bool fine = fv_options_check(op->attrs, h->attrs, op->name) == FV_OK;
+  fv_options_print_all(op->attrs, h->attrs, true, &text);
+  h->c.attrs = fv_arena_strdup(arena, text.s == NULL ? "" : text.s);
+  fv_text_free(&text);
+  return fine && h->c.attrs != NULL;
 }
 
 static void hostile_round(ck_report *r, const fv_op_def *op, const ck_case *from, int round, fv_arena *arena) {
-  ck_case c = *from;
-  hostile_run h = {.op = op, .c = &c};
+  hostile_run h = {.op = op, .c = *from};
   fv_rng rng = fv_rng_new(r->seed, fv_stream_of(op->name) + 1000 + (uint64_t)round);
-  if (ck_attrs_parse(op, c.attrs, arena, &h.attrs) != FV_OK) return;
-  for (uint32_t k = 0, n = 1 + fv_rng_below(&rng, 3); k < n; k++) {
-    uint32_t which = fv_rng_below(&rng, (uint32_t)(c.n + (int)(op->attrs == NULL ? 0 : fv_options_count(op->attrs))) + 1);
-    if ((int)which < c.n) hostile_spec(&c.in[which], &rng);
-    else if (op->attrs != NULL && (int)which - c.n < (int)fv_options_count(op->attrs))
-      hostile_attr(op->attrs + ((int)which - c.n), &rng, h.attrs, arena);
-  }
-  if (op->attrs != NULL && fv_options_check(op->attrs, h.attrs, op->name) != FV_OK) return;
-  if (fv_graph_new(NULL, FV_F32, &h.g) != FV_OK) return;
   char what[256];
   fv_text text = {0};
-  hostile_describe(&h, &text);
   int before = r->problems;
+  if (!hostile_change(&h, &rng, arena) || fv_graph_new(NULL, FV_F32, &h.g) != FV_OK) return;
+  hostile_describe(&h, &text);
   if (hostile_inputs(&h)) {
-    if (!ck_trap(call_infer, &h, r->time_limit, what, sizeof what)) ck_problem(r, "infer %s: %s", what, text.s);
+    if (!ck_trap(call_infer, &h, r->time_limit, what, sizeof what)) ck_problem(r, "infer %s", what);
     else if (h.status == FV_OK) hostile_accepted(r, &h, &rng, arena);
     else if (strstr(fv_error_message(), "expected") == NULL || strstr(fv_error_message(), "got") == NULL)
       ck_problem(r, "infer: expected a sentence with 'expected ..., got ...', got: %s", fv_error_message());
