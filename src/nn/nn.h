@@ -24,7 +24,7 @@ typedef struct fv_linear_args {
   fv_init init;     /* default: PyTorch's (kaiming uniform) */
 } fv_linear_args;
 /* x [..., I] -> [..., out]; weight [out, I], bias [out]. */
-#define fv_linear(g, x, out, ...) fv_linear_layer((g), (x), (out), &(fv_linear_args){.name = "linear", __VA_ARGS__})
+#define fv_linear(g, x, out, ...) fv_linear_layer((g), (x), (out), &(fv_linear_args){__VA_ARGS__})
 fv_value *fv_linear_layer(fv_graph *g, fv_value *x, int64_t out, const fv_linear_args *args);
 
 /* Ioffe & Szegedy 2015 over all but the last axis. Training: statistics of the shard, running averages tracked. Otherwise the
