@@ -41,6 +41,9 @@ void fv_runner_free(fv_runner *r);
 /* After the parameters changed. */
 fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool);
 
+/* The fields of shard `shard` of a batch as the inputs of the same names. */
+void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_batch *batch, int64_t shard);
+
 /* ---- a model (model.c): recipe, settings, data's shape, parameters ---------------------------------------------------- */
 struct fv_model {
   fv_arena *arena;

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* train.c: the course of a run, from the request to the result; and its plan. */
+#include "train/train.h"
+
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+#include <stdlib.h>
+
+/* ---- plan ----------------------------------------------------------------------------------------------------------- */
+static double flops_of(const fv_runner *r, double samples) {
+  return fv_program_get_info(r->program).flops / (double)r->n * samples;
+}
+
+static void plan_json(const fv_trainer *t, int64_t limit, fv_json *j) {
+  const fv_ledger *l = &t->m->ledger;
+  double batch = (double)t->m->train.batch;
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "recipe", t->m->recipe->info.name);
+  fv_json_text(j, "dataset", t->data->name);
+  fv_json_int(j, "batch", t->m->train.batch);
+  fv_json_int(j, "shards", t->shards);
+  fv_json_int(j, "threads", fv_pool_threads(t->m->pool));
+  fv_json_int(j, "steps", t->steps);
+  fv_json_int(j, "parameters", t->m->params->count);
+  fv_json_real(j, "flops_forward", flops_of(&t->m->eval, 1));
+  fv_json_real(j, "flops_step", flops_of(&t->run, batch));
+  for (fv_account a = 0; a < FV_ACCOUNTS; a++) {
+    char key[64];
+    snprintf(key, sizeof key, "bytes_%s", fv_account_names[a]);
+    fv_json_int(j, key, l->bytes[a]);
+  }
+  fv_json_int(j, "bytes_total", fv_ledger_total(l));
+  if (limit > 0) fv_json_int(j, "limit", limit);
+  fv_json_bool(j, "fits", limit <= 0 || fv_ledger_total(l) <= limit);
+  fv_json_end(j, '}');
+}
+
+fv_status fv_plan(const fv_train_request *rq, char **json) {
+  fv_trainer *t;
+  fv_json j = {0};
+  *json = NULL;
+  FV_TRY(fv_trainer_new(rq, true, &t));
+  fv_status status = fv_trainer_open_loaders(t);
+  if (status == FV_OK) {
+    plan_json(t, rq->memory_limit, &j);
+    if (j.text.failed) status = FV_FAIL(FV_ERR_MEMORY, "plan: out of memory");
+  }
+  fv_trainer_free(t);
+  if (status == FV_OK) *json = j.text.s;
+  else fv_json_free(&j);
+  return status;
+}
+
+/* ---- the run directory ---------------------------------------------------------------------------------------------- */
+/* A run that is already there is moved aside, never written over; the lock goes with the name. */
+static fv_status set_aside(fv_trainer *t) {
+  if (!fv_path_exists(fv_path_join(t->m->arena, t->out, "config.json"))) return FV_OK;
+  for (int i = 1; i < 10000; i++) {
+    const char *old = fv_arena_printf(t->m->arena, "%s.%d", t->out, i);
+    FV_REQUIRE(old, FV_ERR_MEMORY, "train: out of memory");
+    if (fv_path_exists(old)) continue;
+    FV_REQUIRE(rename(t->out, old) == 0, FV_ERR_IO, "%s: expected to move the earlier run to %s, got refused", t->out, old);
+    if (t->rq->report)
+      t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = fv_arena_printf(t->m->arena, "the earlier run in %s is now in %s", t->out, old)});
+    fv_lock_release(t->lock);
+    t->lock = NULL;
+    FV_TRY(fv_dir_make(t->out));
+    return fv_lock_take(t->out, &t->lock);
+  }
+  return FV_FAIL(FV_ERR_REQUEST, "%s: expected fewer earlier runs beside it", t->out);
+}
+
+static fv_status write_config(const fv_trainer *t) {
+  fv_json j = {0};
+  fv_json_begin(&j, NULL, '{');
+  fv_status status = fv_model_describe(t->m, &j);
+  fv_json_end(&j, '}');
+  fv_text_printf(&j.text, "\n");
+  if (status == FV_OK) status = fv_file_write(fv_path_join(t->m->arena, t->out, "config.json"), j.text.s, j.text.n);
+  fv_json_free(&j);
+  return status;
+}
+
+static const char *result_path(const fv_trainer *t) { return fv_path_join(t->m->arena, t->out, "result.json"); }
+
+/* Resuming where there is a run: its settings must be these. *finished is its result when it has come to its end. */
+static fv_status prepare_out(fv_trainer *t, char **finished) {
+  const char *config = fv_path_join(t->m->arena, t->out, "config.json");
+  bool found = false;
+  *finished = NULL;
+  if (!t->rq->resume || !fv_path_exists(config)) {
+    FV_TRY(set_aside(t));
+    return write_config(t);
+  }
+  FV_TRY(fv_run_compare(t));
+  if (fv_path_exists(result_path(t))) {
+    size_t n;
+    return fv_file_read(result_path(t), (size_t)1 << 20, (uint8_t **)finished, &n);
+  }
+  return fv_checkpoint_load(t, &found);
+}
+
+/* ---- epochs --------------------------------------------------------------------------------------------------------- */
+static void report(const fv_trainer *t, const char *phase, double loss, double metric) {
+  if (!t->rq->report) return;
+  double spent = fv_seconds() - t->started;
+  int64_t done = t->at.step - (int64_t)t->wall_before;
+  double rate = done > 0 ? (double)done / spent : 0;
+  fv_train_event e = {.phase = phase, .epoch = t->at.epoch + (t->at.position > 0), .epochs = fv_ceil_div(t->steps, t->steps_an_epoch),
+                      .step = t->at.step, .steps = t->steps, .loss = loss, .metric = metric, .metric_name = t->m->recipe->metric,
+                      .rate = fv_schedule_rate(&t->m->train, FV_MAX(t->at.step - 1, 0), t->steps, t->steps_an_epoch),
+                      .samples_per_second = rate * (double)t->m->train.batch,
+                      .seconds_left = rate > 0 ? (double)(t->steps - t->at.step) / rate : 0};
+  t->rq->report(t->rq->arg, &e);
+}
+
+static fv_status scores_of(fv_trainer *t, fv_loader *loader, fv_scores *scores) {
+  FV_TRY(fv_runner_refresh(&t->m->eval, t->kept, t->m->pool));
+  return fv_evaluate(t->m, &t->m->eval, loader, t->data, scores, NULL, NULL);
+}
+
+static fv_status end_epoch(fv_trainer *t) {
+  int64_t steps = t->at.position ? t->at.position : t->steps_an_epoch;
+  double loss = t->at.loss_sum / (double)steps, metric = t->at.metric_sum / (double)steps;
+  double rate = fv_schedule_rate(&t->m->train, t->at.step - 1, t->steps, t->steps_an_epoch);
+  t->at.loss_sum = t->at.metric_sum = 0;
+  fv_scores v;
+  if (t->n_validation) {
+    FV_TRY(scores_of(t, t->validate, &v));
+    bool better = v.metric > t->at.best || (v.metric == t->at.best && v.loss < t->at.best_loss);
+    t->at.stale = better ? 0 : t->at.stale + 1;
+    if (better) {
+      t->at.best = v.metric;
+      t->at.best_loss = v.loss;
+      t->at.best_epoch = t->at.epoch;
+      FV_TRY(fv_checkpoint_save_best(t, t->kept));
+    }
+  }
+  FV_TRY(fv_record_epoch(t, rate, loss, metric, t->n_validation ? &v : NULL));
+  report(t, "epoch", t->n_validation ? v.loss : loss, t->n_validation ? v.metric : metric);
+  return t->m->train.save_every ? FV_OK : fv_checkpoint_save(t);
+}
+
+static bool run_ended(const fv_trainer *t) {
+  bool stale = t->m->train.patience && t->n_validation && t->at.stale >= t->m->train.patience;
+  return t->at.step >= t->steps || stale;
+}
+
+static fv_status run_epochs(fv_trainer *t) {
+  const fv_train_settings *s = &t->m->train;
+  t->started = fv_seconds();
+  t->wall_before = (double)t->at.step;
+  while (!run_ended(t)) {
+    uint64_t before = fv_memory_get_stats().count;
+    FV_TRY(fv_trainer_step(t));
+    t->step_allocations += fv_memory_get_stats().count - before;
+    int64_t in_epoch = t->at.position ? t->at.position : t->steps_an_epoch;
+    report(t, "train", t->at.loss_sum / (double)in_epoch, t->at.metric_sum / (double)in_epoch);
+    if (t->at.position == 0 || t->at.step == t->steps) FV_TRY(end_epoch(t));
+    if (s->save_every && t->at.step % s->save_every == 0) FV_TRY(fv_checkpoint_save(t));
+    if (fv_stop_requested() && !run_ended(t)) {
+      FV_TRY(fv_checkpoint_save(t));
+      return FV_FAIL(FV_ERR_STOPPED, "stopped at step %lld of %lld: saved in %s; --resume goes on", (long long)t->at.step,
+                     (long long)t->steps, t->out);
+    }
+  }
+  return FV_OK;
+}
+
+/* ---- the end -------------------------------------------------------------------------------------------------------- */
+static fv_status result_json(fv_trainer *t, const fv_scores *test, double seconds, int64_t steps, fv_json *j) {
+  char sha[65], key[96];
+  FV_TRY(fv_model_weights_sha256(t->m, t->kept, sha));
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "recipe", t->m->recipe->info.name);
+  fv_json_text(j, "dataset", t->data->name);
+  fv_json_begin(j, "metrics", '{');
+  fv_json_real(j, t->m->recipe->metric, test->metric);
+  fv_json_real(j, "loss", test->loss);
+  snprintf(key, sizeof key, "validation_%s", t->m->recipe->metric);
+  if (t->n_validation) fv_json_real(j, key, t->at.best);
+  fv_json_end(j, '}');
+  fv_json_int(j, "epochs", fv_ceil_div(t->at.step, t->steps_an_epoch));
+  fv_json_int(j, "steps", t->at.step);
+  if (t->n_validation) fv_json_int(j, "best_epoch", t->at.best_epoch);
+  fv_json_int(j, "test_samples", test->samples);
+  fv_json_real(j, "seconds", seconds);
+  fv_json_real(j, "samples_per_second", seconds > 0 ? (double)(steps * t->m->train.batch) / seconds : 0);
+  fv_json_int(j, "parameters", t->m->params->count);
+  fv_json_int(j, "threads", fv_pool_threads(t->m->pool));
+  fv_json_int(j, "peak_bytes", fv_ledger_total(&t->m->ledger));
+  fv_json_int(j, "resident_bytes", fv_peak_rss_bytes());
+  fv_json_int(j, "step_allocations", (int64_t)t->step_allocations);
+  fv_json_text(j, "weights_sha256", sha);
+  fv_json_text(j, "out", t->out);
+  fv_json_end(j, '}');
+  return j->text.failed ? FV_FAIL(FV_ERR_MEMORY, "train: out of memory") : FV_OK;
+}
+
+/* The best weights so far are the result; the test split is looked at here, once. */
+static fv_status finish(fv_trainer *t, double seconds, int64_t steps, char **json) {
+  fv_model *m = t->m;
+  fv_json j = {0};
+  fv_scores test;
+  fv_status status = FV_OK;
+  if (t->n_validation && t->at.best_epoch) FV_TRY_DONE(fv_checkpoint_load_best(t, t->kept));
+  report(t, "evaluate", 0, 0);
+  FV_TRY_DONE(scores_of(t, t->test, &test));
+  FV_TRY_DONE(result_json(t, &test, seconds, steps, &j));
+  FV_TRY_DONE(fv_record_close(t));
+  FV_TRY_DONE(fv_model_save(m, t->kept, j.text.s, fv_path_join(m->arena, t->out, "model.safetensors")));
+  FV_TRY_DONE(fv_file_write(result_path(t), j.text.s, j.text.n));
+  report(t, "done", test.loss, test.metric);
+done:
+  if (status == FV_OK) *json = j.text.s;
+  else fv_json_free(&j);
+  return status;
+}
+
+static fv_status run(fv_trainer *t, char **json) {
+  FV_TRY(prepare_out(t, json));
+  if (*json) return FV_OK;
+  FV_TRY(fv_trainer_open_loaders(t));
+  FV_TRY(fv_record_open(t));
+  int64_t from = t->at.step;
+  double began = fv_seconds();
+  FV_TRY(run_epochs(t));
+  return finish(t, fv_seconds() - began, t->at.step - from, json);
+}
+
+/* A run that fails on its numbers names the checkpoint from before. */
+static fv_status explain_failure(const fv_trainer *t, fv_status status) {
+  if (status != FV_ERR_NUMERIC) return status;
+  const char *text = fv_arena_strdup(t->m->arena, fv_error_message());
+  return FV_FAIL(status, "%s; the last good checkpoint is in %s/checkpoint", text ? text : "", t->out);
+}
+
+fv_status fv_train(const fv_train_request *rq, char **json) {
+  fv_trainer *t;
+  fv_status status = FV_OK;
+  *json = NULL;
+  FV_REQUIRE(rq->out && *rq->out, FV_ERR_REQUEST, "train: expected a directory for the run (out), got none");
+  FV_TRY(fv_trainer_new(rq, false, &t));
+  t->out = rq->out;
+  FV_TRY_DONE(fv_dir_make(rq->out));
+  FV_TRY_DONE(fv_lock_take(rq->out, &t->lock));
+  FV_TRY_DONE(run(t, json));
+done:
+  if (status != FV_OK) status = explain_failure(t, status);
+  fv_trainer_free(t);
+  return status;
+}

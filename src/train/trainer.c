@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trainer.c: making a run, and one step of it. */
+#include "train/trainer.h"
+
+#include "train/schedule.h"
+
+#include <math.h>
+
+/* What the recipe needs to know of the data, and how its images are standardised. */
+static fv_status describe_data(fv_trainer *t) {
+  fv_model *m = t->m;
+  const fv_dataset *d = t->data;
+  int image = fv_dataset_field(d, "image");
+  FV_REQUIRE(image >= 0, FV_ERR_REQUEST, "recipe %s: expected a dataset of images, got '%s'", m->recipe->info.name, d->name);
+  m->task.image = d->field[image].shape;
+  m->task.n_classes = d->n_classes;
+  const char **names = fv_arena_alloc(m->arena, (size_t)FV_MAX(d->n_classes, 1) * sizeof *names);
+  FV_REQUIRE(names, FV_ERR_MEMORY, "train: out of memory");
+  for (int i = 0; i < d->n_classes; i++) names[i] = fv_arena_strdup(m->arena, d->classes[i]);
+  m->classes = names;
+  if (m->ledger.dry) return FV_OK;
+  return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, t->n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
+}
+
+static fv_status count_steps(fv_trainer *t) {
+  const fv_train_settings *s = &t->m->train;
+  int64_t all = t->data->count[FV_SPLIT_TRAIN];
+  t->n_validation = s->validation > 0 ? FV_MAX((int64_t)floor(s->validation * (double)all), 1) : 0;
+  t->n_train = all - t->n_validation;
+  FV_REQUIRE(t->n_train >= s->batch, FV_ERR_REQUEST,
+             "batch: expected at most the %lld samples of the training set that are not kept for validation, got %lld",
+             (long long)t->n_train, (long long)s->batch);
+  FV_REQUIRE(t->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST, "dataset '%s': expected test samples, got none", t->data->name);
+  t->steps_an_epoch = t->n_train / s->batch;
+  t->steps = s->steps ? s->steps : s->epochs * t->steps_an_epoch;
+  t->shards = s->shards;
+  return FV_OK;
+}
+
+static fv_status make_runners(fv_trainer *t) {
+  fv_model *m = t->m;
+  int workers = fv_pool_threads(m->pool);
+  int64_t n = m->train.batch / t->shards;
+  fv_graph *g;
+  FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, n, false, &g));
+  fv_value *loss = NULL;
+  for (int i = 0; i < g->outputs.n; i++)
+    if (!strcmp(g->outputs.v[i].name, "loss")) loss = g->outputs.v[i].value;
+  fv_status status = fv_graph_differentiate(g, loss, true, 0, NULL, NULL);
+  if (status != FV_OK) {
+    fv_graph_free(g);
+    return status;
+  }
+  FV_TRY(fv_runner_new(&m->ledger, g, m->slab, workers, n, &t->run));
+  FV_TRY(fv_model_graph(m, FV_MODE_EVAL, n, false, &g));
+  return fv_runner_new(&m->ledger, g, t->kept, workers, n, &m->eval);
+}
+
+static fv_loader_options loader_options(const fv_trainer *t, fv_split split) {
+  const fv_model *m = t->m;
+  fv_loader_options o = {.data = t->data, .split = split, .to = t->data->count[split], .batch = m->train.batch,
+                         .seed = (uint64_t)m->train.seed, .ahead = true, .n_channels = (int)m->task.image.dim[2]};
+  memcpy(o.mean, m->mean, sizeof o.mean);
+  memcpy(o.deviation, m->deviation, sizeof o.deviation);
+  return o;
+}
+
+fv_status fv_trainer_open_loaders(fv_trainer *t) {
+  const fv_train_settings *s = &t->m->train;
+  fv_ledger *ledger = &t->m->ledger;
+  fv_loader_options o = loader_options(t, FV_SPLIT_TRAIN);
+  o.to = t->n_train;
+  o.shuffle = o.drop_last = true;
+  o.augment = (fv_augment){.shift = s->shift, .flip = s->flip, .cutout = s->cutout, .rotate = s->rotate, .scale = s->zoom};
+  o.epoch = t->at.epoch;
+  o.position = t->at.position;
+  FV_TRY(fv_loader_new(&o, ledger, &t->train));
+  if (t->n_validation) {
+    o = loader_options(t, FV_SPLIT_TRAIN);
+    o.from = t->n_train;
+    FV_TRY(fv_loader_new(&o, ledger, &t->validate));
+  }
+  o = loader_options(t, FV_SPLIT_TEST);
+  return fv_loader_new(&o, ledger, &t->test);
+}
+
+typedef struct data_progress {
+  const fv_train_request *rq;
+} data_progress;
+
+static bool on_data(void *arg, const char *what, int64_t done, int64_t total) {
+  const fv_train_request *rq = ((data_progress *)arg)->rq;
+  if (rq->report) rq->report(rq->arg, &(fv_train_event){.phase = "data", .step = done, .steps = total, .text = what});
+  return !fv_stop_requested();
+}
+
+static fv_status trainer_make(fv_trainer *t, bool dry) {
+  const fv_train_request *rq = t->rq;
+  FV_TRY(fv_model_new(rq->recipe, rq->preset, rq->sets, rq->n_sets, rq->threads, &t->m));
+  fv_model *m = t->m;
+  m->ledger.dry = dry;
+  m->ledger.limit = dry ? 0 : rq->memory_limit;
+  m->data = fv_arena_strdup(m->arena, rq->data ? rq->data : m->recipe->info.default_data);
+  FV_TRY(fv_dataset_open(m->data, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
+  FV_TRY(count_steps(t));
+  FV_TRY(describe_data(t));
+  FV_TRY(fv_model_build(m));
+  FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
+  t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
+  FV_TRY(make_runners(t));
+  FV_TRY(FV_NEW(&t->losses, t->shards));
+  FV_TRY(FV_NEW(&t->metrics, m->train.batch));
+  FV_TRY(FV_NEW(&t->rng, fv_pool_threads(m->pool)));
+  t->metric_output = fv_model_metric_output(m);
+  t->at.best = t->at.best_loss = -1;
+  return FV_OK;
+}
+
+fv_status fv_trainer_new(const fv_train_request *rq, bool dry, fv_trainer **trainer) {
+  *trainer = NULL;
+  fv_trainer *t;
+  FV_REQUIRE(rq->recipe, FV_ERR_REQUEST, "train: expected a recipe, got none");
+  FV_TRY(FV_NEW(&t, 1));
+  t->rq = rq;
+  fv_status status = trainer_make(t, dry);
+  if (status == FV_OK) *trainer = t;
+  else fv_trainer_free(t);
+  return status;
+}
+
+void fv_trainer_free(fv_trainer *t) {
+  if (!t) return;
+  fv_loader_free(t->train);
+  fv_loader_free(t->validate);
+  fv_loader_free(t->test);
+  fv_runner_free(&t->run);
+  fv_optimizer_free(&t->optimizer);
+  fv_dataset_close(t->data);
+  fv_free(t->losses);
+  fv_free(t->metrics);
+  fv_free(t->rng);
+  fv_free(t->history);
+  if (t->events && fv_events_close(t->events) != FV_OK) t->events = NULL; /* a second failure has nobody to tell */
+  fv_lock_release(t->lock);
+  fv_model_free(t->m);
+  fv_free(t);
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------------- */
+typedef struct shard_job {
+  fv_trainer *t;
+  const fv_batch *batch;
+} shard_job;
+
+static void run_shard(void *arg, int64_t shard, int worker) {
+  const shard_job *job = arg;
+  fv_trainer *t = job->t;
+  fv_exec *exec = t->run.exec[worker];
+  uint64_t seed = (uint64_t)t->m->train.seed;
+  int32_t rng[4] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), (int32_t)t->at.step, (int32_t)shard};
+  memcpy(t->rng[worker], rng, sizeof rng);
+  int input = fv_exec_input(exec, "rng");
+  if (input >= 0) fv_exec_bind_input(exec, input, t->rng[worker]);
+  fv_runner_bind(&t->run, worker, t->data, job->batch, shard);
+  fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->m->params->size);
+  fv_exec_run(exec);
+  t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
+  const fv_tensor *each = fv_exec_output(exec, t->metric_output);
+  if (each) memcpy(t->metrics + shard * t->run.n, each->data, (size_t)t->run.n * sizeof(float));
+}
+
+fv_status fv_trainer_step(fv_trainer *t) {
+  fv_model *m = t->m;
+  const fv_batch *batch = fv_loader_next(t->train);
+  FV_TRY(fv_runner_refresh(&t->run, m->slab, m->pool));
+  fv_pool_run(m->pool, t->shards, run_shard, &(shard_job){t, batch});
+  double loss = 0, metric = 0, norm;
+  for (int64_t i = 0; i < t->shards; i++) loss += (double)t->losses[i] / (double)t->shards;
+  for (int64_t i = 0; i < m->train.batch; i++) metric += (double)t->metrics[i] / (double)m->train.batch;
+  FV_REQUIRE(isfinite(loss), FV_ERR_NUMERIC, "training (epoch %lld, step %lld): expected a finite loss, got %g: try a lower lr or clip=1",
+             (long long)t->at.epoch + 1, (long long)t->at.step, loss);
+  double rate = fv_schedule_rate(&m->train, t->at.step, t->steps, t->steps_an_epoch);
+  FV_TRY(fv_optimizer_step(&t->optimizer, m->slab, t->at.step, rate, m->pool, &norm));
+  t->at.loss_sum += loss;
+  t->at.metric_sum += metric;
+  t->at.step++;
+  if (++t->at.position == t->steps_an_epoch) {
+    t->at.position = 0;
+    t->at.epoch++;
+  }
+  return FV_OK;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trainer.h (private): all that a run consists of. `plan` makes one with a dry ledger; `train` makes one and runs it. */
+#ifndef FV_TRAIN_TRAINER_H
+#define FV_TRAIN_TRAINER_H
+
+#include "train/optimizer.h"
+#include "train/train.h"
+
+/* Where a run is. With the slabs it is everything a checkpoint holds. */
+typedef struct fv_progress_point {
+  int64_t step, epoch, position; /* epoch and the batch within it that come next */
+  double loss_sum, metric_sum;   /* over the steps of this epoch so far */
+  double best, best_loss;        /* validation metric; -1 before the first */
+  int64_t best_epoch, stale;     /* epochs since the best */
+} fv_progress_point;
+
+typedef struct fv_trainer {
+  const fv_train_request *rq;
+  fv_model *m;
+  fv_dataset *data;
+  int64_t n_train, n_validation, steps, steps_an_epoch, shards;
+  fv_loader *train, *validate, *test;
+  fv_runner run;
+  fv_optimizer optimizer;
+  float *losses, *metrics; /* one a shard, one a sample */
+  int32_t (*rng)[4];       /* one a worker */
+  const char *metric_output;
+  fv_progress_point at;
+  float *kept;             /* the weights that are evaluated and saved: the running mean when there is one */
+  double started, wall_before;
+  uint64_t step_allocations; /* by training steps; stays 0 */
+  char *history;           /* the lines of metrics.jsonl so far */
+  size_t history_bytes;
+  fv_events *events;
+  const char *out;
+  fv_lock *lock;
+} fv_trainer;
+
+/* Opens the data, builds the model, compiles, allocates. With dry nothing is allocated and no data need be there. */
+fv_status fv_trainer_new(const fv_train_request *rq, bool dry, fv_trainer **t);
+/* The loaders: after a checkpoint may have moved the starting point. */
+fv_status fv_trainer_open_loaders(fv_trainer *t);
+void fv_trainer_free(fv_trainer *t);
+fv_status fv_trainer_step(fv_trainer *t);  /* one batch */
+
+/* checkpoint.c */
+fv_status fv_checkpoint_save(const fv_trainer *t);
+/* The newest that is whole; *found is false when there is none. */
+fv_status fv_checkpoint_load(fv_trainer *t, bool *found);
+fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab);
+fv_status fv_checkpoint_load_best(const fv_trainer *t, float *slab);
+/* The settings that the run in `out` was started with and these, compared: FV_ERR_REQUEST names the first difference. */
+fv_status fv_run_compare(const fv_trainer *t);
+
+/* record.c: metrics.jsonl, the event log, curves.png */
+fv_status fv_record_open(fv_trainer *t);  /* keeps what lies before t->at.step */
+fv_status fv_record_epoch(fv_trainer *t, double rate, double loss, double metric, const fv_scores *validation);
+fv_status fv_record_close(fv_trainer *t); /* draws the curves */
+
+#endif
