@@ -99,6 +99,7 @@ typedef struct taps { /* one axis: output i is the sum of weight[i * width + k] 
 static void taps_free(taps *t) {
   fv_free(t->first);
   fv_free(t->weight);
+  *t = (taps){0};
 }
 
 static fv_status taps_new(int from, int to, taps *t) {
