@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fuzz_csv.c: CSV text, plain and gzip: once as rows of text, once with the first row as head and the rest as numbers. */
+/* fuzz_csv.c: CSV text, plain and gzip: once as rows of text, once as a head and rows of numbers. */
 #include "fuzz.h"
 
 static const fv_csv_options options = {.limit = 1 << 20};
