@@ -8,6 +8,19 @@
 
 enum { CAIRO_FORMAT_RGB24 = 1, CAIRO_ROUND = 1 };
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN 1
+#endif
+#ifdef WITH_ASAN
+/* fontconfig, which cairo calls for text, keeps patterns until the process ends; leaks of our own still count. */
+FV_API const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libfontconfig\n"; }
+#endif
+
 static fv_status load_cairo(fv_cairo *c) {
   static const char *const names[] = {
 #define X(result, name, args) "cairo_" #name,

@@ -26,7 +26,8 @@ fv_status fv_cifar_parse(const void *bytes, size_t n, const char *what, int labe
   for (size_t i = 0; i < count; i++, p += record) {
     const uint8_t *planes = p + label_bytes;
     batch->labels[i] = planes[-1];
-    for (int k = 0; k < PLANE; k++, out += 3) out[0] = planes[k], out[1] = planes[PLANE + k], out[2] = planes[2 * PLANE + k];
+    for (int k = 0; k < PLANE; k++, out += 3)
+      for (int c = 0; c < 3; c++) out[c] = planes[c * PLANE + k];
   }
 done:
   if (status != FV_OK) fv_cifar_free(batch);

@@ -127,7 +127,7 @@ fv_status fv_csv_next(fv_csv *c, char ***fields, size_t *n) {
   return FV_OK;
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------ */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 static fv_status grow_rows(const fv_csv *c, fv_matrix *m, int64_t *cap) {
   int64_t wider = *cap ? 2 * *cap : 64;
   float *grown = fv_realloc(m->v, (size_t)(wider * m->cols) * sizeof *grown);
@@ -142,8 +142,9 @@ static fv_status read_row(const fv_csv *c, char **fields, float *out, int64_t n)
     char *s = fields[i];
     while (*s == ' ') s++;
     for (size_t len = strlen(s); len > 0 && s[len - 1] == ' '; len--) s[len - 1] = 0;
-    FV_REQUIRE(fv_parse_real(s, &v) && fabs(v) <= (double)FLT_MAX, FV_ERR_CORRUPT, "%s:%lld: column %lld: expected a number, got '%s'", c->what,
-               (long long)c->row_line, (long long)i + 1, fv_show(s, strlen(s)));
+    FV_REQUIRE(fv_parse_real(s, &v) && fabs(v) <= (double)FLT_MAX, FV_ERR_CORRUPT,
+               "%s:%lld: column %lld: expected a number, got '%s'", c->what, (long long)c->row_line, (long long)i + 1,
+               fv_show(s, strlen(s)));
     out[i] = (float)v;
   }
   return FV_OK;

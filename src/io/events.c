@@ -45,7 +45,7 @@ static uint64_t get_little(const uint8_t *p, int n) {
   return v;
 }
 
-/* ---- protobuf ----------------------------------------------------------------------------------------------------- */
+/* ---- protobuf ---------------------------------------------------------------------------------------------------- */
 typedef struct message {
   uint8_t bytes[TAG_LIMIT + 96];
   size_t n;
@@ -106,7 +106,7 @@ static int64_t event_step(const uint8_t *p, size_t n) {
   return 0;
 }
 
-/* ---- the file ----------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 static fv_status put_record(fv_events *e, const message *m) {
   uint8_t frame[sizeof m->bytes + 16];
   put_little(frame, m->n, 8);

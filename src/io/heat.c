@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* heat.c: attention maps as colour, alone or over the picture they belong to.
  * The colour maps are paths through OKLab (B. Ottosson 2020): lightness rises evenly, the hue turns, and the
- * chroma follows a short polynomial that stays just inside sRGB. Equal steps of the map thus look equally large, in grey
- * print as well. Lines are drawn from signed distances, so they are smooth at any size. */
+ * chroma follows a short polynomial that stays just inside sRGB. Equal steps of the map thus look equally large, in
+ * grey print as well. Lines are drawn from signed distances, so they are smooth at any size. */
 #include "io/io.h"
 
 #include <math.h>
@@ -44,7 +44,7 @@ void fv_colormap_rgb(fv_colormap map, double v, uint8_t rgb[3]) {
   for (int c = 0; c < 3; c++) rgb[c] = encode_srgb(linear[c]);
 }
 
-/* ---- maps --------------------------------------------------------------------------------------------------------- */
+/* ---- maps -------------------------------------------------------------------------------------------------------- */
 typedef struct field { /* a map looked at through [0, 1] x [0, 1], with the colours of its values */
   const float *v;
   int h, w;
@@ -92,7 +92,7 @@ fv_status fv_heatmap_image(const float *map, int h, int w, fv_colormap colormap,
   return FV_OK;
 }
 
-/* ---- lines -------------------------------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 typedef struct mark { /* a box (r = 0) or a ring (half width and height 0) around a centre, in output pixels */
   double x, y, half_w, half_h, r;
 } mark;

@@ -7,7 +7,8 @@
 
 static const char style[] =
     ":root{color-scheme:light dark;--ink:#1f2933;--quiet:#5a6575;--rule:#dfe3e8;--paper:#fff;--band:#f6f7f9}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e4e7eb;--quiet:#9aa5b1;--rule:#3a4450;--paper:#161b22;--band:#1e252e}}"
+    "@media(prefers-color-scheme:dark){"
+    ":root{--ink:#e4e7eb;--quiet:#9aa5b1;--rule:#3a4450;--paper:#161b22;--band:#1e252e}}"
     "body{max-width:62rem;margin:2.5rem auto;padding:0 1.25rem;background:var(--paper);color:var(--ink);"
     "font:16px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
     "h1{font-size:1.7rem;line-height:1.25;margin:0 0 .3rem}h2{font-size:1.2rem;margin:2.2rem 0 .6rem}"

@@ -37,7 +37,8 @@ fv_status fv_image_convert(const fv_image *image, int channels, fv_image *out) {
   else if (channels == 3)
     for (int64_t i = 0; i < n; i++, q += 3) q[0] = q[1] = q[2] = p[i];
   else /* BT.601: 0.299 R + 0.587 G + 0.114 B in 16 bits of fraction, so that grey stays itself */
-    for (int64_t i = 0; i < n; i++, p += 3) q[i] = (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
+    for (int64_t i = 0; i < n; i++, p += 3)
+      q[i] = (uint8_t)((19595u * p[0] + 38470u * p[1] + 7471u * p[2] + 32768u) >> 16);
   return FV_OK;
 }
 
@@ -89,7 +90,7 @@ fv_status fv_image_write_jpeg(const char *path, const fv_image *image, int quali
   return write_text(path, encoded, &t);
 }
 
-/* ---- resizing ----------------------------------------------------------------------------------------------------- */
+/* ---- resizing ---------------------------------------------------------------------------------------------------- */
 typedef struct taps { /* one axis: output i is the sum of weight[i * width + k] * input[first[i] + k] */
   int width;
   int *first;
@@ -99,6 +100,7 @@ typedef struct taps { /* one axis: output i is the sum of weight[i * width + k] 
 static void taps_free(taps *t) {
   fv_free(t->first);
   fv_free(t->weight);
+  *t = (taps){0};
 }
 
 static fv_status taps_new(int from, int to, taps *t) {

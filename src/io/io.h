@@ -3,8 +3,8 @@
  *
  * Readers come in pairs: NAME_open or NAME_read takes a path, NAME_parse takes bytes already in memory and `what`, the
  * name used in messages. Every reader treats its input as hostile: sizes are checked before memory is taken, nothing is
- * read outside the input, and a failure leaves the result empty with nothing to free. FV_ERR_CORRUPT says that the bytes
- * break their format, FV_ERR_REQUEST that they are sound but not what was asked for or not supported.
+ * read outside the input, and a failure leaves the result empty with nothing to free. FV_ERR_CORRUPT says that the
+ * bytes break their format, FV_ERR_REQUEST that they are sound but not what was asked for or not supported.
  * Files are written whole or not at all, except the event log, which grows by appending. */
 #ifndef FV_IO_IO_H
 #define FV_IO_IO_H
@@ -14,7 +14,7 @@
 #include <jansson.h>
 #include <zlib.h>
 
-/* ---- arrays: what safetensors, npy and idx files hold --------------------------------------------------------------- */
+/* ---- arrays: what safetensors, npy and idx files hold ------------------------------------------------------------*/
 typedef enum fv_elem {
   FV_ELEM_U8,
   FV_ELEM_I32,
@@ -38,7 +38,7 @@ typedef struct fv_array { /* little-endian, C order; data may be unaligned: read
   size_t bytes;
   const void *data;
 } fv_array;
-/* Sets count and bytes from elem, ndim and dim; FV_ERR_CORRUPT when a dimension is negative or the product overflows. */
+/* Sets count and bytes from elem, ndim and dim; FV_ERR_CORRUPT when a dimension is negative or the product is huge. */
 fv_status fv_array_measure(fv_array *a, const char *what);
 /* Copies with conversion. To f32 from every type (f64 and integers round to nearest); to i32 from u8, i32 and i64,
  * where a value out of range is FV_ERR_CORRUPT. `out` has a->count elements. */
@@ -47,10 +47,10 @@ fv_status fv_array_to_i32(const fv_array *a, int32_t *out);
 float fv_half_to_float(uint16_t half);
 /* "[2,3,4]" in one of a few rotating per-thread buffers: for messages. */
 const char *fv_dims_text(const int64_t *dim, int ndim);
-/* Bytes of a file made fit for a one-line message: at most 64 shown, what is not printable as \xNN. Rotating buffers. */
+/* Bytes of a file made fit for a one-line message: at most 64, what is not printable as \xNN. Rotating buffers. */
 const char *fv_show(const char *bytes, size_t n);
 
-/* ---- SHA-256 (FIPS 180-4) ----------------------------------------------------------------------------------------- */
+/* ---- SHA-256 (FIPS 180-4) ---------------------------------------------------------------------------------------- */
 typedef struct fv_sha256 {
   uint32_t state[8];
   uint64_t length;
@@ -61,7 +61,7 @@ void fv_sha256_update(fv_sha256 *s, const void *bytes, size_t n);
 void fv_sha256_final(fv_sha256 *s, char hex[65]); /* lower case, NUL-terminated */
 fv_status fv_sha256_file(const char *path, char hex[65]);
 
-/* ---- gzip --------------------------------------------------------------------------------------------------------- */
+/* ---- gzip -------------------------------------------------------------------------------------------------------- */
 typedef struct fv_gzip { /* bytes that may be gzip (one or more members) or plain: read as a stream either way */
   const char *what;
   z_stream z;  /* z.next_in: the unread bytes */
@@ -78,7 +78,7 @@ void fv_gzip_close(fv_gzip *g);
 /* The whole stream in fresh memory, NUL added beyond *size; more than `limit` bytes is FV_ERR_REQUEST. */
 fv_status fv_gzip_read_all(const void *bytes, size_t n, const char *what, size_t limit, char **out, size_t *size);
 
-/* ---- safetensors -------------------------------------------------------------------------------------------------- */
+/* ---- safetensors ------------------------------------------------------------------------------------------------- */
 typedef struct fv_safetensors fv_safetensors;
 typedef struct fv_pair { /* one entry of __metadata__ */
   const char *key, *value;
@@ -92,11 +92,12 @@ const fv_array *fv_safetensors_find(const fv_safetensors *file, const char *name
 const char *fv_safetensors_meta(const fv_safetensors *file, const char *key);      /* NULL: none */
 /* The header lists the tensors by name; the bytes lie by element size (widest first), then name, so that each tensor
  * is aligned to its elements in a mapped file. Equal names are FV_ERR_REQUEST. The arrays may be in any order. */
-fv_status fv_safetensors_write(const char *path, const fv_array *arrays, int64_t n, const fv_pair *meta, int64_t n_meta);
+fv_status fv_safetensors_write(const char *path, const fv_array *arrays, int64_t n, const fv_pair *meta,
+                               int64_t n_meta);
 /* SHA-256 over the arrays' bytes in name order: the command line's weights_sha256. */
 fv_status fv_arrays_sha256(const fv_array *arrays, int64_t n, char hex[65]);
 
-/* ---- npy, idx, cifar ---------------------------------------------------------------------------------------------- */
+/* ---- npy, idx, cifar --------------------------------------------------------------------------------------------- */
 typedef struct fv_npy {
   fv_array array;
   fv_map map;
@@ -106,8 +107,8 @@ fv_status fv_npy_open(const char *path, fv_npy *npy);
 fv_status fv_npy_parse(const void *bytes, size_t n, const char *what, fv_array *array); /* points into bytes */
 void fv_npy_close(fv_npy *npy);
 
-/* IDX (u8, i32, f32, f64), plain or gzip; array->data is fresh memory in this machine's byte order: fv_idx_free. Content
- * of more than `limit` bytes is FV_ERR_REQUEST. */
+/* IDX (u8, i32, f32, f64), plain or gzip; array->data is fresh memory in this machine's byte order: fv_idx_free.
+ * Content of more than `limit` bytes is FV_ERR_REQUEST. */
 fv_status fv_idx_read(const char *path, size_t limit, fv_array *array);
 fv_status fv_idx_parse(const void *bytes, size_t n, const char *what, size_t limit, fv_array *array);
 void fv_idx_free(fv_array *array);
@@ -122,14 +123,14 @@ fv_status fv_cifar_read(const char *path, int label_bytes, fv_cifar *batch);
 fv_status fv_cifar_parse(const void *bytes, size_t n, const char *what, int label_bytes, fv_cifar *batch);
 void fv_cifar_free(fv_cifar *batch);
 
-/* ---- CSV ---------------------------------------------------------------------------------------------------------- */
+/* ---- CSV --------------------------------------------------------------------------------------------------------- */
 typedef struct fv_csv fv_csv;
 typedef struct fv_csv_options {
   char separator; /* 0: comma */
   bool no_quotes; /* quotes are ordinary characters, as in most .tsv files */
   size_t limit;   /* most bytes of text, unpacked; 0: 1 GiB */
 } fv_csv_options;
-/* RFC 4180, with LF or CRLF; a byte-order mark is skipped, lines with nothing on them too. Plain or gzip. NULL: defaults. */
+/* RFC 4180, with LF or CRLF; a byte-order mark is skipped, empty lines too. Plain or gzip. NULL: defaults. */
 fv_status fv_csv_open(const char *path, const fv_csv_options *options, fv_csv **csv);
 fv_status fv_csv_parse(const void *bytes, size_t n, const char *what, const fv_csv_options *options, fv_csv **csv);
 /* The next row; *n is 0 at the end. The fields stay valid until close. */
@@ -146,9 +147,9 @@ void fv_matrix_free(fv_matrix *matrix);
 /* Whole numbers of [0, 255] as bytes; anything else is FV_ERR_CORRUPT. `out` has rows * cols elements. */
 fv_status fv_matrix_to_u8(const fv_matrix *matrix, const char *what, uint8_t *out);
 
-/* ---- JSON --------------------------------------------------------------------------------------------------------- */
-/* Strict (RFC 8259, duplicate keys refused): at most `limit` bytes and 64 levels. Messages say line and column. Free the
- * result with json_decref. */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
+/* Strict (RFC 8259, duplicate keys refused): at most `limit` bytes and 64 levels. Messages say line and column. Free
+ * the result with json_decref. */
 fv_status fv_json_parse(const void *bytes, size_t n, const char *what, size_t limit, json_t **root);
 fv_status fv_json_read(const char *path, size_t limit, json_t **root);
 
@@ -169,7 +170,7 @@ void fv_json_value(fv_json *j, const char *key, const json_t *value);
 void fv_json_free(fv_json *j);
 void fv_number_print(fv_text *t, double v); /* the digits alone, as in JSON */
 
-/* ---- images ------------------------------------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------------------------------ */
 typedef struct fv_image {
   int w, h, channels; /* 1 grey, 3 RGB */
   uint8_t *pixels;    /* [h,w,channels] */
@@ -197,7 +198,7 @@ fv_status fv_jpeg_parse(const void *bytes, size_t n, const char *what, fv_image 
 /* FV_ERR_CORRUPT when empty or past the limits. */
 fv_status fv_image_check_size(int64_t w, int64_t h, const char *what);
 
-/* ---- TensorBoard event log ---------------------------------------------------------------------------------------- */
+/* ---- TensorBoard event log --------------------------------------------------------------------------------------- */
 typedef struct fv_events fv_events;
 /* Opens the log for appending, or starts it. What lies beyond the last whole record is cut off, and so is everything
  * from the first record on whose step is past `last_step`: a run resumed from a checkpoint at that step leaves no
@@ -208,7 +209,7 @@ fv_status fv_events_scalar(fv_events *events, const char *tag, int64_t step, dou
 fv_status fv_events_close(fv_events *events); /* frees in any case; NULL is fine */
 uint32_t fv_crc32c(uint32_t crc, const void *bytes, size_t n); /* Castagnoli; start with 0 */
 
-/* ---- charts ------------------------------------------------------------------------------------------------------- */
+/* ---- charts ------------------------------------------------------------------------------------------------------ */
 typedef struct fv_series {
   const char *name; /* NULL: not in the legend */
   const double *x, *y; /* points that are not finite leave a gap */
@@ -232,7 +233,7 @@ typedef struct fv_figure {
 fv_status fv_figure_draw(const fv_figure *figure, fv_image *out);
 fv_status fv_figure_write_png(const char *path, const fv_figure *figure);
 
-/* ---- heat maps ---------------------------------------------------------------------------------------------------- */
+/* ---- heat maps --------------------------------------------------------------------------------------------------- */
 typedef enum fv_colormap { FV_COLORMAP_IRIS, FV_COLORMAP_EMBER, FV_COLORMAP_GREY } fv_colormap;
 /* Evenly spaced in perceived lightness, dark to light; v is clamped to [0, 1], NaN counts as 0. */
 void fv_colormap_rgb(fv_colormap map, double v, uint8_t rgb[3]);
@@ -262,9 +263,10 @@ typedef enum fv_term { FV_TERM_PLAIN, FV_TERM_256, FV_TERM_TRUECOLOR } fv_term;
 fv_term fv_term_detect(int fd); /* plain when not a terminal, or NO_COLOR is set, or TERM is "dumb" */
 /* Appends the image as text at most `columns` wide: two pixels a character in colour, a ramp of characters in plain. */
 fv_status fv_term_image(const fv_image *image, int columns, fv_term term, fv_text *out);
-fv_status fv_term_heatmap(const float *map, int h, int w, fv_colormap colormap, int columns, fv_term term, fv_text *out);
+fv_status fv_term_heatmap(const float *map, int h, int w, fv_colormap colormap, int columns, fv_term term,
+                          fv_text *out);
 
-/* ---- pages -------------------------------------------------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------------------------------------- */
 /* One self-contained HTML page. Every text is escaped. Zero-initialise, begin, add, write; fv_page_free in any case. */
 typedef struct fv_page {
   fv_text text;

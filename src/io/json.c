@@ -44,7 +44,7 @@ fv_status fv_json_read(const char *path, size_t limit, json_t **root) {
   return status;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 /* Rewrites "1e+20" and "1e-07" as "1e20" and "1e-7". */
 static void tidy_exponent(char *s) {
   char *e = strchr(s, 'e');

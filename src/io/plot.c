@@ -26,7 +26,7 @@ static double axis_at(const axis *a, double v) {
   return a->from + (t - a->low) / (a->high - a->low) * (a->to - a->from);
 }
 
-/* ---- ticks -------------------------------------------------------------------------------------------------------- */
+/* ---- ticks ------------------------------------------------------------------------------------------------------- */
 static double nice_step(double span, int wanted) {
   double raw = span / wanted, unit = pow(10, floor(log10(raw))), m = raw / unit;
   return unit * (m < 1.5 ? 1 : m < 3 ? 2 : m < 7 ? 5 : 10);
@@ -59,7 +59,7 @@ static void tick_text(const axis *a, double v, char text[32]) {
   else snprintf(text, 32, "%.*f", step >= 1 ? 0 : (int)ceil(-log10(step) - 1e-9), v);
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------------------------- */
+/* ---- ranges ------------------------------------------------------------------------------------------------------ */
 static bool shown(const fv_panel *p, double x, double y) { return isfinite(x) && isfinite(y) && (!p->log_y || y > 0); }
 
 static void widen(axis *a, double v) {
@@ -93,7 +93,7 @@ static void find_ranges(const fv_panel *p, axis *x, axis *y) {
   if (positive && y->low < 0) y->low = 0; /* no room below zero for what cannot be negative */
 }
 
-/* ---- drawing ------------------------------------------------------------------------------------------------------ */
+/* ---- drawing ----------------------------------------------------------------------------------------------------- */
 static void draw_grid(fv_canvas *cv, const axis *x, const axis *y) {
   char text[32];
   fv_canvas_font(cv, 9, false);
@@ -149,8 +149,9 @@ static void draw_series(fv_canvas *cv, const fv_panel *p, int index, const axis 
   cv->c.set_dash(cv->cr, NULL, 0, 0);
   for (int64_t i = 0; i < s->n; i++) { /* points that no line reaches are drawn in any case */
     if (!shown(p, s->x[i], s->y[i])) continue;
-    bool alone = (i == 0 || !shown(p, s->x[i - 1], s->y[i - 1])) && (i + 1 == s->n || !shown(p, s->x[i + 1], s->y[i + 1]));
-    if (s->markers || alone) draw_dot(cv, axis_at(x, s->x[i]), axis_at(y, s->y[i]), 2.6);
+    bool before = i > 0 && shown(p, s->x[i - 1], s->y[i - 1]);
+    bool after = i + 1 < s->n && shown(p, s->x[i + 1], s->y[i + 1]);
+    if (s->markers || !(before || after)) draw_dot(cv, axis_at(x, s->x[i]), axis_at(y, s->y[i]), 2.6);
   }
 }
 

@@ -34,7 +34,7 @@ static void give_bytes(png_structp png, png_bytep out, size_t n) {
   r->p += n, r->left -= n;
 }
 
-/* Deflate packs at most 1032 to 1: a header that claims more pixels than that is lying, and no memory is spent on it. */
+/* Deflate packs at most 1032 to 1: a header that claims more pixels than that is lying; no memory is spent on it. */
 static fv_status make_room(reader *r) {
   png_uint_32 w = png_get_image_width(r->png, r->info), h = png_get_image_height(r->png, r->info);
   int depth = png_get_bit_depth(r->png, r->info) * png_get_channels(r->png, r->info);
@@ -99,7 +99,7 @@ done:
   return status;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 static void take_bytes(png_structp png, png_bytep bytes, size_t n) {
   fv_text_append(png_get_io_ptr(png), (const char *)bytes, n);
 }

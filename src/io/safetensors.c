@@ -175,7 +175,7 @@ const char *fv_safetensors_meta(const fv_safetensors *f, const char *key) {
   return json_string_value(json_object_get(f->meta, key));
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 /* A copy of the arrays by name; equal names are refused. */
 static fv_status sort_arrays(const fv_array *arrays, int64_t n, fv_array **sorted) {
   FV_TRY(FV_NEW(sorted, n + 1));

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <png.h>
 
-/* ---- making PNGs -------------------------------------------------------------------------------------------------- */
+/* ---- making PNGs ------------------------------------------------------------------------------------------------- */
 typedef struct recipe {
   int type, depth, interlace, w, h;
   const uint8_t *rows; /* h rows as libpng takes them */
@@ -61,10 +61,10 @@ static void test_png_types(void **state) {
   check_png(&(recipe){PNG_COLOR_TYPE_PALETTE, 1, 0, 2, 1, (const uint8_t *)"\x40", 1, palette, 2}, 3,
             (const uint8_t *)"\x0a\x14\x1e\xc8\x64\x32");
   /* alpha: clear is white, full is itself, half is halfway */
-  check_png(&(recipe){PNG_COLOR_TYPE_GRAY_ALPHA, 8, 0, 3, 1, (const uint8_t *)"\x07\x00\x07\xff\x00\x80", 6, NULL, 0}, 1,
-            (const uint8_t *)"\xff\x07\x7f");
-  check_png(&(recipe){PNG_COLOR_TYPE_RGB_ALPHA, 8, 0, 2, 1, (const uint8_t *)"\x01\x02\x03\x00\x01\x02\x03\xff", 8, NULL, 0},
-            3, (const uint8_t *)"\xff\xff\xff\x01\x02\x03");
+  check_png(&(recipe){PNG_COLOR_TYPE_GRAY_ALPHA, 8, 0, 3, 1, (const uint8_t *)"\x07\x00\x07\xff\x00\x80", 6, NULL, 0},
+            1, (const uint8_t *)"\xff\x07\x7f");
+  check_png(&(recipe){PNG_COLOR_TYPE_RGB_ALPHA, 8, 0, 2, 1, (const uint8_t *)"\x01\x02\x03\x00\x01\x02\x03\xff", 8,
+                      NULL, 0}, 3, (const uint8_t *)"\xff\xff\xff\x01\x02\x03");
 }
 
 static void fill(fv_image *image) {
@@ -111,7 +111,10 @@ static void test_jpeg(void **state) {
   fv_image a, b;
   fv_text jpeg = {0};
   OK(fv_image_new(40, 24, 3, &a));
-  for (int i = 0; i < 40 * 24; i++) a.pixels[3 * i] = (uint8_t)(i % 40 * 6), a.pixels[3 * i + 1] = (uint8_t)(i / 40 * 10), a.pixels[3 * i + 2] = 90;
+  for (int i = 0; i < 40 * 24; i++) {
+    uint8_t *p = a.pixels + 3 * i;
+    p[0] = (uint8_t)(i % 40 * 6), p[1] = (uint8_t)(i / 40 * 10), p[2] = 90;
+  }
   OK(fv_image_encode_jpeg(&a, 95, &jpeg));
   OK(fv_image_parse(jpeg.s, jpeg.n, "f", 0, &b));
   double far = 0;
@@ -201,7 +204,8 @@ static void test_overlay(void **state) {
   for (int c = 0; c < 3; c++) assert_int_equal(out.pixels[c], (int)(low[c] * 0.55 + 0.5)); /* on black */
   assert_memory_equal(out.pixels + 3 * 143, high, 3);
   fv_image_free(&out);
-  OK(fv_heatmap_overlay(&image, map, 2, 2, &(fv_overlay){.alpha = 0, .upscale = 8, .box = true, .box_x = 1, .box_y = 1, .box_w = 2, .box_h = 2}, &out));
+  fv_overlay box = {.alpha = 0, .upscale = 8, .box = true, .box_x = 1, .box_y = 1, .box_w = 2, .box_h = 2};
+  OK(fv_heatmap_overlay(&image, map, 2, 2, &box, &out));
   assert_int_equal(out.pixels[0], 0);
   assert_true(out.pixels[3 * (8 * 32 + 16)] > 180); /* the box's upper edge */
   assert_int_equal(out.pixels[3 * (16 * 32 + 16)], 0);

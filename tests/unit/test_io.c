@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-/* ---- hashes ------------------------------------------------------------------------------------------------------- */
+/* ---- hashes ------------------------------------------------------------------------------------------------------ */
 static void check_sha(const char *text, size_t repeat, const char *expected) {
   fv_sha256 s;
   char hex[65];
@@ -46,7 +46,7 @@ static void test_sha256_pieces(void **state) {
   assert_string_equal(whole, parts);
 }
 
-/* ---- arrays ------------------------------------------------------------------------------------------------------- */
+/* ---- arrays ------------------------------------------------------------------------------------------------------ */
 static void test_half(void **state) {
   (void)state;
   assert_true(fv_half_to_float(0x3c00) == 1.0f);
@@ -94,7 +94,7 @@ static void test_measure(void **state) {
   FAILS(FV_ERR_CORRUPT, "0 or more", fv_array_measure(&a, "test"));
 }
 
-/* ---- safetensors -------------------------------------------------------------------------------------------------- */
+/* ---- safetensors ------------------------------------------------------------------------------------------------- */
 static void test_safetensors_round(void **state) {
   (void)state;
   float weight[6] = {1, 2, 3, 4, 5, 6};
@@ -155,7 +155,8 @@ static void test_safetensors_lies(void **state) {
   refuse_tensors("[]", 0, FV_ERR_CORRUPT, "JSON object");
   refuse_tensors("{\"a\":", 0, FV_ERR_CORRUPT, "line 1");
   refuse_tensors("{}", 4, FV_ERR_CORRUPT, "expected 0 data bytes, got 4");
-  refuse_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, FV_ERR_CORRUPT, "expected 8 bytes");
+  refuse_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, FV_ERR_CORRUPT,
+                 "expected 8 bytes");
   refuse_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, FV_ERR_CORRUPT, "within");
   refuse_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[8,0]}}", 8, FV_ERR_CORRUPT, "0 or more");
   refuse_tensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387905],\"data_offsets\":[0,4]}}", 4,
@@ -170,7 +171,7 @@ static void test_safetensors_lies(void **state) {
   refuse_tensors("{\"__metadata__\":{\"a\":1}}", 0, FV_ERR_CORRUPT, "expected a text for a");
 }
 
-/* ---- npy ---------------------------------------------------------------------------------------------------------- */
+/* ---- npy --------------------------------------------------------------------------------------------------------- */
 static size_t make_npy(const char *header, size_t data, uint8_t *out) {
   size_t n = strlen(header);
   memcpy(out, "\x93NUMPY\x01\x00", 8);
@@ -206,15 +207,18 @@ static void test_npy(void **state) {
   FAILS(FV_ERR_REQUEST, "got 3.0", fv_npy_parse(bytes, n, "f", &a));
   refuse_npy("{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}", 4, FV_ERR_REQUEST, "got '>f4'");
   refuse_npy("{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}", 4, FV_ERR_REQUEST, "C order");
-  refuse_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", 4, FV_ERR_CORRUPT, "expected 8 bytes for [2], got 4");
+  refuse_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", 4, FV_ERR_CORRUPT,
+             "expected 8 bytes for [2], got 4");
   refuse_npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2)}", 8, FV_ERR_CORRUPT, "expected (n,)");
   refuse_npy("{'descr': '<f4', 'fortran_order': False}", 4, FV_ERR_CORRUPT, "shape and no more");
   refuse_npy("{'descr': '<f4', 'descr': '<f4'}", 4, FV_ERR_CORRUPT, "once each");
-  refuse_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}", 8, FV_ERR_CORRUPT, "too large");
-  refuse_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", 8, FV_ERR_CORRUPT, "counted");
+  refuse_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}", 8, FV_ERR_CORRUPT,
+             "too large");
+  refuse_npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", 8, FV_ERR_CORRUPT,
+             "counted");
 }
 
-/* ---- idx, gzip, cifar --------------------------------------------------------------------------------------------- */
+/* ---- idx, gzip, cifar -------------------------------------------------------------------------------------------- */
 static size_t pack(const void *bytes, size_t n, uint8_t *out, size_t room) {
   z_stream z = {0};
   assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
@@ -228,7 +232,7 @@ static size_t pack(const void *bytes, size_t n, uint8_t *out, size_t room) {
 
 static void test_idx(void **state) {
   (void)state;
-  static const uint8_t plain[] = {0, 0, 0x0c, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0x01, 0x02, 0x03, 0x04, 0xff, 0xff, 0xff, 0xfe};
+  static const uint8_t plain[] = {0, 0, 0x0c, 2, 0, 0, 0, 2, 0, 0, 0, 1, 1, 2, 3, 4, 0xff, 0xff, 0xff, 0xfe};
   uint8_t packed[200], longer[sizeof plain + 1] = {0};
   fv_array a;
   int32_t v[2];
@@ -290,10 +294,11 @@ static void test_cifar(void **state) {
   fv_cifar_free(&b);
   FAILS(FV_ERR_CORRUPT, "records of 3073 bytes", fv_cifar_parse(bytes, 3074, "f", 1, &b));
   bytes[3073] = 10;
-  FAILS(FV_ERR_CORRUPT, "(record 1): expected a label below 10, got 10", fv_cifar_parse(bytes, sizeof bytes, "f", 1, &b));
+  FAILS(FV_ERR_CORRUPT, "(record 1): expected a label below 10, got 10",
+        fv_cifar_parse(bytes, sizeof bytes, "f", 1, &b));
 }
 
-/* ---- csv ---------------------------------------------------------------------------------------------------------- */
+/* ---- csv --------------------------------------------------------------------------------------------------------- */
 /* The rows as text: fields joined by '|', rows ended by ';'. */
 static const char *csv_text(const char *in, const fv_csv_options *o) {
   static char out[512];
@@ -349,7 +354,8 @@ static void test_csv_numbers(void **state) {
   OK(fv_matrix_to_u8(&m, "f", bytes));
   assert_memory_equal(bytes, "\x01\x02\x03\x04", 4);
   m.v[2] = 2.5f;
-  FAILS(FV_ERR_CORRUPT, "(row 2, column 1): expected a whole number from 0 to 255, got 2.5", fv_matrix_to_u8(&m, "f", bytes));
+  FAILS(FV_ERR_CORRUPT, "(row 2, column 1): expected a whole number from 0 to 255, got 2.5",
+        fv_matrix_to_u8(&m, "f", bytes));
   fv_matrix_free(&m);
   refuse_csv("1,2\n3,x\n", "f.csv:2: column 2: expected a number, got 'x'");
   refuse_csv("1,2\n\n3\n", "f.csv:3: expected 2 columns, got 1");
@@ -359,7 +365,7 @@ static void test_csv_numbers(void **state) {
   assert_int_equal(fv_csv_parse("1\0002", 3, "f", NULL, &c), FV_ERR_CORRUPT);
 }
 
-/* ---- json --------------------------------------------------------------------------------------------------------- */
+/* ---- json -------------------------------------------------------------------------------------------------------- */
 static void test_json_write(void **state) {
   (void)state;
   fv_json j = {0};
@@ -379,8 +385,8 @@ static void test_json_write(void **state) {
   fv_json_text(&j, "z", NULL);
   fv_json_end(&j, '}');
   assert_string_equal(j.text.s,
-                      "{\"t\": \"a\\\"\\\\\\n\\u0001\xc3\xa9\", \"v\": [0.1, 0.1, 0.10000000149011612, 1e21, 2.5e-7, -3, "
-                      "null], \"n\": -9223372036854775808, \"b\": true, \"z\": null}");
+                      "{\"t\": \"a\\\"\\\\\\n\\u0001\xc3\xa9\", \"v\": [0.1, 0.1, 0.10000000149011612, 1e21, 2.5e-7, "
+                      "-3, null], \"n\": -9223372036854775808, \"b\": true, \"z\": null}");
   json_t *root;
   OK(fv_json_parse(j.text.s, j.text.n, "f", 1000, &root));
   fv_json again = {0};

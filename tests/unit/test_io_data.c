@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_io_data.c: the readers on real files, from the directory $FOVEA_DATA_MIRROR; without it, skipped. The figures are
- * known beforehand: MNIST's label counts and mean (0.1307), Fashion-MNIST's balance, the digits' sizes. */
+/* test_io_data.c: the readers on real files, from the directory $FOVEA_DATA_MIRROR; without it, skipped. The figures
+ * are known beforehand: MNIST's label counts and mean (0.1307), Fashion-MNIST's balance, the digits' sizes. */
 #include "test_io.h"
 
 #include <math.h>
@@ -89,13 +89,15 @@ static size_t little(const uint8_t *p, int n) { return n == 0 ? 0 : p[0] | littl
 /* Unpacks one entry of a zip archive's central directory; its length, 0 when it does not fit. */
 static size_t unzip(const uint8_t *archive, const uint8_t *entry, uint8_t *out, size_t room) {
   size_t packed = little(entry + 20, 4), size = little(entry + 24, 4);
-  const uint8_t *local = archive + little(entry + 42, 4), *data = local + 30 + little(local + 26, 2) + little(local + 28, 2);
+  const uint8_t *local = archive + little(entry + 42, 4);
+  const uint8_t *data = local + 30 + little(local + 26, 2) + little(local + 28, 2);
   if (size > room) return 0;
   if (entry[10] == 0) {
     memcpy(out, data, size);
     return size;
   }
-  z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)packed, .next_out = out, .avail_out = (uInt)room};
+  z_stream z = {.next_in = (Bytef *)(uintptr_t)data, .avail_in = (uInt)packed};
+  z.next_out = out, z.avail_out = (uInt)room;
   assert_int_equal(inflateInit2(&z, -15), Z_OK);
   assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
   inflateEnd(&z);
@@ -122,8 +124,9 @@ static void test_omniglot(void **state) {
   const uint8_t *end = map.data + map.size - 22; /* the archive has no comment */
   assert_memory_equal(end, "PK\5\6", 4);
   const uint8_t *entry = map.data + little(end + 16, 4);
-  for (; entry < end && images < 300; entry += 46 + little(entry + 28, 2) + little(entry + 30, 2) + little(entry + 32, 2)) {
+  for (size_t length; entry < end && images < 300; entry += length) {
     size_t n = unzip(map.data, entry, png, sizeof png);
+    length = 46 + little(entry + 28, 2) + little(entry + 30, 2) + little(entry + 32, 2);
     if (n < 8 || memcmp(png, "\x89PNG", 4) != 0) continue;
     check_drawing(png, n);
     images++;

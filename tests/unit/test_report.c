@@ -77,7 +77,7 @@ static void test_events_refuse(void **state) {
   OK(fv_events_close(e));
 }
 
-/* ---- charts ------------------------------------------------------------------------------------------------------- */
+/* ---- charts ------------------------------------------------------------------------------------------------------ */
 /* Pixels of a colour that only one series has. */
 static int count_colour(const fv_image *image, int r, int g, int b) {
   int n = 0;
