@@ -35,11 +35,12 @@ static void line(const float *x, float *y, int64_t n, int64_t step) {
 static void vectors(const float *x, float *y, int64_t n, int64_t step, int64_t width) {
   fv_f32v sum = fv_vzero(), lost = fv_vzero();
   for (int64_t i = 0, at = 0; i < n; i++, at += step) {
-    fv_f32v v = fv_vload_n(x + at, width) - lost, next = sum + v;
+    fv_f32v v = (width == FV_W ? fv_vload(x + at) : fv_vload_n(x + at, width)) - lost, next = sum + v;
     lost = (next - sum) - v;
     lost = fv_vmasked(fv_vlt(fv_vabs(lost), fv_vsplat(__builtin_inff())), lost);
     sum = next;
-    fv_vstore_n(y + at, sum, width);
+    if (width == FV_W) fv_vstore(y + at, sum);
+    else fv_vstore_n(y + at, sum, width);
   }
 }
 

@@ -3,8 +3,8 @@
  * size, and blocks are joined in pairs, pairs in fours, and so on (pairwise summation: the error grows with the
  * logarithm of the count). Results side by side in memory are done a vector at a time; a result over a contiguous run
  * keeps four vectors and joins their lanes at the end. var does this twice: mean, then squared deviations. */
+#include "cpu/fold.h"
 #include "cpu/reduce.h"
-#include "cpu/simd.h"
 #include "ops/var.h"
 
 enum { SUM, PROD, MAX, MIN, DEVIATION };
@@ -73,39 +73,46 @@ INLINE fv_f32v reduce_piece(int kind, const float *x, int64_t n, fv_f32v center)
   int64_t i = 0;
   for (; i + 4 * FV_W <= n; i += 4 * FV_W)
     for (int v = 0; v < 4; v++) acc[v] = take(kind, acc[v], fv_vload(x + i + v * FV_W), center);
-  for (int v = 0; i < n; i += FV_W, v++)
-    if (n - i >= FV_W) acc[v] = take(kind, acc[v], fv_vload(x + i), center);
-    else acc[v] = take(kind, acc[v], fv_vselect(fv_mfirst(n - i), fv_vload_n(x + i, n - i), nothing), center);
+  for (int v = 0; v < 4; v++) {
+    const float *at = x + i + v * FV_W;
+    int64_t left = n - i - v * FV_W;
+    if (left <= 0) break;
+    fv_f32v last = left >= FV_W ? fv_vload(at) : fv_vselect(fv_mfirst(left), fv_vload_n(at, left), nothing);
+    acc[v] = take(kind, acc[v], last, center);
+  }
   return join(kind, join(kind, acc[0], acc[1]), join(kind, acc[2], acc[3]));
 }
 
-INLINE float across(int kind, fv_f32v v) {
-  if (kind == MAX) return fv_vhmax(v);
-  if (kind == MIN) return fv_vhmin(v);
-  if (kind != PROD) return fv_vsum(v);
-  float t[FV_W];
-  fv_vstore(t, v);
-  for (int h = FV_W / 2; h > 0; h /= 2)
-    for (int i = 0; i < h; i++) t[i] *= t[i + h];
-  return t[0];
+/* The lanes of v[0..FV_W) joined: result i in lane i. */
+INLINE fv_f32v fold(int kind, fv_f32v *v) {
+  return kind == PROD ? fv_fold_prod(v) : kind == MAX ? fv_fold_max(v) : kind == MIN ? fv_fold_min(v) : fv_fold_sum(v);
 }
-
-INLINE float reduce_runs(int kind, const fv_reduce_plan *p, const float *x, float center) {
+/* The elements behind one result, its lanes not yet joined. */
+INLINE fv_f32v reduce_runs(int kind, const fv_reduce_plan *p, const float *x, float center) {
   const int64_t piece = BLOCK * 4 * FV_W;
   fv_f32v level[LEVELS], c = fv_vsplat(center), acc = fv_vsplat(neutral(kind));
+  if (p->rows == 1 && p->run <= piece) return reduce_piece(kind, x, p->run, c);
   uint64_t block = 0;
   for (fv_reduce_rows row = fv_reduce_rows_first(p); row.k < p->rows; fv_reduce_rows_next(&row))
     for (int64_t i = 0; i < p->run; i += piece, block++) {
-      acc = reduce_piece(kind, x + row.at + i, FV_MIN(piece, p->run - i), c);
+      fv_f32v part = reduce_piece(kind, x + row.at + i, FV_MIN(piece, p->run - i), c);
       int l = 0;
-      for (; block >> l & 1; l++) acc = join(kind, level[l], acc);
-      level[l] = acc;
+      for (; block >> l & 1; l++) part = join(kind, level[l], part);
+      level[l] = part;
     }
-  if (block <= 1) return across(kind, acc);
-  acc = fv_vsplat(neutral(kind));
   for (int l = 0; block >> l; l++)
     if (block >> l & 1) acc = join(kind, level[l], acc);
-  return across(kind, acc);
+  return acc;
+}
+
+/* Up to FV_W results, the elements behind result l beginning at x[l]. */
+INLINE fv_f32v reduce_group(int kind, const fv_reduce_plan *p, const float *const *x, int64_t n, fv_f32v center) {
+  fv_f32v v[FV_W];
+  float c[FV_W];
+  fv_vstore(c, center);
+  for (int64_t l = 0; l < n; l++) v[l] = reduce_runs(kind, p, x[l], c[l]);
+  for (int64_t l = n; l < FV_W; l++) v[l] = v[0];
+  return fold(kind, v);
 }
 
 /* ---- the kernels: a unit is one tile of results side by side, or one result -------------------------------------- */
@@ -153,12 +160,14 @@ INLINE void run_columns(const fv_call *c, const fv_reduce_plan *p, int kind, boo
 }
 
 INLINE void run_runs(const fv_call *c, const fv_reduce_plan *p, int kind, bool mean) {
-  const float *x = c->in[0].data;
-  float *y = c->out[0].data, divisor = divisor_of(c, p, kind, mean), center = 0;
-  for (int64_t o = c->begin; o < c->end; o++) {
-    const float *from = x + fv_reduce_plan_base(p, o);
-    if (kind == DEVIATION) center = reduce_runs(SUM, p, from, 0) / (float)(p->rows * p->run);
-    y[o] = reduce_runs(kind, p, from, center) / divisor;
+  fv_f32v count = fv_vsplat((float)(p->rows * p->run)), divisor = fv_vsplat(divisor_of(c, p, kind, mean));
+  for (int64_t o = c->begin; o < c->end; o += FV_W) {
+    int64_t n = FV_MIN(FV_W, c->end - o);
+    const float *x[FV_W];
+    for (int64_t l = 0; l < n; l++) x[l] = (const float *)c->in[0].data + fv_reduce_plan_base(p, o + l);
+    fv_f32v center = kind == DEVIATION ? reduce_group(SUM, p, x, n, fv_vzero()) / count : fv_vzero();
+    fv_f32v r = reduce_group(kind, p, x, n, center);
+    fv_vstore_n((float *)c->out[0].data + o, mean || kind == DEVIATION ? r / divisor : r, n);
   }
 }
 
