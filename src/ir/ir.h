@@ -115,6 +115,7 @@ struct fv_op_def {
   const char *name;
   const char *doc;         /* formula, and the paper where there is one */
   int n_in, n_in_max;      /* fewest and most inputs (n_in_max 0: same as n_in; -1: any number) */
+  int n_saved;             /* the last outputs are kept for the gradient alone and have none of their own */
   uint32_t flags;
   size_t attrs_size;       /* 0: no attributes */
   const fv_option *attrs;
