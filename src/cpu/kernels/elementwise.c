@@ -48,21 +48,21 @@ typedef struct plan {
 static void source_shape(source *s, fv_shape in, fv_shape out) {
   int64_t stride = 1;
   int n = 0;
-  int64_t dim[FV_MAX_DIMS], step[FV_MAX_DIMS]; /* innermost first */
+  int64_t dim[FV_MAX_DIMS], walk[FV_MAX_DIMS]; /* innermost first */
   for (int d = out.ndim - 1, e = in.ndim - 1; d >= 0; d--, e--) {
     int64_t size = e >= 0 ? in.dim[e] : 1, at = size == 1 ? 0 : stride;
     stride *= size;
     if (out.dim[d] == 1) continue;
-    if (n && at == (step[n - 1] ? step[n - 1] * dim[n - 1] : 0)) {
+    if (n && at == (walk[n - 1] ? walk[n - 1] * dim[n - 1] : 0)) {
       dim[n - 1] *= out.dim[d];
       continue;
     }
     dim[n] = out.dim[d];
-    step[n++] = at;
+    walk[n++] = at;
   }
-  if (!n) dim[n] = 1, step[n++] = 1;
+  if (!n) dim[n] = 1, walk[n++] = 1;
   s->ndim = n;
-  for (int i = 0; i < n; i++) s->dim[i] = dim[n - 1 - i], s->stride[i] = step[n - 1 - i];
+  for (int i = 0; i < n; i++) s->dim[i] = dim[n - 1 - i], s->stride[i] = walk[n - 1 - i];
 }
 /* The distance after which the input repeats along the row: 1 for a scalar; 0: never. */
 static int64_t source_period(const source *s) {
@@ -136,9 +136,9 @@ static bool plan_step(plan *p, const fv_op_def *op, const void *attrs, const int
   s->fn = tile_find(op, attrs, dtype[0], s->k);
   return s->fn != NULL;
 }
-static bool is_output(const fv_chain_attrs *chain, int step) {
+static bool is_output(const fv_chain_attrs *chain, int s) {
   for (int o = 0; o < chain->n_out; o++)
-    if (chain->out[o] == step) return true;
+    if (chain->out[o] == s) return true;
   return false;
 }
 static int uses(const plan *p, int value) {
@@ -171,7 +171,9 @@ static void plan_pairs(plan *p, const fv_chain_attrs *chain) {
       a->n_in = 0; /* no longer a user of anything */
       continue;
     }
-    p->step[kept++] = *a;
+    step keep = *a;
+    a->n_in = 0;
+    p->step[kept++] = keep;
   }
   p->n_steps = kept;
 }
