@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FV_OPS_CONV_TRANSPOSE2D_H
+#define FV_OPS_CONV_TRANSPOSE2D_H
+
+#include "ops/activation.h"
+#include "ops/conv.h"
+
+typedef struct fv_conv_transpose2d_attrs {
+  fv_conv_window window;
+  fv_int_list output_padding;
+  int64_t act;
+} fv_conv_transpose2d_attrs;
+
+#endif
