@@ -8,11 +8,21 @@
 
 #include "ir/ir.h"
 
-/* The first member of every convolution's attributes. Lists hold one number for both directions or one each. */
+/* What every convolution's attributes begin with. Lists hold one number for both directions or one each. */
+#define FV_CONV_WINDOW_FIELDS        \
+  fv_int_list stride, pad, dilation; \
+  int64_t groups, pad_mode
 typedef struct fv_conv_window {
-  fv_int_list stride, pad, dilation;
-  int64_t groups, pad_mode;
+  FV_CONV_WINDOW_FIELDS;
 } fv_conv_window;
+/* The same fields by name and as one. */
+#define FV_CONV_WINDOW       \
+  union {                    \
+    fv_conv_window window;   \
+    struct {                 \
+      FV_CONV_WINDOW_FIELDS; \
+    };                       \
+  }
 extern const char *const fv_pad_mode_names[];
 #define FV_CONV_MAX 1048576 /* of stride, padding, dilation and taps: keeps every product of two within int64_t */
 #define FV_CONV_WINDOW_OPTIONS(type)                                                                                   \

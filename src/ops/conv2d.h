@@ -6,7 +6,7 @@
 #include "ops/conv.h"
 
 typedef struct fv_conv2d_attrs {
-  fv_conv_window window;
+  FV_CONV_WINDOW;
   int64_t act;
 } fv_conv2d_attrs;
 

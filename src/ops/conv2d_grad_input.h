@@ -5,7 +5,7 @@
 #include "ops/conv.h"
 
 typedef struct fv_conv2d_grad_input_attrs {
-  fv_conv_window window;
+  FV_CONV_WINDOW;
   fv_int_list size; /* H, W of the image: several sizes give the same maps when the stride is above 1 */
 } fv_conv2d_grad_input_attrs;
 

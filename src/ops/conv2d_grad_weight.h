@@ -5,7 +5,7 @@
 #include "ops/conv.h"
 
 typedef struct fv_conv2d_grad_weight_attrs {
-  fv_conv_window window;
+  FV_CONV_WINDOW;
   fv_int_list kernel; /* KH, KW */
   bool bias;          /* a second output: the gradient of the bias */
 } fv_conv2d_grad_weight_attrs;

@@ -6,7 +6,7 @@
 #include "ops/conv.h"
 
 typedef struct fv_conv_transpose2d_attrs {
-  fv_conv_window window;
+  FV_CONV_WINDOW;
   fv_int_list output_padding;
   int64_t act;
 } fv_conv_transpose2d_attrs;
