@@ -10,7 +10,6 @@ static const fv_option attrs[] = {
     FV_CONV_WINDOW_OPTIONS(fv_conv_transpose2d_attrs),
     {"output_padding", FV_OPT_INTS, offsetof(fv_conv_transpose2d_attrs, output_padding), "0", 0, FV_CONV_MAX, NULL,
      "pixels added at the bottom and right of the smallest output; below the stride or the dilation"},
-    FV_ACT_OPTION(fv_conv_transpose2d_attrs),
     {0}};
 
 static int64_t at(fv_int_list list, int i, int64_t missing) {
@@ -42,7 +41,6 @@ static fv_conv_geometry geometry(const fv_node *n) {
 static fv_status grad(fv_grad *c) {
   const fv_conv_transpose2d_attrs *a = c->node->attrs;
   fv_value *x = c->node->in[0], *w = c->node->in[1], *dy = c->dout[0];
-  FV_TRY(fv_refuse_act(c, a->act));
   /* With output_padding at or above the stride, conv2d over the output would give more maps than the input has. */
   for (int i = 0; i < 2; i++)
     FV_REQUIRE(at(a->output_padding, i, 0) < at(a->window.stride, i, 1), FV_ERR_REQUEST,
@@ -54,15 +52,13 @@ static fv_status grad(fv_grad *c) {
     c->din[1] = fv_op(c->g, "conv2d_grad_weight", &gw, dy, x);
   }
   if (c->node->n_in > 2 && c->need[2]) c->din[2] = fv_sum_to(c->g, dy, c->node->in[2]->shape);
-  if (c->node->n_in > 3 && c->need[3]) c->din[3] = dy;
   return FV_OK;
 }
 
 static void ref(const fv_call *c) {
-  const fv_conv_transpose2d_attrs *a = c->attrs;
   fv_conv_geometry q = geometry(c->node);
   for (int64_t i = 0, n = fv_shape_count(c->out[0].shape); i < n; i++)
-    fv_set(&c->out[0], i, fv_layer_finish(c, a->act, fv_conv_image_at(&q, &c->in[0], &c->in[1], i), i % q.c, i));
+    fv_set(&c->out[0], i, fv_layer_finish(c, FV_ACT_NONE, fv_conv_image_at(&q, &c->in[0], &c->in[1], i), i % q.c, i));
 }
 
 static fv_cost cost(const fv_node *n) {
@@ -78,15 +74,13 @@ static const fv_case cases[] = {
     {.in = "2,4,3,17; 17,15,3,3; 15", .attrs = "stride=2,3 pad=1 output_padding=1,2"},
     {.in = "2,5,5,5; 5,7,3,2", .attrs = "dilation=2,3 pad=2"},
     {.in = "2,4,4,8; 8,3,2,2; 12", .attrs = "groups=4 stride=2"},
-    {.in = "2,7,7,4; 4,4,3,3; 4; 2,7,7,4", .attrs = "pad=1"},
-    {.in = "2,7,7,4; 4,4,3,3; 4; 2,7,7,4", .attrs = "pad=1 act=relu", .no_grad_check = true, .note = "fused"},
-    {.in = "2,7,7,4; 4,4,3,3; 4", .attrs = "pad=1 act=tanh", .no_grad_check = true, .note = "fused"},
+    {.in = "2,7,7,4; 4,4,3,3; 4", .attrs = "pad=1"},
     {0}};
 
 const fv_op_def fv_op_conv_transpose2d = {
     .name = "conv_transpose2d",
-    .doc = "y[n, i stride - pad + p dilation, j stride - pad + q dilation, o] += x[n,i,j,c] w[c,o,p,q], then "
-           "act(y + bias[o] + residual); inputs x [N,H,W,C], w [C,O/groups,KH,KW], bias [O]?, residual?",
-    .n_in = 2, .n_in_max = 4, .flags = FV_OP_PRODUCT,
+    .doc = "y[n, i stride - pad + p dilation, j stride - pad + q dilation, o] += x[n,i,j,c] w[c,o,p,q], "
+           "from bias[o]; inputs x [N,H,W,C], w [C,O/groups,KH,KW], bias [O]?",
+    .n_in = 2, .n_in_max = 3, .flags = FV_OP_PRODUCT,
     .attrs_size = sizeof(fv_conv_transpose2d_attrs), .attrs = attrs,
     .infer = infer, .grad = grad, .ref = ref, .cost = cost, .cases = cases};

@@ -75,12 +75,10 @@ static void transpose_spec(const fv_node *n, fv_dnn_spec *s) {
   fv_conv_geometry q = fv_conv_geometry_of(&a->window, n->out[0]->shape, n->in[0]->shape, n->in[1]->shape);
   s->kind = FV_DNN_DECONV;
   window_spec(&q, s);
-  s->act = a->act;
   s->role[FV_DNN_SRC] = image_layout(q.n, q.oh, q.ow, q.o);
   s->role[FV_DNN_WEIGHT] = weight_layout(&q, true);
   s->role[FV_DNN_DST] = image_layout(q.n, q.h, q.w, q.c);
   if (given(n, 2)) s->role[FV_DNN_BIAS] = vector_layout(q.c);
-  if (given(n, 3)) s->role[FV_DNN_RESIDUAL] = s->role[FV_DNN_DST];
 }
 
 #define LAYER_ROLES {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL}, {FV_DNN_DST}

@@ -14,7 +14,7 @@ typedef enum fv_dnn_kind {
   FV_DNN_CONV,        /* dst    <- src, weight, bias, residual */
   FV_DNN_CONV_DATA,   /* src    <- dst, weight */
   FV_DNN_CONV_WEIGHT, /* weight, bias <- src, dst */
-  FV_DNN_DECONV,      /* dst    <- src, weight, bias, residual */
+  FV_DNN_DECONV,      /* dst    <- src, weight, bias */
   FV_DNN_MATMUL       /* dst    <- src, weight, bias, residual */
 } fv_dnn_kind;
 
@@ -22,7 +22,7 @@ typedef enum fv_dnn_role { FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_DST, F
 
 /* Dimensions in oneDNN's order (images N,C,H,W; weights [groups,] O,I,KH,KW; matrices batch..., row, column) with the
  * step in memory of each, in floats. */
-#define FV_DNN_MAX_DIMS 8
+#define FV_DNN_MAX_DIMS 12 /* DNNL_MAX_NDIMS: oneDNN reads that many */
 typedef struct fv_dnn_layout {
   int ndim; /* 0: absent */
   int64_t dim[FV_DNN_MAX_DIMS], step[FV_DNN_MAX_DIMS];
