@@ -94,7 +94,7 @@ static int64_t stencil_bytes(const stencil *s) { return (s->in * s->plane + s->f
 static bool plain(const fv_node *n, const fv_conv_geometry *q) {
   for (int i = 0; i < n->n_in; i++)
     if (n->in[i]->kind != FV_VALUE_ABSENT && (n->in[i]->dtype != FV_F32 || fv_shape_count(n->in[i]->shape) == 0)) return false;
-  return q->groups == 1 && q->sh == 1 && q->sw == 1 && fv_shape_count(n->out[0]->shape) > 0;
+  return q->groups == 1 && q->sh == 1 && q->sw == 1 && q->kh * q->kw > 1 && fv_shape_count(n->out[0]->shape) > 0;
 }
 
 /* ---- the convolution -------------------------------------------------------------------------------------------------- */

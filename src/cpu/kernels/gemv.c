@@ -2,13 +2,13 @@
 /* gemv: matrix products with few rows or few columns, which a general product wastes its tiles on. All read the one
  * large operand once, in order, and are bound by memory. Two forms:
  *   dots  many rows and few (up to 4) rows, both stored along K: each result is a dot product; four at once;
- *   sums  one vector against a matrix stored across K: results are weighted sums of its rows, a strip of columns at once.
+ *   sums  one vector against a matrix stored across K: the results are a weighted sum of its rows, eight rows at once.
  * Each result is computed in the same order wherever it lies in a block. */
 #include "cpu/finish.h"
 #include "ops/linear.h"
 #include "ops/matmul.h"
 
-enum { FEW = 4, ROWS = 32, STRIP = 8 * FV_W }; /* results in a unit: ROWS x few, or a strip */
+enum { FEW = 4, LONG = 32, ROWS = 32, STRIP = 512 }; /* results in a unit: ROWS x few, or a strip */
 
 typedef struct plan {
   bool sums;
@@ -17,13 +17,14 @@ typedef struct plan {
   int64_t batch;
 } plan;
 
+/* False when a general product does better. */
 static bool plan_of(const fv_node *n, plan *p) {
   if (!strcmp(n->op->name, "linear")) {
     int64_t outputs = n->in[1]->shape.dim[0], inputs = n->in[1]->shape.dim[1];
     int64_t rows = outputs ? fv_shape_count(n->out[0]->shape) / outputs : 0;
     bool one = rows == 1;
     *p = (plan){.many_is_b = one, .many = one ? outputs : rows, .few = one ? 1 : outputs, .k = inputs, .batch = 1};
-    return p->few <= FEW;
+    return p->few == 1 || (p->few <= FEW && p->k >= LONG);
   }
   const fv_matmul_attrs *t = n->attrs;
   fv_matmul_size q = fv_matmul_size_of(n);
@@ -31,7 +32,7 @@ static bool plan_of(const fv_node *n, plan *p) {
   bool many_is_b = q.n > q.m;
   *p = (plan){.many_is_b = many_is_b, .many = many_is_b ? q.n : q.m, .few = many_is_b ? q.m : q.n, .k = q.k,
               .batch = fv_shape_count(q.batch)};
-  if (a_along && b_along) return p->few <= FEW;
+  if (a_along && b_along) return p->few == 1 || (p->few <= FEW && p->k >= LONG);
   p->sums = true;
   return p->few == 1;
 }
@@ -97,29 +98,29 @@ static void dots(const plan *p, const float *many, const float *few, const float
   }
 }
 
-/* Columns [first, last) of x times the matrix: a whole strip, or what is left of one. */
-static void strip(const plan *p, const float *matrix, const float *x, float *c, int64_t first) {
-  fv_f32v s[STRIP / FV_W] = {0};
-  const float *row = matrix + first;
-  for (int64_t i = 0; i < p->k; i++, row += p->many) {
-    fv_f32v v = fv_vsplat(x[i]);
-    for (int j = 0; j < STRIP / FV_W; j++) s[j] = fv_vfma(v, fv_vload(row + j * FV_W), s[j]);
+/* c += x[0] row 0 + x[1] row 1 + ..., `n` rows (a constant where this is called) `step` floats apart. */
+static inline __attribute__((always_inline)) void add_rows(const float *row, int64_t step, const float *x, float *c, int64_t cols,
+                                                           int n) {
+  fv_f32v v[8];
+  for (int r = 0; r < n; r++) v[r] = fv_vsplat(x[r]);
+  int64_t j = 0;
+  for (; j + FV_W <= cols; j += FV_W) {
+    fv_f32v s = fv_vload(c + j);
+    for (int r = 0; r < n; r++) s = fv_vfma(v[r], fv_vload(row + r * step + j), s);
+    fv_vstore(c + j, s);
   }
-  for (int j = 0; j < STRIP / FV_W; j++) fv_vstore(c + first + j * FV_W, s[j]);
+  if (j == cols) return;
+  fv_f32v s = fv_vload_n(c + j, cols - j);
+  for (int r = 0; r < n; r++) s = fv_vfma(v[r], fv_vload_n(row + r * step + j, cols - j), s);
+  fv_vstore_n(c + j, s, cols - j);
 }
 
-static void columns(const plan *p, const float *matrix, const float *x, float *c, int64_t first, int64_t n) {
-  fv_f32v s = fv_vzero();
-  for (int64_t i = 0; i < p->k; i++) s = fv_vfma(fv_vsplat(x[i]), fv_vload_n(matrix + i * p->many + first, n), s);
-  fv_vstore_n(c + first, s, n);
-}
-
+/* Columns [first, last) of x times the matrix. */
 static void sums(const plan *p, const float *matrix, const float *x, float *c, int64_t first, int64_t last) {
-  if (last - first == STRIP) {
-    strip(p, matrix, x, c, first);
-    return;
-  }
-  for (; first < last; first += FV_W) columns(p, matrix, x, c, first, FV_MIN(last - first, FV_W));
+  memset(c + first, 0, (size_t)(last - first) * sizeof *c);
+  int64_t i = 0;
+  for (; i + 8 <= p->k; i += 8) add_rows(matrix + i * p->many + first, p->many, x + i, c + first, last - first, 8);
+  for (; i < p->k; i++) add_rows(matrix + i * p->many + first, p->many, x + i, c + first, last - first, 1);
 }
 
 static void run_matmul(const fv_call *c) {
