@@ -185,7 +185,7 @@ static void check_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float 
   int64_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 1, ldc = n + 2;
   float *a = numbers((ta ? k : m) * lda + 1, "a"), *b = numbers((tb ? n : k) * ldb + 1, "b"), *c = numbers(m * ldc + 1, "c"), *was = numbers(m * ldc + 1, "c");
   if (beta == 0)
-    for (int64_t i = 0; i < m; i++) c[i * ldc] = NAN; /* overwritten, not multiplied */
+    for (int64_t i = 0; i < m && n > 0; i++) c[i * ldc] = NAN; /* overwritten, not multiplied */
   fv_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   for (int64_t i = 0; i < m; i++) {
     for (int64_t j = 0; j < n; j++) {
