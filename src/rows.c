@@ -2,6 +2,7 @@
 /* rows.c: the tables, from the lists. The one place where rows are gathered. */
 #include "attention/attention.h"
 #include "ir/ir.h"
+#include "models/recipe.h"
 
 #define X(n) extern const fv_op_def fv_op_##n;
 #include "ops.def"
@@ -27,5 +28,14 @@ const fv_kernel *const fv_kernel_tables[] = {
 const fv_attention_def *const fv_attentions[] = {
 #define X(n) &fv_attention_##n,
 #include "attention.def"
+#undef X
+    NULL};
+
+#define X(n) extern const fv_recipe fv_recipe_##n;
+#include "models.def"
+#undef X
+const fv_recipe *const fv_recipes[] = {
+#define X(n) &fv_recipe_##n,
+#include "models.def"
 #undef X
     NULL};

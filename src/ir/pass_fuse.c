@@ -6,11 +6,11 @@
  *   chain    what is left of element-wise nodes is joined, each group one tiled pass
  * A value is swallowed only when nothing else reads it. */
 #include "ir/ir.h"
-#include "ops/batch_norm.h"
 #include "ops/chain.h"
 #include "ops/conv2d.h"
 #include "ops/gelu.h"
 #include "ops/linear.h"
+#include "ops/norm.h"
 #include "ops/reshape.h"
 
 typedef struct fuser {
@@ -90,7 +90,8 @@ static fv_value *per_channel(fuser *f, fv_value *s, const fv_value *v) {
   if (!f->invariant[s->id] || v->shape.ndim < 1) return NULL;
   int64_t c = v->shape.dim[v->shape.ndim - 1];
   if (s->shape.ndim < 1 || s->shape.dim[s->shape.ndim - 1] != c || fv_shape_count(s->shape) != c) return NULL;
-  return s->shape.ndim == 1 ? s : fv_op(f->g, "reshape", &(fv_reshape_attrs){.shape = {.n = 1, .v = {c}}}, s);
+  fv_reshape_attrs flat = {.shape = {.n = 1, .v = {c}}};
+  return s->shape.ndim == 1 ? s : fv_op(f->g, "reshape", &flat, s);
 }
 
 static fv_value *fold_scale(fuser *f, product *p, fv_value *s) {

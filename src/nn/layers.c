@@ -9,7 +9,7 @@
 #include "ops/reduce.h"
 #include "ops/reshape.h"
 
-static const double BN_EPS = 1e-5, BN_MOMENTUM = 0.1;
+static const double BN_EPS = 1e-5;
 
 fv_value *fv_conv2d_layer(fv_graph *g, fv_value *x, int64_t channels, int64_t kernel, const fv_conv_args *args) {
   int64_t groups = args->groups ? args->groups : 1, c = fv_dim(x, -1);
@@ -104,5 +104,6 @@ fv_value *fv_permute(fv_graph *g, fv_value *x, fv_shape perm) {
 }
 
 fv_value *fv_reduce(fv_graph *g, const char *op, fv_value *x, fv_shape axes, bool keepdim) {
-  return fv_op(g, op, &(fv_reduce_attrs){.axes = list_of(axes), .keepdim = keepdim}, x);
+  fv_reduce_attrs a = {.axes = list_of(axes), .keepdim = keepdim};
+  return fv_op(g, op, &a, x);
 }
