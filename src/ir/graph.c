@@ -66,10 +66,11 @@ bool fv_named_add(fv_named_list *list, fv_named item) {
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 void fv_scope_push(fv_graph *g, const char *fmt, ...) {
   size_t n = strlen(g->scope);
-  if (n + 2 >= sizeof g->scope) {
-    (void)FAIL(g, "graph: scopes nested too deep at '%s'", g->scope);
-    return;
-  }
+  bool fits = n + 2 < sizeof g->scope && g->n_scopes < (int)FV_COUNT(g->scope_start);
+  if (!fits) (void)FAIL(g, "graph: expected fewer scopes, got one more below '%s'", g->scope);
+  if (g->n_scopes < (int)FV_COUNT(g->scope_start)) g->scope_start[g->n_scopes] = (int)n;
+  g->n_scopes++;
+  if (!fits) return;
   if (n) g->scope[n++] = '.';
   va_list args;
   va_start(args, fmt);
@@ -78,8 +79,8 @@ void fv_scope_push(fv_graph *g, const char *fmt, ...) {
 }
 
 void fv_scope_pop(fv_graph *g) {
-  char *dot = strrchr(g->scope, '.');
-  *(dot ? dot : g->scope) = 0;
+  if (g->n_scopes == 0) return;
+  if (--g->n_scopes < (int)FV_COUNT(g->scope_start)) g->scope[g->scope_start[g->n_scopes]] = 0;
 }
 
 static const char *scoped(fv_graph *g, const char *name) {

@@ -196,6 +196,7 @@ struct fv_graph {
   int n_nodes, cap_nodes;
   fv_value *absent;
   char scope[256];
+  int scope_start[32], n_scopes; /* where each open scope begins in it */
   fv_named_list inputs, outputs, taps, gradients, tracks;
   fv_status status;
   char message[512];
