@@ -97,7 +97,7 @@ static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 16); }
 
 static const fv_case cases[] = {
     {.in = "0,4,6; 0,4,6; 6", .attrs = "groups=2 affine=true"}, {.in = "2,0,6; 2,0,6", .attrs = "groups=2 affine=true"},
-    {.in = "2,1,1; 2,1,1", .attrs = "eps=0.5"}, {.in = "3,6; 3,6; 6", .attrs = "groups=2 affine=true"},
+    {.in = "2,2,1; 2,2,1", .attrs = "eps=0.5"}, {.in = "3,6; 3,6; 6", .attrs = "groups=2 affine=true"},
     {.in = "2,5,3; 2,5,3; 3", .attrs = "groups=3 affine=true"}, {.in = "2,5,4; 2,5,4; 4", .attrs = "groups=2"},
     {.in = "2,7,8; 2,7,8; 8", .attrs = "groups=4 affine=true"}, {.in = "2,7,9; 2,7,9; -", .attrs = "groups=3 affine=true"},
     {.in = "2,17,15; 2,17,15; 15", .attrs = "groups=5 affine=true"},

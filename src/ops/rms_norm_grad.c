@@ -58,7 +58,7 @@ static void ref(const fv_call *c) {
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 10); }
 
 static const fv_case cases[] = {
-    {.in = "3,0; 3,0"}, {.in = "0,5; 0,5; 5", .attrs = "affine=true"}, {.in = "3,1; 3,1"}, {.in = "3,3; 3,3"},
+    {.in = "3,0; 3,0"}, {.in = "0,5; 0,5; 5", .attrs = "affine=true"}, {.in = "3,1; 3,1", .attrs = "eps=0.5"}, {.in = "3,3; 3,3"},
     {.in = "5,4; 5,4; 4", .attrs = "affine=true"}, {.in = "5,7; 5,7; 7", .attrs = "affine=true"},
     {.in = "5,8; 5,8; 8"}, {.in = "5,9; 5,9; 9", .attrs = "affine=true"}, {.in = "3,15; 3,15; 15"},
     {.in = "3,16; 3,16; 16", .attrs = "affine=true"}, {.in = "2,3,17; 2,3,17; -", .attrs = "affine=true"},

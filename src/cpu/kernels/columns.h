@@ -2,7 +2,7 @@
 /* columns.h: passes over the columns of [rows, C], for the normalisations over channels.
  *
  * Work goes by blocks of at most 64 columns, whose state fits on the stack, and within a block by tiles of rows that stay
- * in the second-level cache. Narrow tensors are folded: k rows of C columns are one of k C, so that vectors are full. A
+ * in the nearest caches. Narrow tensors are folded: k rows of C columns are one of k C, so that vectors are full. A
  * tile's statistics are taken in two passes (sum; then squares of the distance from that mean), tiles are combined in f64
  * (Chan et al. 1979): one trip to memory, and no cancellation. The order depends on the shape alone. */
 #ifndef FV_CPU_KERNELS_COLUMNS_H
@@ -11,7 +11,7 @@
 #include "cpu/simd.h"
 
 #define COLS 64              /* of a block */
-#define TILE_FLOATS (1 << 14)
+#define TILE_FLOATS (1 << 13) /* 32 KB: in the first-level cache, or nearly */
 #define INLINE static inline __attribute__((always_inline))
 
 /* A block of columns [first, first + n) of [rows, c]. */
