@@ -13,6 +13,8 @@
 #include "ops/leaky_relu.h"
 #include "ops/softplus.h"
 
+#include <float.h>
+
 #define TILE_OPERANDS 4
 typedef void tile_fn(void *y, const void *const *x, const float *k, int64_t n);
 
@@ -48,26 +50,33 @@ static inline fv_f32v lanes_sign(fv_f32v a) {
 static inline fv_f32v lanes_gelu_inner(fv_f32v a) { /* what the tanh form takes the tanh of */
   return fv_vsplat((float)FV_GELU_SCALE) * (a + fv_vsplat((float)FV_GELU_CUBIC) * a * a * a);
 }
+/* (1 + tanh t) / 2 is the sigmoid of 2 t. */
 static inline fv_f32v lanes_gelu_tanh(fv_f32v a) {
-  return fv_vsplat(0.5f) * a * (lanes_one() + fv_vtanh(lanes_gelu_inner(a)));
+  fv_f32v t = lanes_gelu_inner(a);
+  return fv_vsigmoid_times(a, t + t, lanes_one());
 }
 static inline fv_f32v lanes_gelu(fv_f32v a) {
-  return fv_vsplat(0.5f) * a * (lanes_one() + fv_verf(a * fv_vsplat((float)M_SQRT1_2)));
+  fv_f32v bell;
+  return a * fv_vnormal(a, &bell);
 }
 static inline fv_f32v lanes_gelu_grad(fv_f32v dy, fv_f32v x) {
-  fv_f32v density = fv_vexp(fv_vsplat(-0.5f) * x * x) * fv_vsplat((float)(M_2_SQRTPI * M_SQRT1_2 * 0.5));
-  fv_f32v below = fv_vsplat(0.5f) * (lanes_one() + fv_verf(x * fv_vsplat((float)M_SQRT1_2)));
-  return dy * (below + x * density);
+  fv_f32v bell, below = fv_vnormal(x, &bell);
+  return dy * (below + x * (bell * fv_vsplat((float)(M_2_SQRTPI * M_SQRT1_2 * 0.5))));
 }
-static inline fv_f32v lanes_gelu_tanh_grad(fv_f32v dy, fv_f32v x) {
-  fv_f32v half = fv_vsplat(0.5f), t = fv_vtanh(lanes_gelu_inner(x));
-  fv_f32v near = fv_vclamp(x, fv_vsplat(-99), fv_vsplat(99)); /* beyond, 1 - t^2 is 0 and a square might overflow */
-  fv_f32v slope = fv_vsplat((float)FV_GELU_SCALE) * (lanes_one() + fv_vsplat((float)(3 * FV_GELU_CUBIC)) * near * near);
-  return dy * (half * (lanes_one() + t) + half * x * (lanes_one() - t * t) * slope);
+static inline fv_f32v lanes_gelu_tanh_grad(fv_f32v dy, fv_f32v x) { /* dy s (1 + x (1 - s) 2 t'), s = sigmoid(2 t) */
+  fv_f32v t = lanes_gelu_inner(x), one = lanes_one();
+  fv_f32v near = fv_vclamp(x, fv_vsplat(-99), fv_vsplat(99)); /* beyond, s (1 - s) is 0 and a square might overflow */
+  fv_f32v rise = fv_vsplat((float)(2 * FV_GELU_SCALE)) * (one + fv_vsplat((float)(3 * FV_GELU_CUBIC)) * near * near);
+  return fv_vsigmoid_times(one + x * fv_vsigmoid(fv_vneg(t + t)) * rise, t + t, dy);
 }
-static inline fv_f32v lanes_silu_grad(fv_f32v dy, fv_f32v x) {
-  fv_f32v s = fv_vsigmoid(x);
-  return dy * s * (lanes_one() + x * (lanes_one() - s));
+static inline fv_f32v lanes_silu(fv_f32v a) { return fv_vsigmoid_times(a, a, lanes_one()); }
+static inline fv_f32v lanes_silu_grad(fv_f32v dy, fv_f32v x) { /* dy s (1 + x (1 - s)), s = sigmoid(x) */
+  fv_f32v slope = lanes_one() + x * fv_vsigmoid(fv_vneg(x));
+  return fv_vsigmoid_times(slope, x, dy);
+}
+static inline fv_f32v lanes_softplus(fv_f32v a, fv_f32v beta) {
+  fv_f32v down = fv_vor(beta * a, fv_vsplat(-0.0f)); /* beta a itself might overflow */
+  return fv_vmax(fv_vzero(), a) + fv_vlog1p(fv_vexp(down)) / beta;
 }
 static inline fv_f32v lanes_hardswish(fv_f32v a) {
   return a * (fv_vclamp(a + fv_vsplat(3), fv_vzero(), fv_vsplat(6)) / fv_vsplat(6));
@@ -122,14 +131,14 @@ TILE(2, v, v, elu_grad, fv_vselect(fv_vgt(b, fv_vzero()), a, a *(b + k0)))
 TILE(1, v, v, sigmoid, fv_vsigmoid(a))
 TILE(2, v, v, sigmoid_grad, a *b *(lanes_one() - b))
 TILE(1, v, v, tanh, fv_vtanh(a))
-TILE(2, v, v, tanh_grad, a *(lanes_one() - b * b))
-TILE(1, v, v, silu, a *fv_vsigmoid(a))
+TILE(2, v, v, tanh_grad, a *(lanes_one() - fv_vabs(b)) * (lanes_one() + fv_vabs(b))) /* b * b might overflow */
+TILE(1, v, v, silu, lanes_silu(a))
 TILE(2, v, v, silu_grad, lanes_silu_grad(a, b))
 TILE(1, v, v, gelu, lanes_gelu(a))
 TILE(1, v, v, gelu_tanh, lanes_gelu_tanh(a))
 TILE(2, v, v, gelu_grad, lanes_gelu_grad(a, b))
 TILE(2, v, v, gelu_tanh_grad, lanes_gelu_tanh_grad(a, b))
-TILE(1, v, v, softplus, fv_vsoftplus(k0 *a) / k0)
+TILE(1, v, v, softplus, lanes_softplus(a, k0))
 TILE(1, v, v, hardswish, lanes_hardswish(a))
 TILE(2, v, v, hardswish_grad, lanes_hardswish_grad(a, b))
 TILE(1, v, v, clip, fv_vclamp(a, k0, k1))
@@ -179,6 +188,12 @@ static void clip_constants(const void *attrs, float *k) {
   k[1] = (float)a->max;
 }
 
+static void inside_constants(const void *attrs, float *k) { /* infinity lies outside even when nothing else does */
+  const fv_clip_attrs *a = attrs;
+  k[0] = (float)fmax(a->min, -(double)FLT_MAX);
+  k[1] = (float)fmin(a->max, (double)FLT_MAX);
+}
+
 #define TILE_REAL(n, name) {#name, n, tile_##name, NULL, NULL}
 #define TILE_REAL_K(n, name, constants) {#name, n, tile_##name, NULL, constants##_constants}
 #define TILE_BOTH(name) {#name, 2, tile_##name, tile_##name##_i32, NULL}
@@ -192,7 +207,7 @@ static const tile_op tile_ops[] = {
     TILE_REAL_K(1, elu, elu), TILE_REAL_K(2, elu_grad, elu), TILE_REAL(1, sigmoid), TILE_REAL(2, sigmoid_grad),
     TILE_REAL(1, tanh), TILE_REAL(2, tanh_grad), TILE_REAL(1, silu), TILE_REAL(2, silu_grad),
     TILE_REAL_K(1, softplus, softplus), TILE_REAL(1, hardswish), TILE_REAL(2, hardswish_grad),
-    TILE_REAL_K(1, clip, clip), TILE_REAL_K(2, clip_grad, clip),
+    TILE_REAL_K(1, clip, clip), TILE_REAL_K(2, clip_grad, inside),
     TILE_REAL(1, gelu), TILE_REAL(2, gelu_grad), /* the erf form; tile_find knows the other */
     TILE_BOTH(eq), TILE_BOTH(ne), TILE_BOTH(lt), TILE_BOTH(le), TILE_BOTH(gt), TILE_BOTH(ge),
     {"logical_and", 2, NULL, tile_logical_and, NULL}, {"logical_or", 2, NULL, tile_logical_or, NULL},

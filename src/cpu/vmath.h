@@ -30,16 +30,19 @@ static inline fv_f32v fv_vscale(fv_f32v p, fv_f32v n) {
 }
 
 /* x = n ln 2 + r; the result is e^r - 1. */
-static inline fv_f32v fv_vexp_reduced(fv_f32v x, fv_f32v *n) {
+static inline fv_f32v fv_vexp_remainder(fv_f32v x, fv_f32v *n) {
   *n = fv_vround(x * fv_vsplat(0x1.715476p+0f));
   fv_f32v r = fv_vfnma(*n, fv_vsplat(FV_VM_LN2_HIGH), x);
-  r = fv_vfnma(*n, fv_vsplat(FV_VM_LN2_LOW), r);
+  return fv_vfnma(*n, fv_vsplat(FV_VM_LN2_LOW), r);
+}
+static inline fv_f32v fv_vexp_polynomial(fv_f32v r) {
   fv_f32v q = fv_vfma(fv_vsplat(0x1.6a2466p-10f), r, fv_vsplat(0x1.1239e2p-7f));
   q = fv_vfma(q, r, fv_vsplat(0x1.5558f2p-5f));
   q = fv_vfma(q, r, fv_vsplat(0x1.555492p-3f));
   q = fv_vfma(q, r, fv_vsplat(0x1.fffffcp-2f));
   return fv_vfma(q, r * r, r);
 }
+static inline fv_f32v fv_vexp_reduced(fv_f32v x, fv_f32v *n) { return fv_vexp_polynomial(fv_vexp_remainder(x, n)); }
 static inline fv_f32v fv_vexp(fv_f32v x) {
   fv_f32v n, p = fv_vexp_reduced(fv_vclamp(x, fv_vsplat(-104.0f), fv_vsplat(89.0f)), &n);
   return fv_vscale(p + fv_vsplat(1), n);
@@ -144,6 +147,38 @@ static inline fv_f32v fv_verf(fv_f32v x) {
   t = fv_vexp_reduced(t, &n);
   fv_f32v far = fv_vcopysign(fv_vsplat(1) - fv_vscale(t + fv_vsplat(1), n), x);
   return fv_vselect(fv_vlt(a, fv_vsplat(0.92f)), near, far);
+}
+
+/* The standard normal distribution at x: its integral from -infinity; *bell = e^(-x^2/2). Exact in the tail too:
+ * x^2 is kept in two parts, and the integral beyond |x| is e^(-x^2/2) u P(u) with u = 1 / (1 + 0.3 |x|). */
+static inline fv_f32v fv_vnormal(fv_f32v x, fv_f32v *bell) {
+  fv_f32v t = fv_vclamp(fv_vabs(x), fv_vzero(), fv_vsplat(14.6f)), one = fv_vsplat(1), half = fv_vsplat(0.5f), n;
+  fv_f32v high = fv_ibits(fv_iand(fv_vbits(t), fv_isplat(-4096))); /* 12 bits: its square is exact */
+  fv_f32v r = fv_vexp_remainder(high * high * -half, &n) - (t - high) * (t + high) * half;
+  fv_f32v e = fv_vexp_polynomial(r) + one, u = one / fv_vfma(fv_vsplat(0.3f), t, one);
+  fv_f32v p = fv_vfma(fv_vsplat(-0x1.51e512p-6f), u, fv_vsplat(0x1.cc893ep-4f));
+  p = fv_vfma(p, u, fv_vsplat(-0x1.d3619ap-3f));
+  p = fv_vfma(p, u, fv_vsplat(0x1.88c644p-3f));
+  p = fv_vfma(p, u, fv_vsplat(-0x1.455172p-4f));
+  p = fv_vfma(p, u, fv_vsplat(0x1.89dbacp-4f));
+  p = fv_vfma(p, u, fv_vsplat(0x1.411588p-4f));
+  p = fv_vfma(p, u, fv_vsplat(0x1.c38636p-4f));
+  p = fv_vfma(p, u, fv_vsplat(0x1.e9c422p-4f));
+  p = fv_vfma(p, u, fv_vsplat(0x1.ea3c98p-4f));
+  *bell = fv_vscale(e, n);
+  fv_f32v tail = fv_vscale(e * (u * p), n);
+  return fv_vselect(fv_vlt(x, fv_vzero()), tail, one - tail);
+}
+/* a b / (1 + e^-x), where a and b may make good what the quotient alone would lose below the smallest float. */
+static inline fv_f32v fv_vsigmoid_times(fv_f32v a, fv_f32v x, fv_f32v b) {
+  fv_f32v n, one = fv_vsplat(1), down = fv_vclamp(fv_vor(x, fv_vsplat(-0.0f)), fv_vsplat(-112), fv_vzero());
+  fv_f32v p = fv_vexp_reduced(down, &n) + one;
+  fv_mask negative = fv_vlt(x, fv_vzero());
+  fv_f32v y = fv_vselect(negative, p, one) / (one + fv_vscale(p, n));
+  y = fv_vselect(fv_vlt(x, fv_vsplat(-112)), fv_vzero(), y);
+  n = fv_vselect(negative, n, fv_vzero());
+  fv_f32v near = fv_vround(n * fv_vsplat(0.5f));
+  return fv_vscale(fv_vscale(y * a, near) * b, n - near);
 }
 
 /* ---- in doubles: half a vector's lanes at a time ----------------------------------------------------------------------- */

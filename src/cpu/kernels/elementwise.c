@@ -179,20 +179,20 @@ static void plan_pairs(plan *p, const fv_chain_attrs *chain) {
 }
 
 /* ---- compiling: registers ----------------------------------------------------------------------------------------------- */
-static bool later_reads(const plan *p, int s, const fv_node *n, const fv_value *v) {
+static bool later_reads(const plan *p, int s) {
   for (s++; s < p->n_steps; s++)
     for (int k = 0; k < p->step[s].n_in; k++)
-      if (p->step[s].x[k] < p->n_in && n->in[p->step[s].x[k]] == v) return true;
+      if (p->step[s].x[k] < p->n_in && p->source[p->step[s].x[k]].how == SOURCE_DIRECT) return true;
   return false;
 }
-/* A step writes straight into its output, but for bytes, and for output 0 while input 0, whose memory it may share, is
- * still to be read. */
+/* A step writes straight into its output, but for bytes, and for output 0 while an input whose memory it may have taken
+ * over is still to be read. */
 static void plan_outputs(plan *p, const fv_node *n, const fv_chain_attrs *chain) {
   for (int o = 0; o < n->n_out; o++) {
     int value = p->n_in + (chain ? (int)chain->out[o] : 0), s = 0;
     while (p->step[s].y != value) s++;
     bool bytes = n->out[o]->dtype == FV_U8;
-    if (!bytes && p->step[s].out < 0 && (o > 0 || !later_reads(p, s, n, n->in[0]))) p->step[s].out = o;
+    if (!bytes && p->step[s].out < 0 && (o > 0 || !later_reads(p, s))) p->step[s].out = o;
     else p->sink[p->n_sinks++] = (sink){.value = value, .out = o, .bytes = bytes};
   }
 }
