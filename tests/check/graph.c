@@ -59,7 +59,8 @@ typedef struct expectation {
   results rough; /* in single precision by the references */
 } expectation;
 
-/* Differences allowed: `rel` of the largest number, and the given multiples of what the other runs show. */
+/* Differences allowed: `rel` of the largest number (sums that cancel: of one), and the given multiples of what the other
+ * runs show. */
 static void compare_results(ck_report *r, const char *what, const expectation *e, const results *got, double rel,
                             double amplified, double rougher) {
   const results *want = &e->want, *moved = &e->moved, *rough = &e->rough;
@@ -76,7 +77,7 @@ static void compare_results(ck_report *r, const char *what, const expectation *e
     if (!finite || largest > 1e30 || sway > 1e-3 * largest || !(noise <= 1e-2 * largest))
       continue; /* too sensitive to say anything */
     for (int64_t j = 0; j < want->count[i]; j++) {
-      if (fabs(want->v[i][j] - got->v[i][j]) <= rel * largest + amplified * sway + rougher * noise + 1e-30) continue;
+      if (fabs(want->v[i][j] - got->v[i][j]) <= rel * largest + amplified * sway + rougher * noise + 1e-2 * rel) continue;
       ck_problem(r, "%s: '%s' at %lld: expected %.9g, got %.9g (largest %.3g, sensitivity %.3g)", what, want->name[i],
                  (long long)j, want->v[i][j], got->v[i][j], largest, sway * 1e6);
       break;
