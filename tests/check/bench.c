@@ -70,14 +70,20 @@ static bool measure(bench *b, ck_report *r, double *seconds) {
 void ck_bench_case(ck_report *r, const fv_kernel *k, const ck_case *c, fv_node *node) {
   bench b = {.k = k};
   double seconds;
-  b.call = (fv_call){.node = node, .attrs = node->attrs, .n_in = node->n_in, .n_out = node->n_out, .in = b.in, .out = b.out,
+  b.call = (fv_call){.node = node,
+                     .attrs = node->attrs,
+                     .n_in = node->n_in,
+                     .n_out = node->n_out,
+                     .in = b.in,
+                     .out = b.out,
                      .end = k->units == NULL ? 1 : k->units(node)};
   ck_begin(r, node->op->name, "%s:%s %s %s", node->op->name, k->name, fv_isa_names[k->isa], ck_case_text(c));
   if (k->prepare != NULL && k->prepare(node, &b.call.state) != FV_OK) ck_problem(r, "%s", fv_error_message());
   else if (!allocate(&b, r, c, node)) ck_problem(r, "out of memory");
   else if (measure(&b, r, &seconds)) {
     fv_cost cost = node->op->cost(node);
-    printf("%10.2f us %8.2f GF/s %8.2f GB/s  %s\n", seconds * 1e6, cost.flops / seconds * 1e-9, cost.bytes / seconds * 1e-9, r->subject);
+    printf("%10.2f us %8.2f GF/s %8.2f GB/s  %s\n", seconds * 1e6, cost.flops / seconds * 1e-9,
+           cost.bytes / seconds * 1e-9, r->subject);
   }
   ck_end(r);
   release(&b);

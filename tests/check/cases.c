@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
-/* ---- reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
 static void skip_space(const char **s) {
   while (isspace((unsigned char)**s)) (*s)++;
 }
@@ -131,7 +131,7 @@ fv_status ck_attrs_parse(const fv_op_def *op, const char *text, fv_arena *arena,
   return fv_options_check(op->attrs, *attrs, op->name);
 }
 
-/* ---- building --------------------------------------------------------------------------------------------------------- */
+/* ---- building --------------------------------------------------------------------------------------------------- */
 static fv_value *build_input(fv_graph *g, const ck_spec *spec, int i) {
   char name[16];
   if (spec->absent) return fv_absent(g);
@@ -156,10 +156,11 @@ fv_status ck_node_build(const fv_op_def *op, const ck_case *c, fv_dtype real, fv
   return FV_OK;
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ---------------------------------------------------------------------------------------------------- */
 static double integer_in(const ck_spec *spec, fv_rng *rng) {
   bool byte = spec->dtype == FV_U8;
-  double lo = fmax(ceil(spec->lo), byte ? 0 : INT32_MIN), n = fmin(floor(spec->hi), byte ? UINT8_MAX : INT32_MAX) - lo + 1;
+  double lo = fmax(ceil(spec->lo), byte ? 0 : INT32_MIN),
+         n = fmin(floor(spec->hi), byte ? UINT8_MAX : INT32_MAX) - lo + 1;
   return n < 1 ? lo : lo + (double)fv_rng_below(rng, (uint32_t)fmin(n, 4294967295.0));
 }
 

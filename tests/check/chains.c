@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* chains.c: random chains of element-wise operations. The fusion pass makes chains out of whatever stands in a graph, so
- * the kernel that runs them has to be right for combinations that nobody wrote down. */
+/* chains.c: random chains of element-wise operations. The fusion pass makes chains out of whatever stands in a graph,
+ * so the kernel that runs them has to be right for combinations that nobody wrote down. */
 #include "check.h"
 
 #define STEPS_MOST 12
@@ -8,9 +8,10 @@
 /* Operations of real operands and result, without sharp edges or poles: what the reference computes in double and the
  * kernel in single precision must stay close through many steps. */
 static int usable_ops(const fv_op_def **ops, int most) {
-  static const char *const names[] = {"add",   "sub",  "mul",        "maximum", "minimum", "neg",     "abs",  "tanh", "sigmoid",
-                                      "relu",  "silu", "leaky_relu", "square",  "sin",     "cos",     "gelu", "copy", "softplus",
-                                      "where", "gt",   "le",         "clip",    "elu",     "hardswish", "erf"};
+  static const char *const names[] = {"add",  "sub",     "mul",       "maximum",  "minimum",    "neg",    "abs",
+                                      "tanh", "sigmoid", "relu",      "silu",     "leaky_relu", "square", "sin",
+                                      "cos",  "gelu",    "copy",      "softplus", "where",      "gt",     "le",
+                                      "clip", "elu",     "hardswish", "erf"};
   int n = 0;
   for (size_t i = 0; i < FV_COUNT(names) && n < most; i++) {
     const fv_op_def *op = fv_op_find(names[i]);
@@ -66,7 +67,8 @@ bool ck_chain_case(uint64_t seed, int index, fv_arena *arena, ck_case *c) {
   fv_text in = {0};
   if (n_ops == 0) return false;
   m.n_in = 1 + (int)fv_rng_below(&m.rng, 5);
-  for (int i = 0; i < m.n_in; i++) fv_text_printf(&in, "%s%s@-2..2", i > 0 ? "; " : "", i == 0 ? shapes[0] : shapes[fv_rng_below(&m.rng, 5)]);
+  for (int i = 0; i < m.n_in; i++)
+    fv_text_printf(&in, "%s%s@-2..2", i > 0 ? "; " : "", i == 0 ? shapes[0] : shapes[fv_rng_below(&m.rng, 5)]);
   fv_text_printf(&m.text, "steps=");
   for (int n = 2 + (int)fv_rng_below(&m.rng, STEPS_MOST - 3); m.n_steps < n;) {
     const fv_op_def *op = ops[fv_rng_below(&m.rng, (uint32_t)n_ops)];

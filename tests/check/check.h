@@ -10,7 +10,7 @@
 
 #define CK_MAX_IN 32
 
-/* ---- the report: counts, and one line a failure with the command that shows it again ------------------------------- */
+/* ---- the report: counts, and one line a failure with the command that shows it again ---------------------------- */
 typedef struct ck_report {
   const char *mode;
   const char *only;     /* check this row alone; NULL: all */
@@ -32,7 +32,7 @@ void ck_end(ck_report *r);                                             /* counts
 void ck_skip(ck_report *r, const char *fmt, ...) FV_PRINTF(2, 3);      /* instead of ck_end */
 bool ck_wanted(const ck_report *r, const char *name);
 
-/* ---- cases ---------------------------------------------------------------------------------------------------------- */
+/* ---- cases ------------------------------------------------------------------------------------------------------ */
 typedef struct ck_spec {
   bool absent;
   fv_dtype dtype; /* FV_F32 stands for the graph's real type */
@@ -49,7 +49,8 @@ typedef struct ck_case {
   bool no_grad_check;
   const char *note;
 } ck_case;
-/* Case `index` of an operation; false beyond the last. A case that cannot be read has n = -1. `arena` owns what is made. */
+/* Case `index` of an operation; false beyond the last. A case that cannot be read has n = -1. `arena` owns what is
+ * made. */
 bool ck_case_get(const fv_op_def *op, int index, uint64_t seed, fv_arena *arena, ck_case *c);
 bool ck_case_parse(const char *text, ck_case *c);
 /* Whether out[i] depends on in[*][i] alone: such an operation may also work in the memory of any operand. */
@@ -76,7 +77,7 @@ void ck_fill_values(const ck_spec *spec, ck_fill fill, fv_rng *rng, double *v);
 void ck_tensor_store(const fv_tensor *t, const double *v);
 void ck_tensor_load(const fv_tensor *t, double *v);
 
-/* ---- interpreter: references alone ----------------------------------------------------------------------------------- */
+/* ---- interpreter: references alone ------------------------------------------------------------------------------ */
 typedef struct ck_values {
   fv_tensor *t; /* by value id */
   int n;
@@ -88,7 +89,7 @@ fv_status ck_values_tensor(ck_values *v, const fv_value *value, fv_tensor **t);
 fv_status ck_interpret(const fv_graph *g, ck_values *v);
 void ck_node_run_ref(const fv_node *node, const fv_tensor *in, const fv_tensor *out);
 
-/* ---- memory with guards ----------------------------------------------------------------------------------------------
+/* ---- memory with guards --------------------------------------------------------------------------------------------
  * Pages that fault lie right before and right after; what is left between them and the data is filled with canaries. */
 typedef enum ck_place {
   CK_PLACE_END,   /* the last byte touches the page behind */
@@ -103,7 +104,7 @@ typedef struct ck_buffer {
   size_t size;
 } ck_buffer;
 void ck_buffer_init(ck_buffer *b, const char *kind, int index);
-/* Makes room for `size` bytes and writes canaries; align > 1 is kept (CK_PLACE_ODD ignores it). The data is all `dirt`. */
+/* Room for `size` bytes among canaries, filled with `dirt`; align > 1 is kept (CK_PLACE_ODD ignores it). */
 fv_status ck_buffer_place(ck_buffer *b, size_t size, size_t align, ck_place place, uint8_t dirt);
 bool ck_buffer_intact(const ck_buffer *b, int64_t *where); /* where: byte offset from data of the first overwritten */
 void ck_buffer_free(ck_buffer *b);
@@ -111,19 +112,52 @@ void ck_buffer_free(ck_buffer *b);
 /* Runs body(arg); false when it crashed or hung, and `what` says how and, for guarded memory, where. */
 bool ck_trap(void (*body)(void *), void *arg, double seconds, char *what, size_t n);
 
-/* ---- comparison ------------------------------------------------------------------------------------------------------ */
+/* The node's reference on guarded memory that holds `dirt`: it must write every byte of the outputs and no other.
+ * `in` and `out` hold one value a number; ck_outputs_alloc makes `out`. false after a crash. */
+bool ck_ref_guarded(ck_report *r, fv_node *node, double *const *in, ck_place place, uint8_t dirt, double **out);
+bool ck_outputs_alloc(fv_arena *arena, const fv_node *node, double **out);
+
+/* ---- comparison ------------------------------------------------------------------------------------------------- */
 typedef struct ck_difference {
   int64_t count;     /* elements that differ too much */
   int64_t first;
   double want, got;  /* at `first` */
   double worst;      /* largest error, relative to the scale */
 } ck_difference;
-/* Integers must be equal. Reals: NaN for NaN, infinity for infinity, else |got - want| <= tolerance * scale, where scale
- * is max|want| over the tensor, or |want| itself when `each`. */
+/* Integers must be equal. Reals: NaN for NaN, infinity for infinity, else |got - want| <= tolerance * scale, where
+ * scale is max|want| over the tensor, or |want| itself when `each`. */
 ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const double *got, double tolerance, bool each);
 
-/* ---- modes ------------------------------------------------------------------------------------------------------------ */
+/* ---- random graphs ---------------------------------------------------------------------------------------------- */
+#define CK_MAX_POOL 200
+#define CK_MAX_LEAVES 200
+#define CK_MAX_OUTPUTS 64
+typedef struct ck_leaf {
+  fv_value *value;
+  double *v;
+} ck_leaf;
+
+typedef struct ck_random_graph {
+  fv_arena *arena;
+  fv_params *params;
+  fv_graph *g;
+  fv_rng rng;
+  uint64_t seed;
+  bool differentiate;
+  fv_value *pool[CK_MAX_POOL]; /* real values to build on */
+  int n_pool;
+  ck_leaf leaves[CK_MAX_LEAVES];
+  int n_leaves;
+} ck_random_graph;
+/* The same graph for the same seed, whatever `real` is. */
+fv_status ck_random_graph_new(uint64_t seed, fv_dtype real, ck_random_graph *b);
+void ck_random_graph_free(ck_random_graph *b);
+/* v as bytes of the tensor's dtype, in the graph's arena; NULL when out of memory. */
+void *ck_const_bytes(ck_random_graph *b, const fv_tensor *like, const double *v);
+
+/* ---- modes ------------------------------------------------------------------------------------------------------ */
 void ck_op_row(ck_report *r, const fv_op_def *op);
+void ck_hostile_row(ck_report *r, const fv_op_def *op, int n_cases);
 void ck_kernel_row(ck_report *r, const fv_kernel *k, const fv_op_def *op, int *ran);
 void ck_grad_row(ck_report *r, const fv_op_def *op);
 void ck_bench_case(ck_report *r, const fv_kernel *k, const ck_case *c, fv_node *node);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* grad.c: gradients against differences. For loss = sum <weight, output>, with random weights, the graph's own gradient
  * times a random direction must be the loss's slope along it. Everything runs in double precision by the references.
- * The slope is a fourth-order central difference; a kink within the step is met by trying smaller ones: a wrong gradient
- * agrees with none of them. */
+ * The slope is a fourth-order central difference; a kink within the step is met by trying smaller ones: a wrong
+ * gradient agrees with none of them. */
 #include "check.h"
 
 #define DIRECTIONS 3
@@ -28,7 +28,7 @@ static bool weighs(const grad_check *k, int out) {
   return k->node->out[out]->dtype == FV_F64 && (k->which < 0 || k->which == out);
 }
 
-/* ---- slope ------------------------------------------------------------------------------------------------------------ */
+/* ---- slope ------------------------------------------------------------------------------------------------------ */
 /* The loss at x + t d, summed in long double: what is small here are differences of it. */
 static long double loss_at(grad_check *k, double t) {
   for (int i = 0; i < k->node->n_in; i++)
@@ -77,10 +77,11 @@ static void check_direction(grad_check *k, int only, fv_rng *rng) {
   }
   char input[24] = "all inputs";
   if (only >= 0) snprintf(input, sizeof input, "input %d", only);
-  ck_problem(k->r, "gradient of %s for output %d: expected a slope of %.10g, got %.10g", input, k->which, best_slope, want);
+  ck_problem(k->r, "gradient of %s for output %d: expected a slope of %.10g, got %.10g", input, k->which, best_slope,
+             want);
 }
 
-/* ---- the graph's gradient --------------------------------------------------------------------------------------------- */
+/* ---- the graph's gradient --------------------------------------------------------------------------------------- */
 /* Adds the loss and its gradient to the graph. `weights` and `grads` are the values to fill and to read. */
 static fv_status build_gradient(grad_check *k, fv_value **weights, fv_value **grads) {
   fv_value *loss = NULL, *wrt[CK_MAX_IN], *out[CK_MAX_IN];
@@ -130,7 +131,7 @@ done:
   return status;
 }
 
-/* ---- one case --------------------------------------------------------------------------------------------------------- */
+/* ---- one case --------------------------------------------------------------------------------------------------- */
 static double *numbers(fv_arena *arena, int64_t n) { return fv_arena_alloc(arena, (size_t)(n + 1) * sizeof(double)); }
 
 static bool prepare(grad_check *k, fv_arena *arena, fv_rng *rng) {
@@ -187,7 +188,8 @@ static void check_output(ck_report *r, const fv_op_def *op, const ck_case *c, in
   fv_rng rng = ck_rng(r->seed, op->name, c->index);
   if (fv_arena_new(&arena) != FV_OK) return;
   if (ck_node_build(op, c, FV_F64, &k.g, &k.node) != FV_OK) ck_problem(r, "refused: %s", fv_error_message());
-  else if (prepare(&k, arena, &rng) && !ck_trap(grad_body, &k, 4 * r->time_limit, what, sizeof what)) ck_problem(r, "gradient %s", what);
+  else if (prepare(&k, arena, &rng) && !ck_trap(grad_body, &k, 4 * r->time_limit, what, sizeof what))
+    ck_problem(r, "gradient %s", what);
   fv_graph_free(k.g);
   fv_arena_free(arena);
 }

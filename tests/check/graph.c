@@ -6,211 +6,18 @@
  * allocating. */
 #include "check.h"
 
-#include <stdlib.h>
+#define GRAPHS 300
 
-#define POOL_MOST 200
-#define LEAVES_MOST 200
-#define COUNT_MOST 3000 /* elements of a value */
-#define OUTPUTS_MOST 64
-#define GRAPHS 150
-
-typedef struct leaf {
-  fv_value *value;
-  double *v;
-} leaf;
-
-typedef struct random_graph {
-  fv_arena *arena;
-  fv_params *params;
-  fv_graph *g;
-  fv_rng rng;
-  uint64_t seed;
-  bool differentiate;
-  fv_value *pool[POOL_MOST]; /* real values to build on */
-  int n_pool;
-  leaf leaves[LEAVES_MOST];
-  int n_leaves;
-} random_graph;
-
-static uint32_t below(random_graph *b, uint32_t n) { return fv_rng_below(&b->rng, n); }
-
-/* ---- building --------------------------------------------------------------------------------------------------------- */
-static void *const_bytes(random_graph *b, const fv_tensor *like, const double *v) {
-  fv_tensor t = *like;
-  t.data = fv_arena_alloc(b->arena, (size_t)(fv_shape_count(t.shape) + 1) * sizeof(double));
-  if (t.data != NULL) ck_tensor_store(&t, v);
-  return t.data;
-}
-
-/* A fresh input, parameter or constant with numbers as the case wants them. */
-static fv_value *make_leaf(random_graph *b, const ck_spec *spec) {
-  if (b->n_leaves == LEAVES_MOST) return NULL;
-  leaf *l = &b->leaves[b->n_leaves];
-  fv_rng rng = fv_rng_new(b->seed, 7000 + (uint64_t)b->n_leaves);
-  bool real = spec->dtype == FV_F32;
-  fv_tensor like = {.dtype = real ? b->g->real : spec->dtype, .shape = spec->shape};
-  uint32_t kind = below(b, 4);
-  char name[16];
-  l->v = fv_arena_alloc(b->arena, (size_t)(fv_shape_count(spec->shape) + 1) * sizeof(double));
-  if (l->v == NULL) return NULL;
-  ck_fill_values(spec, CK_FILL_UNIFORM, &rng, l->v);
-  snprintf(name, sizeof name, "leaf%d", b->n_leaves);
-  if (kind == 0) {
-    const void *bytes = const_bytes(b, &like, l->v);
-    return bytes == NULL ? NULL : fv_const_data(b->g, like.dtype, like.shape, bytes);
-  }
-  l->value = kind == 1 && real ? fv_param(b->g, name, like.shape, (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_DECAY)
-                               : fv_input(b->g, name, like.dtype, like.shape);
-  b->n_leaves++;
-  return l->value;
-}
-
-static fv_value *reshaped(fv_graph *g, fv_value *v, fv_shape shape) {
-  if (fv_shape_equal(v->shape, shape)) return v;
-  fv_text t = {0};
-  for (int i = 0; i < shape.ndim; i++) fv_text_printf(&t, "%s%lld", i == 0 ? "shape=" : ",", (long long)shape.dim[i]);
-  fv_value *r = fv_op_text(g, "reshape", t.s == NULL ? "" : t.s, 1, &v);
-  fv_text_free(&t);
-  return r;
-}
-
-/* v squeezed into [lo, hi]: operations are only tried where their case says they are at home. */
-static fv_value *squeezed(random_graph *b, fv_value *v, double lo, double hi) {
-  fv_value *half = fv_const(b->g, 0.5 * (hi - lo)), *middle = fv_const(b->g, 0.5 * (hi + lo));
-  fv_value *t = fv_op(b->g, "tanh", NULL, v);
-  return lo == -1 && hi == 1 ? t : fv_op(b->g, "add", NULL, fv_op(b->g, "mul", NULL, t, half), middle);
-}
-
-static fv_value *operand(random_graph *b, const ck_spec *spec) {
-  if (spec->absent) return fv_absent(b->g);
-  int64_t count = fv_shape_count(spec->shape);
-  uint32_t fresh = below(b, 4), start = below(b, POOL_MOST);
-  if (spec->dtype == FV_F32 && fresh != 0)
-    for (int i = 0; i < b->n_pool; i++) {
-      fv_value *v = b->pool[(start + (uint32_t)i) % (uint32_t)b->n_pool];
-      if (fv_shape_count(v->shape) == count) return squeezed(b, reshaped(b->g, v, spec->shape), spec->lo, spec->hi);
-    }
-  return make_leaf(b, spec);
-}
-
-static bool suitable(const random_graph *b, const fv_op_def *op, const ck_case *c) {
-  if (c->n < 1 || c->note != NULL || (b->differentiate && (op->grad == NULL || c->no_grad_check))) return false;
-  for (int i = 0; i < c->n; i++)
-    if (fv_shape_count(c->in[i].shape) > COUNT_MOST || c->in[i].dtype == FV_F64) return false;
-  return strcmp(op->name, "chain") != 0;
-}
-
-static void pool_add(random_graph *b, fv_value *v) {
-  if (v != NULL && v->dtype == b->g->real && fv_shape_count(v->shape) > 0 && fv_shape_count(v->shape) <= COUNT_MOST && b->n_pool < POOL_MOST)
-    b->pool[b->n_pool++] = v;
-}
-
-static void add_case(random_graph *b, const fv_op_def *op, const ck_case *c) {
-  fv_value *in[CK_MAX_IN];
-  for (int i = 0; i < c->n; i++) in[i] = operand(b, &c->in[i]);
-  fv_value *v = fv_op_text(b->g, op->name, c->attrs, c->n, in);
-  for (int i = 0; v != NULL && i < (b->differentiate ? 1 : v->producer->n_out); i++) pool_add(b, v->producer->out[i]);
-}
-
-static void add_random_op(random_graph *b) {
-  int n_ops = 0, n_cases = 0;
-  while (fv_ops[n_ops] != NULL) n_ops++;
-  const fv_op_def *op = fv_ops[below(b, (uint32_t)n_ops)];
-  while (op->cases != NULL && op->cases[n_cases].in != NULL) n_cases++;
-  ck_case c;
-  uint32_t index = below(b, (uint32_t)FV_MAX(n_cases, 1));
-  if (ck_case_get(op, (int)index, b->seed, b->arena, &c) && suitable(b, op, &c)) add_case(b, op, &c);
-}
-
-/* Element-wise work on what is there: what fusion looks for. */
-static void add_elementwise(random_graph *b) {
-  static const char *const one[] = {"relu", "tanh", "sigmoid", "neg", "abs", "square", "silu"};
-  static const char *const two[] = {"add", "mul", "sub", "maximum"};
-  if (b->n_pool == 0) return;
-  fv_value *v = b->pool[below(b, (uint32_t)b->n_pool)];
-  ck_spec bias = {.dtype = FV_F32, .lo = -1, .hi = 1, .shape = {.ndim = v->shape.ndim > 0, .dim = {fv_dim(v, -1)}}};
-  for (uint32_t n = 1 + below(b, 5); n > 0 && v != NULL; n--) {
-    bool unary = below(b, 2) == 0;
-    const char *name = unary ? one[below(b, FV_COUNT(one))] : two[below(b, FV_COUNT(two))];
-    if (unary) {
-      v = fv_op(b->g, name, NULL, v);
-      continue;
-    }
-    fv_value *other = below(b, 2) == 0 ? make_leaf(b, &bias) : b->pool[below(b, (uint32_t)b->n_pool)];
-    fv_shape both;
-    if (other != NULL && fv_shape_broadcast(v->shape, other->shape, &both) && fv_shape_count(both) <= COUNT_MOST) v = fv_op(b->g, name, NULL, v, other);
-  }
-  pool_add(b, v);
-}
-
-/* Mean of squares of some values, and its gradient for parameters and a few inputs. */
-static void add_gradient(random_graph *b) {
-  fv_value *loss = NULL, *wrt[4], *grads[4];
-  int n = 0;
-  for (int i = 0; i < 3 && b->n_pool > 0; i++) {
-    fv_value *v = b->pool[b->n_pool - 1 - (int)below(b, (uint32_t)b->n_pool)];
-    fv_value *part = fv_op(b->g, "mean", NULL, fv_op(b->g, "square", NULL, v));
-    loss = loss == NULL ? part : fv_op(b->g, "add", NULL, loss, part);
-  }
-  if (loss == NULL) return;
-  fv_output(b->g, "loss", loss);
-  for (int i = 0; i < b->n_leaves && n < 4; i++)
-    if (b->leaves[i].value->kind == FV_VALUE_INPUT && b->leaves[i].value->dtype == b->g->real) wrt[n++] = b->leaves[i].value;
-  fv_status status = fv_graph_differentiate(b->g, loss, true, n, wrt, grads);
-  if (status != FV_OK) {
-    (void)fv_graph_fail(b->g, status);
-    return;
-  }
-  for (int i = 0; i < n; i++) {
-    char name[16];
-    snprintf(name, sizeof name, "d%d", i);
-    fv_output(b->g, name, grads[i]);
-  }
-}
-
-static void add_outputs(random_graph *b) {
-  for (int i = 0, n = 0; i < b->n_pool && n < OUTPUTS_MOST - 10; i++) {
-    char name[16];
-    if (i < b->n_pool - 3 && below(b, 3) != 0) continue;
-    snprintf(name, sizeof name, "out%d", n++);
-    fv_output(b->g, name, b->pool[i]);
-  }
-}
-
-static void random_graph_free(random_graph *b) {
-  fv_graph_free(b->g);
-  fv_params_free(b->params);
-  fv_arena_free(b->arena);
-}
-
-/* The same graph for the same seed, whatever `real` is. */
-static fv_status random_graph_new(uint64_t seed, fv_dtype real, random_graph *b) {
-  *b = (random_graph){.seed = seed, .rng = fv_rng_new(seed, fv_stream_of("random graph"))};
-  FV_TRY(fv_arena_new(&b->arena));
-  FV_TRY(fv_params_new(&b->params));
-  FV_TRY(fv_graph_new(b->params, real, &b->g));
-  b->differentiate = below(b, 2) == 0;
-  for (uint32_t n = 3 + below(b, 25); n > 0; n--) {
-    if (below(b, 3) == 0) add_elementwise(b);
-    else add_random_op(b);
-  }
-  add_outputs(b);
-  if (b->differentiate) add_gradient(b);
-  FV_TRY(fv_graph_check(b->g));
-  FV_TRY(fv_params_layout(b->params));
-  return fv_graph_verify(b->g);
-}
-
-/* ---- results ---------------------------------------------------------------------------------------------------------- */
+/* ---- results ---------------------------------------------------------------------------------------------------- */
 /* Outputs and gradients, in this order, as doubles. */
 typedef struct results {
   int n;
-  const char *name[OUTPUTS_MOST + LEAVES_MOST];
-  int64_t count[OUTPUTS_MOST + LEAVES_MOST];
-  double *v[OUTPUTS_MOST + LEAVES_MOST];
+  const char *name[CK_MAX_OUTPUTS + CK_MAX_LEAVES];
+  int64_t count[CK_MAX_OUTPUTS + CK_MAX_LEAVES];
+  double *v[CK_MAX_OUTPUTS + CK_MAX_LEAVES];
 } results;
 
-static void result_add(random_graph *b, results *r, const char *name, const fv_tensor *t) {
+static void result_add(ck_random_graph *b, results *r, const char *name, const fv_tensor *t) {
   double *v = fv_arena_alloc(b->arena, (size_t)(fv_shape_count(t->shape) + 1) * sizeof *v);
   if (v == NULL) return;
   ck_tensor_load(t, v);
@@ -220,7 +27,7 @@ static void result_add(random_graph *b, results *r, const char *name, const fv_t
 }
 
 /* Interprets the graph as it is now, with leaves moved by a random part of at most `noise` of each number. */
-static fv_status interpreted(random_graph *b, double noise, results *r) {
+static fv_status interpreted(ck_random_graph *b, double noise, results *r) {
   ck_values v = {0};
   fv_tensor *t;
   fv_status status = FV_OK;
@@ -228,7 +35,7 @@ static fv_status interpreted(random_graph *b, double noise, results *r) {
   r->n = 0;
   FV_TRY_DONE(ck_values_new(b->g, &v));
   for (int i = 0; i < b->n_leaves; i++) {
-    const leaf *l = &b->leaves[i];
+    const ck_leaf *l = &b->leaves[i];
     FV_TRY_DONE(ck_values_tensor(&v, l->value, &t));
     for (int64_t j = 0, n = fv_shape_count(t->shape); j < n; j++)
       fv_set(t, j, t->dtype == b->g->real ? l->v[j] * (1 + noise * (2 * fv_rng_uniform(&rng) - 1)) : l->v[j]);
@@ -252,9 +59,10 @@ typedef struct expectation {
   results rough; /* in single precision by the references */
 } expectation;
 
-/* Differences allowed: `rel` of the largest number, and the given multiples of what the other runs show. */
-static void compare_results(ck_report *r, const char *what, const expectation *e, const results *got, double rel, double amplified,
-                            double rougher) {
+/* Differences allowed: `rel` of the largest number (sums that cancel: of one), and the given multiples of what the other
+ * runs show. */
+static void compare_results(ck_report *r, const char *what, const expectation *e, const results *got, double rel,
+                            double amplified, double rougher) {
   const results *want = &e->want, *moved = &e->moved, *rough = &e->rough;
   if (got->n != want->n) ck_problem(r, "%s: expected %d outputs, got %d", what, want->n, got->n);
   for (int i = 0; i < FV_MIN(got->n, want->n); i++) {
@@ -266,25 +74,27 @@ static void compare_results(ck_report *r, const char *what, const expectation *e
       sway = fmax(sway, fabs(want->v[i][j] - moved->v[i][j]));
       noise = fmax(noise, fabs(want->v[i][j] - rough->v[i][j]));
     }
-    if (!finite || largest > 1e30 || sway > 1e-3 * largest || !(noise <= 1e-2 * largest)) continue; /* too sensitive to say anything */
+    if (!finite || largest > 1e30 || sway > 1e-3 * largest || !(noise <= 1e-2 * largest))
+      continue; /* too sensitive to say anything */
     for (int64_t j = 0; j < want->count[i]; j++) {
-      if (fabs(want->v[i][j] - got->v[i][j]) <= rel * largest + amplified * sway + rougher * noise + 1e-30) continue;
-      ck_problem(r, "%s: '%s' at %lld: expected %.9g, got %.9g (largest %.3g, sensitivity %.3g)", what, want->name[i], (long long)j,
-                 want->v[i][j], got->v[i][j], largest, sway * 1e6);
+      if (fabs(want->v[i][j] - got->v[i][j]) <= rel * largest + amplified * sway + rougher * noise + 1e-2 * rel) continue;
+      ck_problem(r, "%s: '%s' at %lld: expected %.9g, got %.9g (largest %.3g, sensitivity %.3g)", what, want->name[i],
+                 (long long)j, want->v[i][j], got->v[i][j], largest, sway * 1e6);
       break;
     }
   }
 }
 
-/* ---- passes ----------------------------------------------------------------------------------------------------------- */
+/* ---- passes ----------------------------------------------------------------------------------------------------- */
 static const struct {
   const char *name;
   fv_status (*run)(fv_graph *g);
 } passes[] = {
-    {"dce", fv_pass_dce}, {"simplify", fv_pass_simplify}, {"cse", fv_pass_cse}, {"fuse", fv_pass_fuse}, {"sort", fv_pass_sort}, {"dce again", fv_pass_dce},
+    {"dce", fv_pass_dce},   {"simplify", fv_pass_simplify}, {"cse", fv_pass_cse},
+    {"fuse", fv_pass_fuse}, {"sort", fv_pass_sort},         {"dce again", fv_pass_dce},
 };
 
-static fv_status check_passes(ck_report *r, random_graph *b, const expectation *e) {
+static fv_status check_passes(ck_report *r, ck_random_graph *b, const expectation *e) {
   results got;
   for (size_t i = 0; i < FV_COUNT(passes); i++) {
     char what[48];
@@ -299,26 +109,27 @@ static fv_status check_passes(ck_report *r, random_graph *b, const expectation *
   return FV_OK;
 }
 
-/* ---- execution -------------------------------------------------------------------------------------------------------- */
+/* ---- execution -------------------------------------------------------------------------------------------------- */
 typedef struct running {
-  random_graph *b;
+  ck_random_graph *b;
   fv_program *program;
   fv_exec *exec;
   float *params, *gradients;
   void *packed;
-  void *inputs[LEAVES_MOST];
+  void *inputs[CK_MAX_LEAVES];
 } running;
 
 static fv_status bind_leaves(running *run) {
-  random_graph *b = run->b;
+  ck_random_graph *b = run->b;
   for (int i = 0; i < b->n_leaves; i++) {
-    const leaf *l = &b->leaves[i];
+    const ck_leaf *l = &b->leaves[i];
     if (l->value->kind == FV_VALUE_PARAM) {
-      fv_tensor t = {.dtype = FV_F32, .shape = l->value->shape, .data = run->params + b->params->v[l->value->out_index].offset};
+      fv_tensor t = {
+          .dtype = FV_F32, .shape = l->value->shape, .data = run->params + b->params->v[l->value->out_index].offset};
       ck_tensor_store(&t, l->v);
       continue;
     }
-    run->inputs[i] = const_bytes(b, &(fv_tensor){.dtype = l->value->dtype, .shape = l->value->shape}, l->v);
+    run->inputs[i] = ck_const_bytes(b, &(fv_tensor){.dtype = l->value->dtype, .shape = l->value->shape}, l->v);
     FV_REQUIRE(run->inputs[i] != NULL, FV_ERR_MEMORY, "check: out of memory");
   }
   return FV_OK;
@@ -332,7 +143,7 @@ static void bind_inputs(running *run) {
 }
 
 static fv_status start(running *run) {
-  random_graph *b = run->b;
+  ck_random_graph *b = run->b;
   fv_ledger ledger = {0};
   FV_TRY(FV_NEW(&run->params, b->params->size + 1));
   FV_TRY(FV_NEW(&run->gradients, b->params->size + 1));
@@ -361,7 +172,8 @@ static fv_status collect(running *run, results *r) {
   r->n = 0;
   for (int i = 0; i < g->outputs.n; i++) {
     const fv_tensor *t = fv_exec_output(run->exec, g->outputs.v[i].name);
-    FV_REQUIRE(t != NULL && t->data != NULL, FV_ERR_INTERNAL, "output '%s': expected a tensor, got none", g->outputs.v[i].name);
+    FV_REQUIRE(t != NULL && t->data != NULL, FV_ERR_INTERNAL, "output '%s': expected a tensor, got none",
+               g->outputs.v[i].name);
     result_add(run->b, r, g->outputs.v[i].name, t);
   }
   for (int i = 0; i < g->gradients.n; i++) {
@@ -376,16 +188,20 @@ static void expect_same(ck_report *r, const char *what, const results *a, const 
   for (int i = 0; i < FV_MIN(a->n, b->n); i++)
     for (int64_t j = 0; j < a->count[i]; j++)
       if (a->v[i][j] != b->v[i][j] && !(isnan(a->v[i][j]) && isnan(b->v[i][j]))) {
-        ck_problem(r, "%s: other bits in '%s' at %lld: expected %.9g, got %.9g", what, a->name[i], (long long)j, a->v[i][j], b->v[i][j]);
+        ck_problem(r, "%s: other bits in '%s' at %lld: expected %.9g, got %.9g", what, a->name[i], (long long)j,
+                   a->v[i][j], b->v[i][j]);
         return;
       }
 }
 
-static fv_status check_exec(ck_report *r, random_graph *b, fv_pool *pool, const expectation *e) {
+static fv_status check_exec(ck_report *r, ck_random_graph *b, fv_pool *pool, const expectation *e) {
   running run = {.b = b};
   fv_status status = FV_OK;
-  results first, again;
+  results compiled, first, again;
   FV_TRY_DONE(start(&run));
+  FV_TRY_DONE(
+      interpreted(b, 0, &compiled)); /* the same graph the executor runs: tells passes from planner and kernels */
+  compare_results(r, "compiled, by the references", e, &compiled, 1e-5, 10, 10);
   uint64_t allocations = fv_memory_get_stats().count;
   fv_exec_run(run.exec);
   if (fv_memory_get_stats().count != allocations) ck_problem(r, "a run allocates memory");
@@ -403,22 +219,23 @@ done:
   return status;
 }
 
-/* ---- the mode --------------------------------------------------------------------------------------------------------- */
+/* ---- the mode --------------------------------------------------------------------------------------------------- */
 typedef struct graph_check {
   ck_report *r;
   uint64_t seed;
   fv_pool *pool;
-  random_graph twice, single;
+  ck_random_graph twice, single;
 } graph_check;
 
 static fv_status check_graph(graph_check *k) {
   expectation e;
-  FV_TRY(random_graph_new(k->seed, FV_F64, &k->twice));
-  FV_TRY(random_graph_new(k->seed, FV_F32, &k->single));
+  FV_TRY(ck_random_graph_new(k->seed, FV_F64, &k->twice));
+  FV_TRY(ck_random_graph_new(k->seed, FV_F32, &k->single));
   FV_TRY(interpreted(&k->twice, 0, &e.want));
   FV_TRY(interpreted(&k->twice, 1e-6, &e.moved));
   FV_TRY(interpreted(&k->single, 0, &e.rough));
-  FV_REQUIRE(e.rough.n == e.want.n, FV_ERR_INTERNAL, "expected the same graph in f32 and f64, got %d and %d results", e.rough.n, e.want.n);
+  FV_REQUIRE(e.rough.n == e.want.n, FV_ERR_INTERNAL, "expected the same graph in f32 and f64, got %d and %d results",
+             e.rough.n, e.want.n);
   FV_TRY(check_passes(k->r, &k->twice, &e));
   return check_exec(k->r, &k->single, k->pool, &e);
 }
@@ -444,8 +261,8 @@ void ck_mode_graph(ck_report *r) {
     ck_end(&one);
     one.seed = r->seed;
     *r = one;
-    random_graph_free(&k.twice);
-    random_graph_free(&k.single);
+    ck_random_graph_free(&k.twice);
+    ck_random_graph_free(&k.single);
   }
   fv_pool_free(pool);
 }

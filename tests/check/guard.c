@@ -6,7 +6,6 @@
 
 #include <setjmp.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -65,7 +64,9 @@ fv_status ck_buffer_place(ck_buffer *b, size_t size, size_t align, ck_place plac
   if (b->base == NULL || b->cap < room) FV_TRY(buffer_map(b, room));
   b->size = size;
   switch (place) {
-    case CK_PLACE_END: b->data = b->base + b->cap - fv_round_up((int64_t)size, (int64_t)FV_MAX(align, (size_t)1)); break;
+    case CK_PLACE_END:
+      b->data = b->base + b->cap - fv_round_up((int64_t)size, (int64_t)FV_MAX(align, (size_t)1));
+      break;
     case CK_PLACE_START: b->data = b->base; break;
     case CK_PLACE_ODD: b->data = b->base + 64 + 4; break;
   }
@@ -92,7 +93,7 @@ bool ck_buffer_intact(const ck_buffer *b, int64_t *where) {
   return true;
 }
 
-/* ---- crashes ---------------------------------------------------------------------------------------------------------- */
+/* ---- crashes ---------------------------------------------------------------------------------------------------- */
 static sigjmp_buf trap_return;
 static volatile sig_atomic_t trap_set, trap_signal;
 static void *volatile trap_address;
@@ -123,7 +124,8 @@ static void trap_install(void) {
 }
 
 static void set_alarm(double seconds) {
-  struct itimerval t = {.it_value = {.tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - floor(seconds)) * 1e6)}};
+  struct itimerval t = {
+      .it_value = {.tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - floor(seconds)) * 1e6)}};
   setitimer(ITIMER_REAL, &t, NULL);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* interpret.c: a graph run by the references alone, node after node, every value in memory of its own. Slow and plain on
- * purpose: what the planner and the kernels do is compared with this. */
+/* interpret.c: a graph run by the references alone, node after node, every value in memory of its own. Slow and plain
+ * on purpose: what the planner and the kernels do is compared with this. */
 #include "check.h"
 
 static fv_tensor tensor_of(const fv_value *v) {
@@ -33,16 +33,17 @@ fv_status ck_values_tensor(ck_values *v, const fv_value *value, fv_tensor **t) {
 }
 
 void ck_node_run_ref(const fv_node *node, const fv_tensor *in, const fv_tensor *out) {
-  fv_call call = {.node = node, .attrs = node->attrs, .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .end = 1};
+  fv_call call = {
+      .node = node, .attrs = node->attrs, .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out, .end = 1};
   node->op->ref(&call);
 }
 
 static fv_status run_node(const fv_node *node, ck_values *v) {
   fv_tensor in[CK_MAX_IN], out[FV_MAX_OUTS], *t;
-  FV_REQUIRE(node->n_in <= CK_MAX_IN, FV_ERR_REQUEST, "interpreter (%s): expected at most %d inputs, got %d", node->name,
-             CK_MAX_IN, node->n_in);
-  FV_REQUIRE(node->op->ref != NULL, FV_ERR_REQUEST, "interpreter (%s): expected an operation with a reference, got none",
-             node->name);
+  FV_REQUIRE(node->n_in <= CK_MAX_IN, FV_ERR_REQUEST, "interpreter (%s): expected at most %d inputs, got %d",
+             node->name, CK_MAX_IN, node->n_in);
+  FV_REQUIRE(node->op->ref != NULL, FV_ERR_REQUEST,
+             "interpreter (%s): expected an operation with a reference, got none", node->name);
   for (int i = 0; i < node->n_in; i++) {
     FV_TRY(ck_values_tensor(v, node->in[i], &t));
     in[i] = *t;

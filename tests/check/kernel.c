@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel.c: every kernel row, at every level this processor has, on every case it can run, against the operation's
- * reference in double precision. One kernel and case is run many times over: at both ends of guarded memory, misaligned,
- * twice, in pieces, in place, with packed inputs; all these must give the same bits. Special numbers, ties and NaN are
- * compared with what the reference makes of them. */
+ * reference in double precision. One kernel and case is run many times over: at both ends of guarded memory,
+ * misaligned, twice, in pieces, in place, with packed inputs; all these must give the same bits. Special numbers, ties
+ * and NaN are compared with what the reference makes of them. */
 #include "check.h"
-
-#include <stdlib.h>
 
 typedef struct run_how {
   const char *what;
@@ -41,7 +39,7 @@ static bool failed(subject *s, fv_status status) {
   return status != FV_OK;
 }
 
-/* ---- one run ---------------------------------------------------------------------------------------------------------- */
+/* ---- one run ---------------------------------------------------------------------------------------------------- */
 static bool place_inputs(subject *s, const run_how *how) {
   for (int i = 0; i < s->node->n_in; i++) {
     const fv_value *v = s->node->in[i];
@@ -103,7 +101,8 @@ static bool run_piece(subject *s, const run_how *how, int64_t begin, int64_t end
   s->call.begin = begin;
   s->call.end = end;
   if (s->scratch_bytes > 0) {
-    if (failed(s, ck_buffer_place(&s->scratch, (size_t)s->scratch_bytes, FV_ALIGN, how->place, how->dirt))) return false;
+    if (failed(s, ck_buffer_place(&s->scratch, (size_t)s->scratch_bytes, FV_ALIGN, how->place, how->dirt)))
+      return false;
     s->call.scratch = s->scratch.data;
   }
   uint64_t allocations = fv_memory_get_stats().count;
@@ -116,7 +115,8 @@ static bool run_piece(subject *s, const run_how *how, int64_t begin, int64_t end
   if (tiny * 0.5f == 0) ck_problem(s->r, "%s: leaves denormals switched off", how->what);
   int64_t where;
   if (s->scratch_bytes > 0 && !ck_buffer_intact(&s->scratch, &where))
-    ck_problem(s->r, "%s: writes outside scratch, at byte %lld of %lld", how->what, (long long)where, (long long)s->scratch_bytes);
+    ck_problem(s->r, "%s: writes outside scratch, at byte %lld of %lld", how->what, (long long)where,
+               (long long)s->scratch_bytes);
   return true;
 }
 
@@ -125,7 +125,8 @@ static bool run_pieces(subject *s, const run_how *how) {
   int64_t pieces = how->cut == 1 ? s->units : FV_MIN(s->units, 5);
   for (int64_t i = pieces; i-- > 0;) {
     /* squares: uneven pieces */
-    int64_t a = how->cut == 1 ? i : s->units * i * i / (pieces * pieces), b = how->cut == 1 ? i + 1 : s->units * (i + 1) * (i + 1) / (pieces * pieces);
+    int64_t a = how->cut == 1 ? i : s->units * i * i / (pieces * pieces),
+            b = how->cut == 1 ? i + 1 : s->units * (i + 1) * (i + 1) / (pieces * pieces);
     if (a < b && !run_piece(s, how, a, b)) return false;
   }
   return true;
@@ -136,27 +137,36 @@ static void check_untouched(subject *s, const run_how *how) {
   for (int i = 0; i < s->node->n_in; i++) {
     const fv_value *v = s->node->in[i];
     if (v->kind == FV_VALUE_ABSENT) continue;
-    if (!ck_buffer_intact(&s->in_buf[i], &where)) ck_problem(s->r, "%s: writes outside input %d, at byte %lld of %zu", how->what, i, (long long)where, bytes_of(v));
-    if (!(how->inplace && i == s->taken) && memcmp(s->in_buf[i].data, s->plain[i], bytes_of(v)) != 0) ck_problem(s->r, "%s: changes input %d", how->what, i);
+    if (!ck_buffer_intact(&s->in_buf[i], &where))
+      ck_problem(s->r, "%s: writes outside input %d, at byte %lld of %zu", how->what, i, (long long)where, bytes_of(v));
+    if (!(how->inplace && i == s->taken) && memcmp(s->in_buf[i].data, s->plain[i], bytes_of(v)) != 0)
+      ck_problem(s->r, "%s: changes input %d", how->what, i);
     if ((s->call.packed & (1u << i)) && !ck_buffer_intact(&s->packed_buf[i], &where))
-      ck_problem(s->r, "%s: writes outside packed input %d, at byte %lld of %zu", how->what, i, (long long)where, s->packed_buf[i].size);
+      ck_problem(s->r, "%s: writes outside packed input %d, at byte %lld of %zu", how->what, i, (long long)where,
+                 s->packed_buf[i].size);
   }
   for (int i = how->inplace ? 1 : 0; i < s->node->n_out; i++)
     if (!ck_buffer_intact(&s->out_buf[i], &where))
-      ck_problem(s->r, "%s: writes outside output %d, at byte %lld of %zu", how->what, i, (long long)where, s->out_buf[i].size);
+      ck_problem(s->r, "%s: writes outside output %d, at byte %lld of %zu", how->what, i, (long long)where,
+                 s->out_buf[i].size);
 }
 
 /* Outputs are in out_t afterwards. */
 static bool run(subject *s, const run_how *how) {
-  s->call = (fv_call){.node = s->node, .attrs = s->node->attrs, .n_in = s->node->n_in, .n_out = s->node->n_out, .in = s->in_t,
-                      .out = s->out_t, .state = s->state};
+  s->call = (fv_call){.node = s->node,
+                      .attrs = s->node->attrs,
+                      .n_in = s->node->n_in,
+                      .n_out = s->node->n_out,
+                      .in = s->in_t,
+                      .out = s->out_t,
+                      .state = s->state};
   if (!place_inputs(s, how) || !place_outputs(s, how) || !place_packed(s, how)) return false;
   bool done = run_pieces(s, how);
   if (done) check_untouched(s, how);
   return done;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------------------------------- */
+/* ---- comparing -------------------------------------------------------------------------------------------------- */
 static void compare_values(subject *s, const char *what, double *const *want, double tolerance, bool each) {
   for (int i = 0; i < s->node->n_out; i++) {
     const fv_value *v = s->node->out[i];
@@ -165,8 +175,11 @@ static void compare_values(subject *s, const char *what, double *const *want, do
     ck_tensor_load(&s->out_t[i], got);
     ck_difference d = ck_compare(v->dtype, count_of(v), want[i], got, tolerance, each);
     if (d.count > 0)
-      ck_problem(s->r, "%s: output %d differs in %lld of %lld elements (worst %.3g, allowed %.3g), first at %lld: expected %.9g, got %.9g",
-                 what, i, (long long)d.count, (long long)count_of(v), d.worst, tolerance, (long long)d.first, d.want, d.got);
+      ck_problem(s->r,
+                 "%s: output %d differs in %lld of %lld elements (worst %.3g, allowed %.3g), first at %lld: expected "
+                 "%.9g, got %.9g",
+                 what, i, (long long)d.count, (long long)count_of(v), d.worst, tolerance, (long long)d.first, d.want,
+                 d.got);
     fv_free(got);
   }
 }
@@ -191,12 +204,14 @@ static void compare_bits(subject *s, const run_how *how, uint8_t *const *base) {
     int64_t where = 0;
     const fv_value *v = s->node->out[i];
     if (!same_bits(v->dtype, base[i], s->out_t[i].data, count_of(v), &where))
-      ck_problem(s->r, "%s: other bits than in one aligned piece, output %d at %lld: expected %.9g, got %.9g", how->what, i, (long long)where,
-                 fv_get(&(fv_tensor){.dtype = v->dtype, .shape = v->shape, .data = base[i]}, where), fv_get(&s->out_t[i], where));
+      ck_problem(s->r, "%s: other bits than in one aligned piece, output %d at %lld: expected %.9g, got %.9g",
+                 how->what, i, (long long)where,
+                 fv_get(&(fv_tensor){.dtype = v->dtype, .shape = v->shape, .data = base[i]}, where),
+                 fv_get(&s->out_t[i], where));
   }
 }
 
-/* ---- one kernel and case ---------------------------------------------------------------------------------------------- */
+/* ---- one kernel and case ---------------------------------------------------------------------------------------- */
 /* What the reference makes of the same numbers in double precision. */
 static bool reference(subject *s, double **want) {
   fv_graph *g = NULL;
@@ -337,7 +352,9 @@ static bool one_case(ck_report *r, const fv_kernel *k, const fv_op_def *op, cons
     subject_init(&s);
     snprintf(again, sizeof again, "%s --isa %s", op->name, fv_isa_names[k->isa]);
     ck_begin(r, again, "%s:%s %s %s", op->name, k->name, fv_isa_names[k->isa], ck_case_text(c));
-    if (s.units < 0 || s.scratch_bytes < 0) ck_problem(r, "expected units and scratch of 0 or more, got %lld and %lld", (long long)s.units, (long long)s.scratch_bytes);
+    if (s.units < 0 || s.scratch_bytes < 0)
+      ck_problem(r, "expected units and scratch of 0 or more, got %lld and %lld", (long long)s.units,
+                 (long long)s.scratch_bytes);
     else if (k->prepare == NULL || !failed(&s, k->prepare(node, &s.state))) check_case(&s);
     ck_end(r);
     subject_free(&s);
@@ -362,7 +379,8 @@ void ck_kernel_row(ck_report *r, const fv_kernel *k, const fv_op_def *op, int *r
 static void check_kernel(ck_report *r, const fv_kernel *k) {
   int ran = 0;
   for (int i = 0; fv_ops[i] != NULL; i++)
-    if ((k->op == NULL || strcmp(k->op, fv_ops[i]->name) == 0) && ck_wanted(r, fv_ops[i]->name)) ck_kernel_row(r, k, fv_ops[i], &ran);
+    if ((k->op == NULL || strcmp(k->op, fv_ops[i]->name) == 0) && ck_wanted(r, fv_ops[i]->name))
+      ck_kernel_row(r, k, fv_ops[i], &ran);
   if (ran > 0 || r->only != NULL) return;
   ck_begin(r, k->op == NULL ? "" : k->op, "%s:%s %s", k->op == NULL ? "(any)" : k->op, k->name, fv_isa_names[k->isa]);
   ck_problem(r, "expected at least one case that this kernel runs, got none");

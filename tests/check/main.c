@@ -8,17 +8,17 @@
  * It ends with "N passed, N failed, N skipped" and the exit status 1 when anything failed. */
 #include "check.h"
 
-#include <stdlib.h>
-
 static const struct {
   const char *name;
   void (*run)(ck_report *r);
 } modes[] = {
-    {"op", ck_mode_op}, {"kernel", ck_mode_kernel}, {"grad", ck_mode_grad}, {"graph", ck_mode_graph}, {"self", ck_mode_self},
+    {"op", ck_mode_op},       {"kernel", ck_mode_kernel}, {"grad", ck_mode_grad},
+    {"graph", ck_mode_graph}, {"self", ck_mode_self},
 };
 
 static int usage(const char *problem, const char *what) {
-  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|self [NAME] [--isa NAME] [--seed N] [--bench]\n", problem, what);
+  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|self [NAME] [--isa NAME] [--seed N] [--bench]\n",
+          problem, what);
   return 2;
 }
 

@@ -3,8 +3,6 @@
  * one level). It passes when nothing was wrong with it; the first few problems of each are printed. */
 #include "check.h"
 
-#include <stdlib.h>
-
 #define PROBLEMS_SHOWN 4
 
 void ck_begin(ck_report *r, const char *again, const char *fmt, ...) {
@@ -51,7 +49,8 @@ void ck_skip(ck_report *r, const char *fmt, ...) {
 
 bool ck_wanted(const ck_report *r, const char *name) { return r->only == NULL || strcmp(r->only, name) == 0; }
 
-ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const double *got, double tolerance, bool each) {
+ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const double *got, double tolerance,
+                         bool each) {
   ck_difference d = {0};
   bool real = dtype == FV_F32 || dtype == FV_F64;
   double largest = 0;

@@ -3,8 +3,6 @@
  * name the mistake; their right siblings must pass. */
 #include "check.h"
 
-#include <stdlib.h>
-
 #define UNIT 8
 
 static int64_t units(const fv_node *n) { return fv_ceil_div(fv_shape_count(n->out[0]->shape), UNIT); }
@@ -13,14 +11,15 @@ static int64_t scratch(const fv_node *n) {
   return 10;
 }
 
-/* ---- kernels of `copy` ------------------------------------------------------------------------------------------------- */
+/* ---- kernels of `copy` ------------------------------------------------------------------------------------------ */
 typedef struct span {
   float *x, *y;
   int64_t begin, end, n; /* elements of this piece, and of all */
 } span;
 static span span_of(const fv_call *c) {
   int64_t n = fv_shape_count(c->out[0].shape);
-  return (span){.x = c->in[0].data, .y = c->out[0].data, .begin = c->begin * UNIT, .end = FV_MIN(c->end * UNIT, n), .n = n};
+  return (span){
+      .x = c->in[0].data, .y = c->out[0].data, .begin = c->begin * UNIT, .end = FV_MIN(c->end * UNIT, n), .n = n};
 }
 
 static void run_right(const fv_call *c) {
@@ -143,7 +142,7 @@ static const struct {
     {KERNEL(run_right, .packed = packed_bytes, .pack = pack_negates), "packed: output 0 differs"},
 };
 
-/* ---- rows of operations ------------------------------------------------------------------------------------------------ */
+/* ---- rows of operations ----------------------------------------------------------------------------------------- */
 static void ref_forgets_last(const fv_call *c) {
   for (int64_t i = 0; i + 1 < fv_shape_count(c->out[0].shape); i++) fv_set(&c->out[0], i, fv_get(&c->in[0], i));
 }
@@ -169,7 +168,8 @@ static fv_cost cost_nothing(const fv_node *n) {
 }
 static const fv_case no_cases[] = {{0}};
 static const fv_case bad_case[] = {{.in = "3,x"}, {0}};
-static const fv_option bad_options[] = {{.name = "outside", .type = FV_OPT_INT, .offset = 8, .doc = "beyond the struct"}, {0}};
+static const fv_option bad_options[] = {
+    {.name = "outside", .type = FV_OPT_INT, .offset = 8, .doc = "beyond the struct"}, {0}};
 
 /* What is set replaces copy's. */
 static const struct {
@@ -202,7 +202,7 @@ static fv_op_def changed(const fv_op_def *op, const fv_op_def *with) {
   return d;
 }
 
-/* ---- gradients of `mul` ------------------------------------------------------------------------------------------------ */
+/* ---- gradients of `mul` ----------------------------------------------------------------------------------------- */
 static fv_status grad_forgets_factor(fv_grad *c) {
   c->din[0] = fv_sum_to(c->g, c->dout[0], c->node->in[0]->shape);
   c->din[1] = fv_sum_to(c->g, fv_op(c->g, "mul", NULL, c->dout[0], c->node->in[0]), c->node->in[1]->shape);
@@ -228,7 +228,7 @@ static const struct {
     {"gradient off by a ten thousandth", "gradient of input 1", grad_slightly_off},
 };
 
-/* ---- the mode ---------------------------------------------------------------------------------------------------------- */
+/* ---- the mode --------------------------------------------------------------------------------------------------- */
 static ck_report quiet(const ck_report *r, const char *mode) {
   return (ck_report){.mode = mode, .seed = r->seed, .quiet = true, .time_limit = 0.5};
 }
