@@ -85,9 +85,14 @@ fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dat
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
 
-/* ---- images from files (images.c) --------------------------------------------------------------------------------------- */
+/* Makes (once) a compiled graph of the model with its weights packed. */
+fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int workers, fv_runner *r);
+/* u8 [n,H,W,C] -> [n,K], one image at a time. */
+fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities);
+
+/* ---- images from files (pictures.c) --------------------------------------------------------------------------------------- */
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N. The
  * result is u8 [n,H,W,C], to be freed with fv_free. */
-fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
+fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
 
 #endif
