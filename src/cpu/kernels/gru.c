@@ -136,7 +136,8 @@ static void cell_back(const back_lane *l, int64_t H) {
 
 static void gru_back_sequences(const fv_call *c, const fv_recurrent *r, int64_t d, int64_t b0, int64_t b1) {
   const int64_t H = r->h, begin = d * r->b + b0;
-  const float *w_hh = floats(c, d ? FV_GRU_GRAD_W_HH_REVERSE : 2);
+  const int weight = d ? FV_GRU_GRAD_W_HH_REVERSE : 2;
+  const rows_of_weights w_hh = {floats(c, weight), c->packed >> weight & 1, 3 * H, H};
   const fv_tensor *lengths = fv_recurrent_in(c, FV_GRU_GRAD_LENGTHS);
   copy_or_zero((float *)c->out[0].data + begin * H, row_or_null(floats(c, FV_GRU_GRAD_DH_N), begin * H), (b1 - b0) * H);
   for (int64_t s = r->t - 1; s >= 0; s--) {
@@ -151,7 +152,7 @@ static void gru_back_sequences(const fv_call *c, const fv_recurrent *r, int64_t 
       dm[n] = l.dm;
       dh[n++] = l.dh;
     }
-    back(n, dm, dh, w_hh, 3 * H, H, true);
+    back(n, dm, dh, &w_hh, true);
   }
   for (int64_t b = b0; b < b1; b++) {
     const int64_t length = fv_recurrent_length(lengths, b, r->t), place = b * r->t + length, rest = r->t - length;
@@ -165,6 +166,16 @@ static int64_t gru_grad_units(const fv_node *n) {
   const fv_recurrent r = fv_recurrent_of_grad(n);
   return r.d * r.b;
 }
+static int64_t gru_grad_packed(const fv_node *n, int i) {
+  const int64_t H = fv_recurrent_of_grad(n).h;
+  return i == 2 || i == FV_GRU_GRAD_W_HH_REVERSE ? packed_rows(3 * H, H) * (int64_t)sizeof(float) : 0;
+}
+static void gru_grad_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, void *state) {
+  (void)i;
+  (void)state;
+  const int64_t H = fv_recurrent_of_grad(n).h;
+  pack_rows(3 * H, H, src->data, dst);
+}
 static void gru_grad(const fv_call *c) {
   const fv_recurrent r = fv_recurrent_of_grad(c->node);
   int64_t b0, b1;
@@ -177,5 +188,6 @@ static void gru_grad(const fv_call *c) {
 extern const fv_kernel FV_KERNELS(gru)[];
 const fv_kernel FV_KERNELS(gru)[] = {
     {.op = "gru", .name = "simd", .isa = FV_ISA_LEVEL, .units = gru_units, .packed = gru_packed, .pack = gru_pack, .run = gru},
-    {.op = "gru_grad", .name = "simd", .isa = FV_ISA_LEVEL, .units = gru_grad_units, .run = gru_grad},
+    {.op = "gru_grad", .name = "simd", .isa = FV_ISA_LEVEL, .units = gru_grad_units, .packed = gru_grad_packed,
+     .pack = gru_grad_pack, .run = gru_grad},
     {0}};

@@ -150,7 +150,8 @@ static void cell_back(const back_lane *l, int64_t H) {
 
 static void lstm_back_sequences(const fv_call *c, const fv_recurrent *r, int64_t d, int64_t b0, int64_t b1) {
   const int64_t H = r->h, begin = d * r->b + b0;
-  const float *w_hh = floats(c, d ? FV_LSTM_GRAD_W_HH_REVERSE : 3);
+  const int weight = d ? FV_LSTM_GRAD_W_HH_REVERSE : 3;
+  const rows_of_weights w_hh = {floats(c, weight), c->packed >> weight & 1, 4 * H, H};
   const fv_tensor *lengths = fv_recurrent_in(c, FV_LSTM_GRAD_LENGTHS);
   copy_or_zero((float *)c->out[0].data + begin * H, row_or_null(floats(c, FV_LSTM_GRAD_DH_N), begin * H), (b1 - b0) * H);
   copy_or_zero((float *)c->out[1].data + begin * H, row_or_null(floats(c, FV_LSTM_GRAD_DC_N), begin * H), (b1 - b0) * H);
@@ -166,7 +167,7 @@ static void lstm_back_sequences(const fv_call *c, const fv_recurrent *r, int64_t
       dsum[n] = l.dsum;
       dh[n++] = l.dh;
     }
-    back(n, dsum, dh, w_hh, 4 * H, H, false);
+    back(n, dsum, dh, &w_hh, false);
   }
   for (int64_t b = b0; b < b1; b++) {
     const int64_t length = fv_recurrent_length(lengths, b, r->t), place = b * r->t + length, rest = r->t - length;
@@ -178,6 +179,16 @@ static void lstm_back_sequences(const fv_call *c, const fv_recurrent *r, int64_t
 static int64_t lstm_grad_units(const fv_node *n) {
   const fv_recurrent r = fv_recurrent_of_grad(n);
   return r.d * r.b;
+}
+static int64_t lstm_grad_packed(const fv_node *n, int i) {
+  const int64_t H = fv_recurrent_of_grad(n).h;
+  return i == 3 || i == FV_LSTM_GRAD_W_HH_REVERSE ? packed_rows(4 * H, H) * (int64_t)sizeof(float) : 0;
+}
+static void lstm_grad_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, void *state) {
+  (void)i;
+  (void)state;
+  const int64_t H = fv_recurrent_of_grad(n).h;
+  pack_rows(4 * H, H, src->data, dst);
 }
 static void lstm_grad(const fv_call *c) {
   const fv_recurrent r = fv_recurrent_of_grad(c->node);
@@ -192,5 +203,6 @@ extern const fv_kernel FV_KERNELS(lstm)[];
 const fv_kernel FV_KERNELS(lstm)[] = {
     {.op = "lstm", .name = "simd", .isa = FV_ISA_LEVEL, .units = lstm_units, .packed = lstm_packed, .pack = lstm_pack,
      .run = lstm},
-    {.op = "lstm_grad", .name = "simd", .isa = FV_ISA_LEVEL, .units = lstm_grad_units, .run = lstm_grad},
+    {.op = "lstm_grad", .name = "simd", .isa = FV_ISA_LEVEL, .units = lstm_grad_units, .packed = lstm_grad_packed,
+     .pack = lstm_grad_pack, .run = lstm_grad},
     {0}};

@@ -3,7 +3,7 @@
  *
  * Forward, sums of the gates: c[row] (+)= a[row] W^T with W [G*H, K] repacked once per change of the weights as
  * [H/FV_W][K][G][FV_W], so that a tile of ROWS rows by G vectors stays in registers while k runs. Backward:
- * dh[row] (+)= d[row] W with W [G*H, H] as it is. Every number is one chain of fmas over k in order: its bits do not
+ * dh[row] (+)= d[row] W with W [G*H, H]. Every number is one chain of fmas over k in order: its bits do not
  * depend on which rows are worked on together, so a node may be split anywhere. */
 #ifndef FV_CPU_KERNELS_RECURRENT_H
 #define FV_CPU_KERNELS_RECURRENT_H
@@ -11,11 +11,24 @@
 #include "cpu/simd.h"
 #include "ops/recurrent.h"
 
-#if FV_SIMD_AVX512 || FV_SIMD_NEON /* 32 vector registers, else 16 */
+/* Rows of a tile: 32 vector registers, or 16. A tile of fewer rows is code of its own, so that all stay in registers. */
+#if FV_SIMD_AVX512 || FV_SIMD_NEON
 #define ROWS 6
+#define FOR_EACH_TILE(f, ...)                 \
+  case 1: f(1, __VA_ARGS__); break;           \
+  case 2: f(2, __VA_ARGS__); break;           \
+  case 3: f(3, __VA_ARGS__); break;           \
+  case 4: f(4, __VA_ARGS__); break;           \
+  case 5: f(5, __VA_ARGS__); break;           \
+  default: f(6, __VA_ARGS__);
 #else
 #define ROWS 3
+#define FOR_EACH_TILE(f, ...)                 \
+  case 1: f(1, __VA_ARGS__); break;           \
+  case 2: f(2, __VA_ARGS__); break;           \
+  default: f(3, __VA_ARGS__);
 #endif
+#define K_BLOCK (1024 / FV_W) /* 16 KiB of weights under a tile */
 #define CHUNK 48 /* sequences that take their steps together: a block of weights is read once for all of them */
 #define INLINE static inline __attribute__((always_inline))
 
@@ -53,12 +66,14 @@ INLINE fv_f32v weight(const weights *w, int gates, int g, int64_t j, int64_t k) 
                       FV_MIN(FV_W, w->h - j));
 }
 
-INLINE void sums_of(int rows, int gates, const float *const *a, float *const *c, const weights *w, const target *t, int64_t j) {
+INLINE void sums_of(int rows, int gates, const float *const *a, float *const *c, const weights *w, const target *t, int64_t j,
+                    int64_t k0, int64_t k1) {
   fv_f32v acc[ROWS][4];
   const int64_t n = w->h - j;
   for (int r = 0; r < rows; r++)
-    for (int g = 0; g < gates; g++) acc[r][g] = t->add[g] ? load(c[r] + t->slot[g] * w->h + j, n) : fv_vzero();
-  for (int64_t k = 0; k < w->k; k++)
+    for (int g = 0; g < gates; g++)
+      acc[r][g] = k0 > 0 || t->add[g] ? load(c[r] + t->slot[g] * w->h + j, n) : fv_vzero();
+  for (int64_t k = k0; k < k1; k++)
     for (int g = 0; g < gates; g++) {
       const fv_f32v v = weight(w, gates, g, j, k);
       for (int r = 0; r < rows; r++) acc[r][g] = fv_vfma(fv_vsplat(a[r][k]), v, acc[r][g]);
@@ -67,13 +82,15 @@ INLINE void sums_of(int rows, int gates, const float *const *a, float *const *c,
     for (int g = 0; g < gates; g++) store(c[r] + t->slot[g] * w->h + j, acc[r][g], n);
 }
 
-/* c[row] of n rows. */
+/* c[row] of n rows, k in blocks whose weights fit the first-level cache. */
 INLINE void sums(int gates, int64_t n, const float *const *a, float *const *c, const weights *w, const target *t) {
-  for (int64_t j = 0; j < w->h; j += FV_W) {
-    int64_t r = 0;
-    for (; r + ROWS <= n; r += ROWS) sums_of(ROWS, gates, a + r, c + r, w, t, j);
-    for (; r < n; r++) sums_of(1, gates, a + r, c + r, w, t, j);
-  }
+  const int64_t tile = n ? fv_ceil_div(n, fv_ceil_div(n, ROWS)) : 1;
+  for (int64_t j = 0; j < w->h; j += FV_W)
+    for (int64_t k0 = 0; k0 == 0 || k0 < w->k; k0 += K_BLOCK)
+      for (int64_t r = 0; r < n; r += tile) {
+        const int64_t k1 = FV_MIN(k0 + K_BLOCK, w->k);
+        switch (FV_MIN(tile, n - r)) { FOR_EACH_TILE(sums_of, gates, a + r, c + r, w, t, j, k0, k1) }
+      }
 }
 
 /* c = a W^T for n rows that follow each other at steps of a_step and c_step. */
@@ -92,33 +109,53 @@ INLINE void sums_dense(int gates, int64_t n, const float *a, int64_t a_step, flo
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------------- */
-INLINE void back_of(int rows, int vectors, const float *const *d, float *const *dh, const float *w, int64_t k_end, int64_t h,
-                    int64_t j, bool add) {
+/* W as it is, or repacked: blocks of columns, four vectors wide while they last, then one, each [k][vectors][FV_W]. */
+typedef struct rows_of_weights {
+  const float *p;
+  bool packed;
+  int64_t k, h; /* [k, h] */
+} rows_of_weights;
+
+static void pack_rows(int64_t k, int64_t h, const float *from, float *to) {
+  for (int64_t j = 0, width; j < h; j += width) {
+    width = j + 4 * FV_W <= h ? 4 * FV_W : FV_W;
+    for (int64_t i = 0; i < k; i++)
+      for (int64_t l = j; l < j + width; l++) *to++ = l < h ? from[i * h + l] : 0;
+  }
+}
+static int64_t packed_rows(int64_t k, int64_t h) { return k * fv_round_up(h, FV_W); }
+
+INLINE void back_of(int rows, int vectors, const float *const *d, float *const *dh, const rows_of_weights *w, int64_t j,
+                    bool add, int64_t k0, int64_t k1) {
   fv_f32v acc[ROWS][4];
   for (int r = 0; r < rows; r++)
-    for (int v = 0; v < vectors; v++) acc[r][v] = add ? load(dh[r] + j + v * FV_W, h - j - v * FV_W) : fv_vzero();
-  for (int64_t k = 0; k < k_end; k++)
+    for (int v = 0; v < vectors; v++)
+      acc[r][v] = add || k0 > 0 ? load(dh[r] + j + v * FV_W, w->h - j - v * FV_W) : fv_vzero();
+  for (int64_t k = k0; k < k1; k++)
     for (int v = 0; v < vectors; v++) {
-      const fv_f32v x = load(w + k * h + j + v * FV_W, h - j - v * FV_W);
+      const fv_f32v x = w->packed ? fv_vload(w->p + j * w->k + (k * vectors + v) * FV_W)
+                                  : load(w->p + k * w->h + j + v * FV_W, w->h - j - v * FV_W);
       for (int r = 0; r < rows; r++) acc[r][v] = fv_vfma(fv_vsplat(d[r][k]), x, acc[r][v]);
     }
   for (int r = 0; r < rows; r++)
-    for (int v = 0; v < vectors; v++) store(dh[r] + j + v * FV_W, acc[r][v], h - j - v * FV_W);
+    for (int v = 0; v < vectors; v++) store(dh[r] + j + v * FV_W, acc[r][v], w->h - j - v * FV_W);
 }
 
-/* dh[row] (+)= d[row] W for n rows; W [k, h]. */
-static inline void back(int64_t n, const float *const *d, float *const *dh, const float *w, int64_t k, int64_t h, bool add) {
+INLINE void back_columns(int vectors, int64_t n, const float *const *d, float *const *dh, const rows_of_weights *w,
+                         int64_t j, bool add) {
+  const int64_t tile = n ? fv_ceil_div(n, fv_ceil_div(n, ROWS)) : 1;
+  for (int64_t k0 = 0; k0 < w->k; k0 += K_BLOCK)
+    for (int64_t r = 0; r < n; r += tile) {
+      const int64_t k1 = FV_MIN(k0 + K_BLOCK, w->k);
+      switch (FV_MIN(tile, n - r)) { FOR_EACH_TILE(back_of, vectors, d + r, dh + r, w, j, add, k0, k1) }
+    }
+}
+
+/* dh[row] (+)= d[row] W for n rows. */
+static inline void back(int64_t n, const float *const *d, float *const *dh, const rows_of_weights *w, bool add) {
   int64_t j = 0;
-  for (; j + 4 * FV_W <= h; j += 4 * FV_W) {
-    int64_t r = 0;
-    for (; r + ROWS <= n; r += ROWS) back_of(ROWS, 4, d + r, dh + r, w, k, h, j, add);
-    for (; r < n; r++) back_of(1, 4, d + r, dh + r, w, k, h, j, add);
-  }
-  for (; j < h; j += FV_W) {
-    int64_t r = 0;
-    for (; r + ROWS <= n; r += ROWS) back_of(ROWS, 1, d + r, dh + r, w, k, h, j, add);
-    for (; r < n; r++) back_of(1, 1, d + r, dh + r, w, k, h, j, add);
-  }
+  for (; j + 4 * FV_W <= w->h; j += 4 * FV_W) back_columns(4, n, d, dh, w, j, add);
+  for (; j < w->h; j += FV_W) back_columns(1, n, d, dh, w, j, add);
 }
 
 /* ---- both ----------------------------------------------------------------------------------------------------------- */
