@@ -64,10 +64,11 @@ static inline fv_f32v lanes_gelu_grad(fv_f32v dy, fv_f32v x) {
   return dy * (below + x * (bell * fv_vsplat((float)(M_2_SQRTPI * M_SQRT1_2 * 0.5))));
 }
 static inline fv_f32v lanes_gelu_tanh_grad(fv_f32v dy, fv_f32v x) { /* dy s (1 + x (1 - s) 2 t'), s = sigmoid(2 t) */
-  fv_f32v t = lanes_gelu_inner(x), one = lanes_one();
-  fv_f32v near = fv_vclamp(x, fv_vsplat(-99), fv_vsplat(99)); /* beyond, s (1 - s) is 0 and a square might overflow */
+  fv_f32v t = lanes_gelu_inner(x), one = lanes_one(), far = fv_vsplat(-99);
+  fv_f32v near = fv_vclamp(x, far, -far); /* beyond, s (1 - s) is 0 and a square might overflow */
   fv_f32v rise = fv_vsplat((float)(2 * FV_GELU_SCALE)) * (one + fv_vsplat((float)(3 * FV_GELU_CUBIC)) * near * near);
-  return fv_vsigmoid_times(one + x * fv_vsigmoid(fv_vneg(t + t)) * rise, t + t, dy);
+  fv_f32v slope = fv_vselect(fv_vlt(x, far), x, one + x * fv_vsigmoid(fv_vneg(t + t)) * rise);
+  return fv_vsigmoid_times(slope, t + t, dy);
 }
 static inline fv_f32v lanes_silu(fv_f32v a) { return fv_vsigmoid_times(a, a, lanes_one()); }
 static inline fv_f32v lanes_silu_grad(fv_f32v dy, fv_f32v x) { /* dy s (1 + x (1 - s)), s = sigmoid(x) */
