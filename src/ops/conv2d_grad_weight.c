@@ -86,6 +86,8 @@ static const fv_case cases[] = {
     {.in = "2,8,8,8; 2,8,8,12", .attrs = "groups=4 pad=1 kernel=3,3 bias=true"},
     {.in = "2,9,9,33; 2,9,9,33", .attrs = "groups=33 pad=1 kernel=3,3", .note = "depthwise"},
     {.in = "2,10,10,1; 2,10,10,32", .attrs = "pad=1 kernel=3,3 bias=true", .note = "a grey image"},
+    {.in = "1,9,8,3; 1,5,4,41", .attrs = "pad=1 kernel=3,3 stride=2 bias=true", .note = "a colour image"},
+    {.in = "2,9,8,2; 2,7,8,47", .attrs = "dilation=1,2 pad=1,1 kernel=5,2"},
     {.in = "2,14,14,2; 2,14,14,1", .attrs = "pad=3 kernel=7,7 bias=true", .note = "a spatial attention map"},
     {.in = "3,8,8,16; 3,4,4,8", .attrs = "stride=2 kernel=1,1"},
     {0}};

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv_planes: convolutions of few channels to few channels (the spatial map of CBAM: 2 to 1, 7 x 7; ECA: 1 to 1), where
- * the general method would fill a sixteenth of each vector. Here vectors run along pixels: each channel becomes a plane
+/* conv_planes: convolutions to few channels (the spatial map of CBAM: 2 to 1, 7 x 7; ECA: 1 to 1; an image from features)
+ * and their gradients, where the general method would fill a sixteenth of each vector. Here vectors run along pixels: each channel becomes a plane
  * with its padding in place, P pixels a row, and then a tap is one shift for the whole image:
  *   out[f] = sum over channels and taps of weight * plane[f + ky dilation P + kx dilation],   f = y P + x.
  * What lands beyond a row's last pixel is computed and dropped. Stride 1 alone. The image's gradient is the same sum over
  * padded maps with the taps turned round; the weight's is a dot product of shifted planes, one a tap. */
 #include "cpu/finish.h"
+#include "cpu/planes.h"
 #include "ops/conv1d.h"
 #include "ops/conv2d.h"
 #include "ops/conv2d_grad_input.h"
 #include "ops/conv2d_grad_weight.h"
 
-enum { STRIP = 8 * FV_W, FEW = 4, SOME = 8, TAPS_AT_ONCE = 8 };
+enum { STRIP = 8 * FV_W, TAPS_AT_ONCE = 8 };
+enum { FEW = 4, SOME = 64, ROOM = 1 << 18 }; /* where this is faster than oneDNN: channels, floats in planes */
 
 typedef struct stencil {
   int64_t images, in, out;       /* planes */
@@ -38,19 +40,6 @@ static stencil backward(const fv_conv_geometry *q) {
   return complete((stencil){.images = q->n, .in = q->o, .out = q->c, .in_h = q->oh, .in_w = q->ow, .out_h = q->h, .out_w = q->w,
                             .pad_h = (q->kh - 1) * q->dh - q->ph, .pad_w = (q->kw - 1) * q->dw - q->pw,
                             .kh = q->kh, .kw = q->kw}, q->dh, q->dw);
-}
-
-/* Channel `c` of `channels`, placed at (top, left) of a zeroed plane. */
-static void to_plane(const float *image, int64_t h, int64_t w, int64_t channels, int64_t c, int64_t top, int64_t left,
-                     int64_t pitch, int64_t size, float *plane) {
-  memset(plane, 0, (size_t)size * sizeof *plane);
-  for (int64_t y = 0; y < h; y++) {
-    float *row = plane + (top + y) * pitch + left;
-    const float *from = image + y * w * channels + c;
-    if (channels == 1) memcpy(row, from, (size_t)w * sizeof *row);
-    else
-      for (int64_t x = 0; x < w; x++) row[x] = from[x * channels];
-  }
 }
 
 /* One plane of results: `weight` is [in,kh,kw]. */
@@ -80,7 +69,7 @@ static void run_stencil(const stencil *s, const float *in, const float *weight, 
   float *flat = scratch + s->in * s->plane;
   for (int64_t n = 0; n < s->images; n++) {
     for (int64_t c = 0; c < s->in; c++)
-      to_plane(in + n * s->in_h * s->in_w * s->in, s->in_h, s->in_w, s->in, c, s->pad_h, s->pad_w, s->pitch, s->plane,
+      fv_to_plane(in + n * s->in_h * s->in_w * s->in, s->in_h, s->in_w, s->in, c, s->pad_h, s->pad_w, s->pitch, s->plane,
                scratch + c * s->plane);
     for (int64_t o = 0; o < s->out; o++) {
       correlate(s, scratch, weight + o * s->in * s->kh * s->kw, flat);
@@ -90,6 +79,8 @@ static void run_stencil(const stencil *s, const float *in, const float *weight, 
 }
 
 static int64_t stencil_bytes(const stencil *s) { return (s->in * s->plane + s->flat) * (int64_t)sizeof(float); }
+
+static bool fits(stencil s) { return s.plane <= ROOM && (s.in + s.out) * s.plane <= ROOM; }
 
 static bool plain(const fv_node *n, const fv_conv_geometry *q) {
   for (int i = 0; i < n->n_in; i++)
@@ -104,7 +95,7 @@ static fv_conv_geometry conv_geometry(const fv_node *n) {
 
 static bool conv_can(const fv_node *n) {
   fv_conv_geometry q = conv_geometry(n);
-  return plain(n, &q) && q.o <= FEW && q.c <= SOME;
+  return plain(n, &q) && q.o <= FEW && q.c <= SOME && fits(forward(&q));
 }
 
 static int64_t conv_scratch(const fv_node *n) {
@@ -128,7 +119,8 @@ static fv_conv_geometry input_geometry(const fv_node *n) {
 
 static bool input_can(const fv_node *n) {
   fv_conv_geometry q = input_geometry(n);
-  return plain(n, &q) && q.c <= FEW && q.o <= SOME && q.ph <= (q.kh - 1) * q.dh && q.pw <= (q.kw - 1) * q.dw;
+  return plain(n, &q) && q.c <= FEW && q.o <= SOME && q.ph <= (q.kh - 1) * q.dh && q.pw <= (q.kw - 1) * q.dw &&
+         fits(backward(&q));
 }
 
 static int64_t input_scratch(const fv_node *n) {
@@ -156,7 +148,7 @@ static fv_conv_geometry weight_geometry(const fv_node *n) {
 
 static bool weight_can(const fv_node *n) {
   fv_conv_geometry q = weight_geometry(n);
-  return plain(n, &q) && q.c * q.o <= SOME;
+  return plain(n, &q) && (q.c * q.o <= 2 * FEW || (q.o == 1 && q.c <= SOME)) && fits(forward(&q));
 }
 
 /* Planes of the image and of the maps, then a vector of partial sums for each weight and each bias. */
@@ -208,11 +200,11 @@ static void weight_run(const fv_call *c) {
   memset(sum, 0, (size_t)(weights + s.out) * FV_W * sizeof *sum);
   for (int64_t n = 0; n < s.images; n++) {
     for (int64_t i = 0; i < s.in; i++)
-      to_plane((const float *)c->in[0].data + n * s.in_h * s.in_w * s.in, s.in_h, s.in_w, s.in, i, s.pad_h, s.pad_w, s.pitch,
+      fv_to_plane((const float *)c->in[0].data + n * s.in_h * s.in_w * s.in, s.in_h, s.in_w, s.in, i, s.pad_h, s.pad_w, s.pitch,
                s.plane, planes + i * s.plane);
     for (int64_t o = 0; o < s.out; o++) {
       float *m = maps + o * s.flat;
-      to_plane((const float *)c->in[1].data + n * s.out_h * s.out_w * s.out, s.out_h, s.out_w, s.out, o, 0, 0, s.pitch, s.flat, m);
+      fv_to_plane((const float *)c->in[1].data + n * s.out_h * s.out_w * s.out, s.out_h, s.out_w, s.out, o, 0, 0, s.pitch, s.flat, m);
       for (int64_t i = 0; i < s.in; i++)
         for (int64_t ky = 0; ky < s.kh; ky++)
           dot_row(&s, m, planes + i * s.plane + ky * s.step_y, sum + ((o * s.in + i) * taps + ky * s.kw) * FV_W);
