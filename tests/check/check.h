@@ -69,7 +69,8 @@ fv_status ck_node_build(const fv_op_def *op, const ck_case *c, fv_dtype real, fv
 typedef enum ck_fill {
   CK_FILL_UNIFORM, /* uniform on the case's range */
   CK_FILL_STEPS,   /* a few distinct values of it: ties, exact equality */
-  CK_FILL_NUMBERS, /* zeros, denormals, huge values, infinities, NaN */
+  CK_FILL_NUMBERS, /* zeros, denormals, large values, infinities, NaN */
+  CK_FILL_HUGE,    /* the same, and what is next to infinity */
   CK_FILL_NAN      /* uniform, with a NaN here and there */
 } ck_fill;
 /* One value a number, representable in the spec's dtype; integers always uniform. */
