@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rows.c: the tables, from the lists. The one place where rows are gathered. */
 #include "attention/attention.h"
+#include "data/data.h"
 #include "ir/ir.h"
 #include "models/recipe.h"
 
@@ -37,5 +38,14 @@ const fv_attention_def *const fv_attentions[] = {
 const fv_recipe *const fv_recipes[] = {
 #define X(n) &fv_recipe_##n,
 #include "models.def"
+#undef X
+    NULL};
+
+#define X(n) extern const fv_dataset_def fv_dataset_##n;
+#include "datasets.def"
+#undef X
+const fv_dataset_def *const fv_datasets[] = {
+#define X(n) &fv_dataset_##n,
+#include "datasets.def"
 #undef X
     NULL};

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fovea/data.h: the registry of datasets, and opening one.
  *
- * A dataset is known by its name ("fashion-mnist") or is a path: a folder of class folders with PNG or JPEG files, a CSV, an
- * NPY, an IDX pair. Files of a named one are looked for in $FOVEA_DATA_MIRROR (a directory or a URL), the places where a
- * system package puts them, the cache, and are then fetched from the official address; each is checked by SHA-256. */
+ * A dataset is known by its name ("fashion-mnist") or is a path:
+ *   a folder      of class folders with PNG or JPEG files, or of train/ and test/ (or val/) with class folders in them
+ *   X.npy         images [n,H,W] or [n,H,W,C] (whole numbers of 0..255, or fractions of 0..1), labels beside it in y.npy
+ *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label, which is the first or last column when a
+ *                 header calls it label, class, target or y, otherwise the last (the first where the last never varies)
+ *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too
+ * A folder may also hold one of the latter. Where names contain "train" and the same with "test" (IDX: "t10k") lies beside,
+ * that is the test part; otherwise every fifth image of each class, by a fixed shuffle, is kept for testing. "PATH@HxW" or
+ * "PATH@HxWxC" says the size of the images: files of a folder are resized to it, flat rows are read as it.
+ * Files of a named one are looked for in $FOVEA_DATA_MIRROR (a directory or a URL), the places where a system package puts
+ * them, the cache, and are then fetched from the official address; each is checked by SHA-256. A wrong one is refused,
+ * never replaced: whoever put it there should know. */
 #ifndef FOVEA_DATA_H
 #define FOVEA_DATA_H
 
@@ -19,9 +28,10 @@ FV_API extern const char *const fv_split_names[FV_SPLITS + 1]; /* "train", "test
 /* One file of a dataset as the world knows it. */
 typedef struct fv_data_file {
   const char *path;   /* below the mirror: "mnist/train-images-idx3-ubyte.gz" */
-  const char *url;    /* the official address */
+  const char *url;    /* the official address; NULL: in this form it has none */
   const char *sha256; /* of the file as downloaded, hex */
   int64_t bytes;
+  const char *content_sha256; /* of what gzip packed: system packages pack anew; NULL: no package has it */
 } fv_data_file;
 
 /* A row of the registry. */
@@ -38,8 +48,8 @@ FV_API int fv_dataset_find(const char *name); /* -1 */
 /* Progress of a download: called now and then; total is 0 when not known. Return false to stop. */
 typedef bool fv_progress(void *arg, const char *what, int64_t done, int64_t total);
 
-/* Where a file is, without fetching: fills `path` (NULL when it is nowhere yet) and whether its hash was checked. Free with
- * fv_string_free. */
+/* Where a file of the registry is, without fetching and without checking its hash: fills `path`, NULL when it is nowhere
+ * yet. Free with fv_string_free. */
 FV_API fv_status fv_data_locate(const fv_data_file *file, char **path);
 /* Makes sure that all files of dataset i are here and have the right hash, downloading what is missing (partial
  * downloads are resumed). */

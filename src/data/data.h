@@ -39,6 +39,7 @@ struct fv_dataset {
 typedef struct fv_data_open {
   const fv_dataset_def *def;
   const char *path;      /* when the dataset is a path */
+  fv_shape size;         /* "@HxWxC" behind it: [H,W] or [H,W,C]; ndim 0: not given */
   uint64_t seed;
   fv_ledger *ledger;
   fv_progress *progress; /* of a download; may be NULL */
@@ -61,9 +62,9 @@ int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
 /* ---- loader --------------------------------------------------------------------------------------------------------- */
 /* Deterministic augmentation of images; everything 0: none. */
 typedef struct fv_augment {
-  int64_t shift;    /* translate by up to this many pixels each way (edges filled with the border's background) */
+  int64_t shift;    /* translate by up to this many pixels each way (edges filled with the border's median) */
   bool flip;        /* mirror left-right, one in two */
-  int64_t cutout;   /* blank a square of this side (DeVries & Taylor 2017); 0: none */
+  int64_t cutout;   /* a square of this side set to the mean (DeVries & Taylor 2017); 0: none */
   double rotate, scale; /* up to degrees; up to fraction: bilinear */
 } fv_augment;
 
@@ -74,7 +75,7 @@ typedef struct fv_loader_options {
   int64_t batch;
   uint64_t seed;
   bool shuffle;          /* a new order each epoch; otherwise the split's own order, or the fixed shuffle when a part is taken */
-  bool drop_last;        /* leave out a partial last batch; otherwise it is padded by repeating sample 0 and `n` is less */
+  bool drop_last;        /* leave out a partial last batch; otherwise it is padded by repeating its first and `n` is less */
   bool ahead;            /* fill the next batch on another thread */
   fv_augment augment;
   int n_channels;        /* image standardisation: (x/255 - mean) / deviation per channel; deviation 0: raw x/255 */
@@ -98,6 +99,8 @@ const fv_batch *fv_loader_next(fv_loader *loader);
 /* One image through the same standardisation, for predictions: u8 [H,W,C] to f32. */
 void fv_standardise(const uint8_t *pixels, int64_t n_pixels, int n_channels, const float *mean, const float *deviation,
                     float *out);
+/* The split's fixed shuffle, of which loaders take parts: `order` has count[split] places. */
+void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int32_t *order);
 /* Mean and deviation of channel values / 255 over [from, to) of a split's fixed shuffle (f64, fixed order). */
 fv_status fv_data_statistics(const fv_dataset *d, fv_split split, int64_t from, int64_t to, uint64_t seed, float mean[4],
                              float deviation[4]);

@@ -27,8 +27,9 @@ static fv_status read_exact(fv_gzip *g, void *out, size_t n, const char *part) {
   return FV_OK;
 }
 
-static fv_status read_header(fv_gzip *g, fv_array *a) {
+fv_status fv_idx_header(fv_gzip *g, fv_array *a) {
   uint8_t magic[4], size[4 * FV_ARRAY_DIMS];
+  *a = (fv_array){0};
   FV_TRY(read_exact(g, magic, sizeof magic, "IDX header"));
   FV_TRY(parse_type(magic, g->what, a));
   FV_TRY(read_exact(g, size, 4 * (size_t)a->ndim, "IDX header"));
@@ -57,7 +58,7 @@ fv_status fv_idx_parse(const void *bytes, size_t n, const char *what, size_t lim
   fv_gzip g;
   *array = a;
   FV_TRY(fv_gzip_open(bytes, n, what, &g));
-  FV_TRY_DONE(read_header(&g, &a));
+  FV_TRY_DONE(fv_idx_header(&g, &a));
   FV_REQUIRE_DONE(a.bytes <= fv_gzip_most(bytes, n), FV_ERR_CORRUPT, "%s: expected %zu bytes for %s, got a file of %zu",
                   what, a.bytes, fv_dims_text(a.dim, a.ndim), n);
   FV_REQUIRE_DONE(a.bytes <= limit, FV_ERR_REQUEST, "%s: expected at most %zu bytes, got %s", what, limit,

@@ -112,6 +112,8 @@ void fv_npy_close(fv_npy *npy);
 fv_status fv_idx_read(const char *path, size_t limit, fv_array *array);
 fv_status fv_idx_parse(const void *bytes, size_t n, const char *what, size_t limit, fv_array *array);
 void fv_idx_free(fv_array *array);
+/* The header alone, of a stream just opened; the data follow in it. For callers who know where the data shall go. */
+fv_status fv_idx_header(fv_gzip *g, fv_array *array);
 
 /* CIFAR binary batches: `label_bytes` 1 (CIFAR-10) or 2 (CIFAR-100: coarse, fine). */
 typedef struct fv_cifar {

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loader.c: batches, one ahead of need. What a batch holds depends on (seed, epoch, position) and nothing else: an epoch's
+ * order is a permutation drawn from (seed, epoch), what happens to a sample from (seed, epoch, sample). The filling thread and
+ * the caller pass two slots back and forth through two counters: batches filled, and batches given back. */
+#include "data/augment.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+enum { SLOTS = 2, DRAWS = 8 }; /* blocks of random numbers for each augmented sample */
+
+struct fv_loader {
+  fv_loader_options o;
+  int64_t n, batches;          /* of an epoch */
+  int image;                   /* the field, -1: none */
+  int box;
+  int slots;
+  void *slab;
+  fv_batch slot[SLOTS];
+  int64_t *index[SLOTS];
+  int32_t *part, *order;       /* the samples of the part; the epoch's order of them */
+  int64_t ordered_epoch;       /* of `order`; -1: none yet */
+  uint8_t *raw, *changed;      /* one image */
+  fv_augmenter augmenter;
+  fv_scale scale;
+  int64_t taken, made;         /* batches handed out; filled */
+  int64_t epoch, position;     /* of the next batch to fill */
+  fv_gate *filled, *given_back;
+  fv_thread *thread;
+  atomic_bool stop;
+};
+
+void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int32_t *order) {
+  fv_rng rng = fv_rng_new(seed, fv_stream_of("data.part"));
+  fv_rng_permutation(&rng, order, d->count[split]);
+}
+
+/* ---- filling -------------------------------------------------------------------------------------------------------- */
+static void order_epoch(fv_loader *l) {
+  if (l->ordered_epoch == l->epoch) return;
+  l->ordered_epoch = l->epoch;
+  if (l->o.shuffle) {
+    fv_rng rng = fv_rng_new(l->o.seed, fv_stream_of("data.order"));
+    rng.counter = (uint64_t)l->epoch << 32; /* an epoch takes fewer blocks than that */
+    fv_rng_permutation(&rng, l->order, l->n);
+  }
+}
+
+static int64_t sample_at(const fv_loader *l, int64_t k) {
+  if (l->o.shuffle) k = l->order[k];
+  return l->part ? l->part[k] : k;
+}
+
+static void finish_image(fv_loader *l, int64_t sample, float *box, float *out) {
+  const uint8_t *pixels = l->raw;
+  if (fv_augment_any(&l->augmenter.how)) {
+    fv_rng rng = fv_rng_new(l->o.seed, fv_stream_of("data.augment"));
+    rng.counter = ((uint64_t)l->epoch * (uint64_t)l->o.data->count[l->o.split] + (uint64_t)sample) * DRAWS;
+    fv_augment_apply(&l->augmenter, &rng, l->raw, l->changed, box);
+    pixels = l->changed;
+  }
+  fv_scale_apply(&l->scale, pixels, fv_shape_count(l->o.data->field[l->image].shape), out);
+}
+
+/* Bytes of one sample of a field, as a batch holds it. */
+static int64_t item_bytes(const fv_loader *l, int f) {
+  const fv_field *field = &l->o.data->field[f];
+  fv_dtype dtype = f == l->image ? FV_F32 : field->dtype;
+  return fv_shape_count(field->shape) * (int64_t)fv_dtype_size(dtype);
+}
+
+static void fill_sample(fv_loader *l, fv_batch *b, int64_t i, int64_t sample) {
+  void *out[FV_MAX_FIELDS] = {0};
+  for (int f = 0; f < l->o.data->n_fields; f++) out[f] = (char *)b->field[f] + i * item_bytes(l, f);
+  float *image = l->image >= 0 ? out[l->image] : NULL;
+  if (image) out[l->image] = l->raw;
+  l->o.data->read(l->o.data, l->o.split, sample, (uint64_t)l->epoch, out);
+  if (image) finish_image(l, sample, l->box >= 0 ? out[l->box] : NULL, image);
+}
+
+/* The rest of a partial batch repeats its first sample: sound numbers that nobody counts. */
+static void pad_batch(const fv_loader *l, fv_batch *b, int64_t *index) {
+  for (int64_t i = b->n; i < l->o.batch; i++) {
+    index[i] = index[0];
+    for (int f = 0; f < l->o.data->n_fields; f++) {
+      int64_t bytes = item_bytes(l, f);
+      memcpy((char *)b->field[f] + i * bytes, b->field[f], (size_t)bytes);
+    }
+  }
+}
+
+static void fill_next(fv_loader *l) {
+  int slot = (int)(l->made % l->slots);
+  fv_batch *b = &l->slot[slot];
+  order_epoch(l);
+  int64_t start = l->position * l->o.batch;
+  b->epoch = l->epoch;
+  b->position = l->position;
+  b->n = FV_MIN(l->o.batch, l->n - start);
+  for (int64_t i = 0; i < b->n; i++) {
+    l->index[slot][i] = sample_at(l, start + i);
+    fill_sample(l, b, i, l->index[slot][i]);
+  }
+  pad_batch(l, b, l->index[slot]);
+  l->made++;
+  if (++l->position == l->batches) l->position = 0, l->epoch++;
+}
+
+/* ---- ahead ---------------------------------------------------------------------------------------------------------- */
+static void fill_ahead(void *arg) {
+  fv_loader *l = arg;
+  for (;;) {
+    fv_gate_wait(l->given_back, l->made - SLOTS + 1);
+    if (atomic_load(&l->stop)) return;
+    fill_next(l);
+    fv_gate_add(l->filled, 1);
+  }
+}
+
+const fv_batch *fv_loader_next(fv_loader *l) {
+  if (!l->thread) {
+    fill_next(l);
+    return &l->slot[0];
+  }
+  if (l->taken > 0) fv_gate_add(l->given_back, 1);
+  fv_gate_wait(l->filled, ++l->taken);
+  return &l->slot[(l->taken - 1) % SLOTS];
+}
+
+static fv_status start_thread(fv_loader *l) {
+  FV_TRY(fv_gate_new(&l->filled));
+  FV_TRY(fv_gate_new(&l->given_back));
+  return fv_thread_new(fill_ahead, l, &l->thread);
+}
+
+static void stop_thread(fv_loader *l) {
+  if (!l->thread) return;
+  atomic_store(&l->stop, true);
+  fv_gate_add(l->given_back, INT32_MAX);
+  fv_thread_join(l->thread);
+}
+
+/* ---- making one ----------------------------------------------------------------------------------------------------- */
+static fv_status check_options(const fv_loader_options *o) {
+  int64_t count = o->data->count[o->split];
+  FV_REQUIRE(o->from >= 0 && o->from < o->to && o->to <= count && count <= INT32_MAX, FV_ERR_REQUEST,
+             "loader (%s, %s): expected a part of its %lld samples, got [%lld,%lld)", o->data->name,
+             fv_split_names[o->split], (long long)count, (long long)o->from, (long long)o->to);
+  FV_REQUIRE(o->batch >= 1, FV_ERR_REQUEST, "loader (%s): expected a batch of 1 or more, got %lld", o->data->name,
+             (long long)o->batch);
+  FV_REQUIRE(!o->drop_last || o->batch <= o->to - o->from, FV_ERR_REQUEST,
+             "loader (%s, %s): expected a batch of at most its %lld samples, got %lld", o->data->name,
+             fv_split_names[o->split], (long long)(o->to - o->from), (long long)o->batch);
+  const fv_augment *a = &o->augment;
+  FV_REQUIRE(a->shift >= 0 && a->shift <= 4096 && a->cutout >= 0 && a->cutout <= 4096 && a->rotate >= 0 &&
+                 a->rotate <= 180 && a->scale >= 0 && a->scale < 1,
+             FV_ERR_REQUEST,
+             "loader (%s): expected shift and cutout of 0 to 4096, rotate of 0 to 180, scale below 1, got %lld, %lld, %g, %g",
+             o->data->name, (long long)a->shift, (long long)a->cutout, a->rotate, a->scale);
+  return FV_OK;
+}
+
+static fv_status set_image(fv_loader *l) {
+  const fv_dataset *d = l->o.data;
+  l->image = fv_dataset_field(d, "image");
+  l->box = fv_dataset_field(d, "box");
+  if (l->image >= 0 && d->field[l->image].dtype != FV_U8) l->image = -1;
+  if (l->image < 0) return FV_OK;
+  fv_shape s = d->field[l->image].shape;
+  FV_REQUIRE(s.ndim == 3 && s.dim[2] >= 1 && s.dim[2] <= 4 && s.dim[0] <= 32768 && s.dim[1] <= 32768, FV_ERR_REQUEST,
+             "loader (%s): expected images [H,W,C] of 1 to 4 channels", d->name);
+  FV_REQUIRE(l->o.n_channels == 0 || l->o.n_channels == s.dim[2], FV_ERR_REQUEST,
+             "loader (%s): expected standardisation of %lld channels, got %d", d->name, (long long)s.dim[2],
+             l->o.n_channels);
+  l->augmenter = (fv_augmenter){.how = l->o.augment, .h = (int)s.dim[0], .w = (int)s.dim[1], .c = (int)s.dim[2]};
+  for (int k = 0; k < l->augmenter.c; k++) {
+    if (l->o.n_channels == 0) l->o.mean[k] = l->o.deviation[k] = 0;
+    l->augmenter.blank[k] = (uint8_t)FV_MIN(FV_MAX(lrintf(255 * l->o.mean[k]), 0), 255);
+  }
+  fv_scale_init(l->augmenter.c, l->o.mean, l->o.deviation, &l->scale);
+  return FV_OK;
+}
+
+/* Cuts a piece off the slab; with the slab not there yet, only counts. */
+static void *take(char *slab, int64_t *at, int64_t bytes) {
+  void *piece = slab ? slab + *at : NULL;
+  *at += fv_round_up(bytes, FV_ALIGN);
+  return piece;
+}
+
+static int64_t lay_out(fv_loader *l, char *slab) {
+  const fv_dataset *d = l->o.data;
+  int64_t at = 0, count = d->count[l->o.split], pixels = l->image >= 0 ? fv_shape_count(d->field[l->image].shape) : 0;
+  for (int s = 0; s < l->slots; s++) {
+    for (int f = 0; f < d->n_fields; f++) l->slot[s].field[f] = take(slab, &at, l->o.batch * item_bytes(l, f));
+    l->slot[s].index = l->index[s] = take(slab, &at, l->o.batch * 8);
+  }
+  l->raw = take(slab, &at, pixels);
+  l->changed = take(slab, &at, pixels);
+  if (l->o.shuffle) l->order = take(slab, &at, 4 * l->n);
+  if (l->n < count) l->part = take(slab, &at, 4 * count);
+  return at;
+}
+
+static void set_part(fv_loader *l) {
+  l->ordered_epoch = -1;
+  if (!l->part) return;
+  fv_data_part_order(l->o.data, l->o.split, l->o.seed, l->part);
+  l->part += l->o.from;
+}
+
+fv_status fv_loader_new(const fv_loader_options *options, fv_ledger *ledger, fv_loader **loader) {
+  fv_status status = FV_OK;
+  fv_loader *l = NULL;
+  *loader = NULL;
+  FV_TRY(check_options(options));
+  FV_TRY_DONE(FV_NEW(&l, 1));
+  l->o = *options;
+  l->n = l->o.to - l->o.from;
+  l->batches = l->o.drop_last ? l->n / l->o.batch : fv_ceil_div(l->n, l->o.batch);
+  l->slots = l->o.ahead ? SLOTS : 1;
+  l->epoch = l->o.epoch + l->o.position / l->batches;
+  l->position = l->o.position % l->batches;
+  FV_REQUIRE_DONE(l->o.epoch >= 0 && l->o.position >= 0, FV_ERR_REQUEST,
+                  "loader (%s): expected to begin at epoch and position 0 or later, got %lld and %lld", l->o.data->name,
+                  (long long)l->o.epoch, (long long)l->o.position);
+  FV_TRY_DONE(set_image(l));
+  FV_TRY_DONE(fv_slab_new(ledger, FV_ACCOUNT_BATCHES, lay_out(l, NULL), &l->slab));
+  if (l->slab) {
+    lay_out(l, l->slab);
+    set_part(l);
+    if (l->o.ahead) FV_TRY_DONE(start_thread(l));
+  }
+  *loader = l;
+  l = NULL;
+done:
+  fv_loader_free(l);
+  return status;
+}
+
+void fv_loader_free(fv_loader *l) {
+  if (!l) return;
+  stop_thread(l);
+  fv_gate_free(l->filled);
+  fv_gate_free(l->given_back);
+  fv_slab_free(l->slab);
+  fv_free(l);
+}
+
+int64_t fv_loader_batches(const fv_loader *l) { return l->batches; }
