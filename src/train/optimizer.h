@@ -12,7 +12,7 @@ typedef struct fv_optimizer {
   const fv_params *params;
   const fv_train_settings *settings;
   int64_t shards;
-  float *gradients;                   /* [shards, size]: each shard's own; the first takes the mean */
+  float *gradients, *gradient;        /* [shards, size]: each shard's own; [size]: their mean */
   float *state[FV_OPTIMIZER_STATES];  /* [size]: momentum, squares; NULL where the rule has none */
   float *mean;                        /* [size]: exponential mean of the weights; NULL when there is none */
   float *squares;                     /* partial sums of the gradient's norm */

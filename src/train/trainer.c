@@ -107,6 +107,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   FV_TRY(fv_model_build(m));
   FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
+  if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));
   FV_TRY(make_runners(t));
   FV_TRY(FV_NEW(&t->losses, t->shards));
   FV_TRY(FV_NEW(&t->metrics, m->train.batch));
