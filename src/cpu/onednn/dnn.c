@@ -215,6 +215,7 @@ struct fv_dnn {
   void *bound[FV_DNN_ROLES + 3];
   int64_t out_bytes[FV_DNN_ROLES];
   int64_t scratch_bytes, weight_bytes;
+  void *pack_scratch; /* what the reorder alone needs; fv_dnn_pack has no scratch of a call to use */
   dnnl_exec_arg_t args[FV_DNN_ROLES + 1];
   int n_args;
 };
@@ -312,7 +313,9 @@ static fv_status make_reorder(fv_dnn *dnn, const request *r, md_ref plain) {
   dnn->weight_bytes = (int64_t)dnnl_memory_desc_get_size(chosen);
   md_ref pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
   FV_TRY_DONE(make_memory(pad, &dnn->reorder_scratch));
-  dnn->scratch_bytes = FV_MAX(dnn->scratch_bytes, (int64_t)dnnl_memory_desc_get_size(pad));
+  size_t bytes = dnnl_memory_desc_get_size(pad);
+  dnn->scratch_bytes = FV_MAX(dnn->scratch_bytes, (int64_t)bytes);
+  if (bytes) FV_REQUIRE_DONE(dnn->pack_scratch = fv_alloc(bytes), FV_ERR_MEMORY, "oneDNN reorder: out of memory");
   if (back) dnn->out_bytes[FV_DNN_WEIGHT] = (int64_t)dnnl_memory_desc_get_size(plain);
 done:
   dnnl_primitive_desc_destroy(pd);
@@ -378,6 +381,7 @@ void fv_dnn_free(fv_dnn *dnn) {
   if (dnn->primitive) dnnl_primitive_destroy(dnn->primitive);
   if (dnn->desc) dnnl_primitive_desc_destroy(dnn->desc);
   if (dnn->stream) dnnl_stream_destroy(dnn->stream);
+  fv_free(dnn->pack_scratch);
   fv_free(dnn);
 }
 
@@ -414,11 +418,8 @@ static dnnl_status_t run_reorder(fv_dnn *dnn, void *plain, void *chosen, void *s
 void fv_dnn_pack(fv_dnn *dnn, const void *weight, void *packed) {
   if (!dnn->reorder) return;
   int pinned = fv_dnn_pin();
-  uint64_t small[512]; /* weight reorders want none or a few bytes */
-  void *scratch = dnn->scratch_bytes > (int64_t)sizeof small ? fv_alloc((size_t)dnn->scratch_bytes) : small;
-  if (!scratch || run_reorder(dnn, (void *)(uintptr_t)weight, packed, scratch) != dnnl_success)
+  if (run_reorder(dnn, (void *)(uintptr_t)weight, packed, dnn->pack_scratch) != dnnl_success)
     memset(packed, 0xff, (size_t)dnn->weight_bytes);
-  if (scratch != small) fv_free(scratch);
   fv_dnn_unpin(pinned);
 }
 
