@@ -159,8 +159,10 @@ INLINE void log_softmax_grad_lines(const lines *l) {
 /* ---- nodes --------------------------------------------------------------------------------------------------------- */
 typedef enum kind { SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX_GRAD, LOG_SOFTMAX_GRAD } kind;
 
-static int64_t axis_of(const void *attrs, kind what) {
-  return what == LOGSUMEXP ? ((const fv_logsumexp_attrs *)attrs)->axis : ((const fv_softmax_attrs *)attrs)->axis;
+/* The sum of an empty line is -inf and must be written; other results of empty lines are nothing. */
+INLINE fv_lines node_lines(fv_shape s, const void *attrs, kind what) {
+  if (what == LOGSUMEXP) return fv_lines_of(s, ((const fv_logsumexp_attrs *)attrs)->axis);
+  return fv_lines_filled(s, ((const fv_softmax_attrs *)attrs)->axis);
 }
 
 INLINE void run_row(const fv_call *c, kind what, int64_t i, int64_t n) {
@@ -195,7 +197,7 @@ INLINE void run_lines(const fv_call *c, kind what, int64_t unit, fv_lines s) {
 }
 
 INLINE void run(const fv_call *c, kind what) {
-  fv_lines l = fv_lines_of(c->in[0].shape, axis_of(c->attrs, what));
+  fv_lines l = node_lines(c->in[0].shape, c->attrs, what);
   for (int64_t u = c->begin; u < c->end; u++) {
     if (l.inner == 1) run_row(c, what, u, l.n);
     else run_lines(c, what, u, l);
@@ -208,14 +210,14 @@ static void run_softmax_grad(const fv_call *c) { run(c, SOFTMAX_GRAD); }
 static void run_log_softmax_grad(const fv_call *c) { run(c, LOG_SOFTMAX_GRAD); }
 
 static int64_t units_of(const fv_node *n, kind what) {
-  fv_lines l = fv_lines_of(n->in[0]->shape, axis_of(n->attrs, what));
+  fv_lines l = node_lines(n->in[0]->shape, n->attrs, what);
   return l.inner == 1 ? l.outer : l.outer * fv_ceil_div(l.inner, FV_W);
 }
 static int64_t units(const fv_node *n) { return units_of(n, SOFTMAX); }
 static int64_t units_logsumexp(const fv_node *n) { return units_of(n, LOGSUMEXP); }
 static bool can_mask(const fv_node *n, kind what) {
   return n->in[0]->dtype == FV_F32 &&
-         (!fv_node_has_in(n, 1) || fv_lines_of(n->in[0]->shape, axis_of(n->attrs, what)).inner == 1);
+         (!fv_node_has_in(n, 1) || node_lines(n->in[0]->shape, n->attrs, what).inner == 1);
 }
 static bool can(const fv_node *n) { return can_mask(n, SOFTMAX); }
 static bool can_logsumexp(const fv_node *n) { return can_mask(n, LOGSUMEXP); }
