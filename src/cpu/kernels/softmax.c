@@ -28,12 +28,18 @@ INLINE fv_mask kept(const row *r, int64_t i, int64_t lanes) {
   return fv_mand(in, fv_ine(m, fv_izero()));
 }
 
+/* NaN need not come through here: its exponential is NaN and spoils the sum. */
+INLINE fv_f32v larger(fv_f32v m, const row *r, int64_t i, int64_t lanes) {
+  fv_f32v x = row_load(r->x + i, lanes);
+  return fv_vselect(fv_mand(fv_vgt(x, m), kept(r, i, lanes)), x, m);
+}
 INLINE float row_max(const row *r) {
-  fv_f32v low = fv_vsplat(-INFINITY), m = low;
-#define STEP(i, lanes) m = fv_vmax(m, fv_vselect(kept(r, i, lanes), row_load(r->x + (i), lanes), low))
-  ROW_VECTORS(r->n, STEP);
-#undef STEP
-  return fv_vhmax(m);
+  fv_f32v low = fv_vsplat(-INFINITY), m[4] = {low, low, low, low};
+  int64_t i = 0;
+  for (; i + 4 * FV_W <= r->n; i += 4 * FV_W)
+    for (int k = 0; k < 4; k++) m[k] = larger(m[k], r, i + k * FV_W, FV_W);
+  for (; i < r->n; i += FV_W) m[0] = i + FV_W <= r->n ? larger(m[0], r, i, FV_W) : larger(m[0], r, i, r->n - i);
+  return fv_vhmax(fv_vmax(fv_vmax(m[0], m[1]), fv_vmax(m[2], m[3])));
 }
 
 INLINE row_pair term_exp(const void *arg, int64_t i, int64_t lanes) {
