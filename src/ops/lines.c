@@ -4,11 +4,20 @@
 
 fv_lines fv_lines_of(fv_shape shape, int64_t axis) {
   int a = fv_axis(axis, shape.ndim);
-  return (fv_lines){fv_shape_before(shape, a), shape.dim[a], fv_shape_after(shape, a)};
+  fv_lines l = {fv_shape_before(shape, a), shape.dim[a], fv_shape_after(shape, a)};
+  if (l.inner == 0) l.outer = 0;
+  if (l.outer == 0) l.inner = 0;
+  return l;
+}
+
+fv_lines fv_lines_filled(fv_shape shape, int64_t axis) {
+  fv_lines l = fv_lines_of(shape, axis);
+  if (l.n == 0) l.outer = l.inner = 0;
+  return l;
 }
 
 fv_lines fv_lines_last(fv_shape shape) {
-  return shape.ndim == 0 ? (fv_lines){1, 1, 1} : fv_lines_of(shape, -1);
+  return shape.ndim == 0 ? (fv_lines){1, 1, 1} : fv_lines_filled(shape, -1);
 }
 
 bool fv_node_has_in(const fv_node *n, int i) { return i < n->n_in && n->in[i]->kind != FV_VALUE_ABSENT; }

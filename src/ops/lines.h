@@ -11,7 +11,9 @@ typedef struct fv_lines {
   int64_t outer, n, inner;
 } fv_lines;
 fv_lines fv_lines_of(fv_shape shape, int64_t axis);
-/* Rows of the last dimension: outer = all before it, inner = 1; a scalar is one row of one. */
+/* The same, but an empty tensor has no lines at all: there may be very many lines of nothing. */
+fv_lines fv_lines_filled(fv_shape shape, int64_t axis);
+/* Rows of the last dimension: outer = all before it, inner = 1; a scalar is one row of one; rows of nothing are none. */
 fv_lines fv_lines_last(fv_shape shape);
 
 bool fv_node_has_in(const fv_node *n, int i); /* given and not absent */

@@ -20,7 +20,7 @@ static void line(const fv_call *c, fv_lines l, int64_t at) {
 
 static void ref(const fv_call *c) {
   const fv_softmax_attrs *a = c->attrs;
-  fv_lines l = fv_lines_of(c->in[0].shape, a->axis);
+  fv_lines l = fv_lines_filled(c->in[0].shape, a->axis);
   for (int64_t o = 0; o < l.outer; o++)
     for (int64_t i = 0; i < l.inner; i++) line(c, l, o * l.n * l.inner + i);
 }

@@ -16,6 +16,7 @@ static layout layout_of(fv_shape s, int64_t groups, double eps) {
   layout l = {.channels = s.dim[s.ndim - 1], .samples = s.dim[0], .places = 1, .eps = eps};
   for (int i = 1; i < s.ndim - 1; i++) l.places *= s.dim[i];
   l.width = l.channels / groups;
+  if (l.places == 0 || l.channels == 0) l.samples = 0; /* nothing, however often */
   return l;
 }
 
@@ -157,7 +158,7 @@ static void backward(const fv_call *c) {
   }
 }
 
-static int64_t samples(const fv_node *n) { return n->in[0]->shape.dim[0]; }
+static int64_t samples(const fv_node *n) { return layout_of(n->in[0]->shape, 1, 0).samples; }
 static bool affine(const fv_node *n) { return ((const fv_group_norm_grad_attrs *)n->attrs)->affine; }
 static int64_t backward_units(const fv_node *n) { return affine(n) ? 1 : samples(n); }
 static int64_t backward_scratch(const fv_node *n) {

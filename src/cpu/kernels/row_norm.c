@@ -2,6 +2,7 @@
 /* layer_norm and rms_norm with their gradients: a row at a time, several passes over it while it lies in the first-level
  * cache. rms_norm is layer_norm with the mean taken as zero, and shares the code. Statistics: the mean, then the
  * distances from it, which also correct it. A unit is a row; with weight gradients, sums over rows, there is one unit. */
+#include "ops/lines.h"
 #include "ops/norm.h"
 #include "rows.h"
 
@@ -118,7 +119,7 @@ INLINE void grad_row(const row_in *in, float r, float a, float k, float *dx, int
 }
 
 INLINE void backward(const fv_call *c, bool rms, bool affine, double eps) {
-  int64_t n = row_length(c->in[0].shape), rows = fv_shape_before(c->in[0].shape, c->in[0].shape.ndim - 1);
+  int64_t n = row_length(c->in[0].shape), rows = fv_lines_last(c->in[0].shape).outer;
   affine_sums sums = {0};
   if (affine) sums = sums_in(c->scratch, n);
   for (int64_t i = affine ? 0 : c->begin, end = affine ? rows : c->end; i < end; i++) {
@@ -147,7 +148,7 @@ static void rms_backward(const fv_call *c) {
   backward(c, true, a->affine, a->eps);
 }
 
-static int64_t rows_of(const fv_node *n) { return fv_shape_before(n->in[0]->shape, n->in[0]->shape.ndim - 1); }
+static int64_t rows_of(const fv_node *n) { return fv_lines_last(n->in[0]->shape).outer; }
 static int64_t grad_units(const fv_node *n) { return n->n_out > 1 ? 1 : rows_of(n); }
 static int64_t grad_scratch(const fv_node *n) {
   return n->n_out > 1 ? 2 * row_length(n->in[0]->shape) * (int64_t)(sizeof(double) + sizeof(float)) : 0;

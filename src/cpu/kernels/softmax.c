@@ -28,12 +28,18 @@ INLINE fv_mask kept(const row *r, int64_t i, int64_t lanes) {
   return fv_mand(in, fv_ine(m, fv_izero()));
 }
 
+/* NaN need not come through here: its exponential is NaN and spoils the sum. */
+INLINE fv_f32v larger(fv_f32v m, const row *r, int64_t i, int64_t lanes) {
+  fv_f32v x = row_load(r->x + i, lanes);
+  return fv_vselect(fv_mand(fv_vgt(x, m), kept(r, i, lanes)), x, m);
+}
 INLINE float row_max(const row *r) {
-  fv_f32v low = fv_vsplat(-INFINITY), m = low;
-#define STEP(i, lanes) m = fv_vmax(m, fv_vselect(kept(r, i, lanes), row_load(r->x + (i), lanes), low))
-  ROW_VECTORS(r->n, STEP);
-#undef STEP
-  return fv_vhmax(m);
+  fv_f32v low = fv_vsplat(-INFINITY), m[4] = {low, low, low, low};
+  int64_t i = 0;
+  for (; i + 4 * FV_W <= r->n; i += 4 * FV_W)
+    for (int k = 0; k < 4; k++) m[k] = larger(m[k], r, i + k * FV_W, FV_W);
+  for (; i < r->n; i += FV_W) m[0] = i + FV_W <= r->n ? larger(m[0], r, i, FV_W) : larger(m[0], r, i, r->n - i);
+  return fv_vhmax(fv_vmax(fv_vmax(m[0], m[1]), fv_vmax(m[2], m[3])));
 }
 
 INLINE row_pair term_exp(const void *arg, int64_t i, int64_t lanes) {
@@ -159,8 +165,10 @@ INLINE void log_softmax_grad_lines(const lines *l) {
 /* ---- nodes --------------------------------------------------------------------------------------------------------- */
 typedef enum kind { SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX_GRAD, LOG_SOFTMAX_GRAD } kind;
 
-static int64_t axis_of(const void *attrs, kind what) {
-  return what == LOGSUMEXP ? ((const fv_logsumexp_attrs *)attrs)->axis : ((const fv_softmax_attrs *)attrs)->axis;
+/* The sum of an empty line is -inf and must be written; other results of empty lines are nothing. */
+INLINE fv_lines node_lines(fv_shape s, const void *attrs, kind what) {
+  if (what == LOGSUMEXP) return fv_lines_of(s, ((const fv_logsumexp_attrs *)attrs)->axis);
+  return fv_lines_filled(s, ((const fv_softmax_attrs *)attrs)->axis);
 }
 
 INLINE void run_row(const fv_call *c, kind what, int64_t i, int64_t n) {
@@ -195,7 +203,7 @@ INLINE void run_lines(const fv_call *c, kind what, int64_t unit, fv_lines s) {
 }
 
 INLINE void run(const fv_call *c, kind what) {
-  fv_lines l = fv_lines_of(c->in[0].shape, axis_of(c->attrs, what));
+  fv_lines l = node_lines(c->in[0].shape, c->attrs, what);
   for (int64_t u = c->begin; u < c->end; u++) {
     if (l.inner == 1) run_row(c, what, u, l.n);
     else run_lines(c, what, u, l);
@@ -208,14 +216,14 @@ static void run_softmax_grad(const fv_call *c) { run(c, SOFTMAX_GRAD); }
 static void run_log_softmax_grad(const fv_call *c) { run(c, LOG_SOFTMAX_GRAD); }
 
 static int64_t units_of(const fv_node *n, kind what) {
-  fv_lines l = fv_lines_of(n->in[0]->shape, axis_of(n->attrs, what));
+  fv_lines l = node_lines(n->in[0]->shape, n->attrs, what);
   return l.inner == 1 ? l.outer : l.outer * fv_ceil_div(l.inner, FV_W);
 }
 static int64_t units(const fv_node *n) { return units_of(n, SOFTMAX); }
 static int64_t units_logsumexp(const fv_node *n) { return units_of(n, LOGSUMEXP); }
 static bool can_mask(const fv_node *n, kind what) {
   return n->in[0]->dtype == FV_F32 &&
-         (!fv_node_has_in(n, 1) || fv_lines_of(n->in[0]->shape, axis_of(n->attrs, what)).inner == 1);
+         (!fv_node_has_in(n, 1) || node_lines(n->in[0]->shape, n->attrs, what).inner == 1);
 }
 static bool can(const fv_node *n) { return can_mask(n, SOFTMAX); }
 static bool can_logsumexp(const fv_node *n) { return can_mask(n, LOGSUMEXP); }
