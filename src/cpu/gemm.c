@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gemm.c: oneDNN's sgemm, kept on the calling thread. A failure (there is none but running out of memory) leaves NaN. */
+/* gemm.c: oneDNN's sgemm, kept on the calling thread. A failure (the one: no memory) leaves NaN. */
 #include "cpu/gemm.h"
 
 #include "cpu/onednn/dnn.h"
@@ -11,8 +11,8 @@ static void scale_rows(int64_t m, int64_t n, float beta, float *c, int64_t ldc) 
     for (int64_t j = 0; j < n; j++) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
 }
 
-void fv_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, const float *b,
-             int64_t ldb, float beta, float *c, int64_t ldc) {
+void fv_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
+             const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
   if (m <= 0 || n <= 0) return;
   if (k <= 0) {
     scale_rows(m, n, beta, c, ldc);

@@ -25,8 +25,8 @@ fv_conv_geometry fv_conv_geometry_of(const fv_conv_window *a, fv_shape image, fv
 }
 
 double fv_conv_flops(const fv_conv_geometry *q) {
-  return 2.0 * (double)q->n * (double)q->oh * (double)q->ow * (double)q->o * (double)(q->c / q->groups) * (double)q->kh *
-         (double)q->kw;
+  return 2.0 * (double)q->n * (double)q->oh * (double)q->ow * (double)q->o * (double)(q->c / q->groups) *
+         (double)q->kh * (double)q->kw;
 }
 
 static int64_t reach(const fv_conv_window *a, int i, int64_t taps) {
@@ -46,15 +46,15 @@ fv_status fv_conv_check(fv_infer *c, const fv_conv_window *a, int ndim, bool tra
   fv_shape x = c->in[0]->shape, w = c->in[1]->shape;
   const char *layout = ndim == 3 ? "[N,L,C]" : "[N,H,W,C]";
   FV_INFER_REQUIRE(c, x.ndim == ndim, "input: expected %s, got %s", layout, fv_shape_text(x));
-  FV_INFER_REQUIRE(c, w.ndim == ndim, "weight: expected %s, got %s", ndim == 3 ? "[O,I/groups,K]" : "[O,I/groups,KH,KW]",
-                   fv_shape_text(w));
+  FV_INFER_REQUIRE(c, w.ndim == ndim, "weight: expected %s, got %s",
+                   ndim == 3 ? "[O,I/groups,K]" : "[O,I/groups,KH,KW]", fv_shape_text(w));
   FV_INFER_REQUIRE(c, c->in[1]->dtype == c->in[0]->dtype && c->in[0]->dtype <= FV_F64,
                    "weight: expected real numbers of the input's type %s, got %s", fv_dtype_name(c->in[0]->dtype),
                    fv_dtype_name(c->in[1]->dtype));
   int64_t dirs = ndim - 2;
   FV_INFER_REQUIRE(c, a->stride.n <= dirs && a->pad.n <= dirs && a->dilation.n <= dirs,
-                   "stride, pad, dilation: expected at most %d numbers each, got %d, %d, %d", (int)dirs, (int)a->stride.n,
-                   (int)a->pad.n, (int)a->dilation.n);
+                   "stride, pad, dilation: expected at most %d numbers each, got %d, %d, %d", (int)dirs,
+                   (int)a->stride.n, (int)a->pad.n, (int)a->dilation.n);
   FV_INFER_REQUIRE(c, w.dim[0] % a->groups == 0, "weight: expected outputs in %lld equal groups, got %s",
                    (long long)a->groups, fv_shape_text(w));
   for (int i = 2; i < ndim; i++)
@@ -63,8 +63,9 @@ fv_status fv_conv_check(fv_infer *c, const fv_conv_window *a, int ndim, bool tra
                      fv_shape_text(w), fv_shape_text(x));
   bool wide = w.dim[1] > INT32_MAX;
   int64_t channels = transposed ? w.dim[0] : wide ? -1 : w.dim[1] * a->groups;
-  FV_INFER_REQUIRE(c, !wide && x.dim[ndim - 1] == channels, "input: expected %lld channels to go with weight %s in %lld groups, got %s",
-                   (long long)channels, fv_shape_text(w), (long long)a->groups, fv_shape_text(x));
+  FV_INFER_REQUIRE(c, !wide && x.dim[ndim - 1] == channels,
+                   "input: expected %lld channels to go with weight %s in %lld groups, got %s", (long long)channels,
+                   fv_shape_text(w), (long long)a->groups, fv_shape_text(x));
   return FV_OK;
 }
 
@@ -127,7 +128,8 @@ double fv_conv_weight_at(const fv_conv_geometry *q, const fv_tensor *image, cons
       for (int64_t ox = 0; ox < q->ow; ox++) {
         int64_t y = oy * q->sh - q->ph + ky * q->dh, x = ox * q->sw - q->pw + kx * q->dw;
         if (y < 0 || y >= q->h || x < 0 || x >= q->w) continue;
-        sum += fv_get(image, ((n * q->h + y) * q->w + x) * q->c + c) * fv_get(maps, ((n * q->oh + oy) * q->ow + ox) * q->o + o);
+        sum += fv_get(image, ((n * q->h + y) * q->w + x) * q->c + c) *
+               fv_get(maps, ((n * q->oh + oy) * q->ow + ox) * q->o + o);
       }
     }
   }

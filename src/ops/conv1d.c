@@ -26,7 +26,8 @@ static fv_conv_geometry geometry(const fv_node *n) {
 
 /* The same window over an image one pixel high. */
 static fv_conv_window flat(const fv_conv_geometry *q) {
-  return (fv_conv_window){.stride = {2, {1, q->sw}}, .pad = {2, {0, q->pw}}, .dilation = {2, {1, q->dw}}, .groups = q->groups};
+  return (fv_conv_window){.stride = {2, {1, q->sw}}, .pad = {2, {0, q->pw}}, .dilation = {2, {1, q->dw}},
+                          .groups = q->groups};
 }
 
 static fv_status grad(fv_grad *c) {

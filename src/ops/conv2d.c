@@ -84,8 +84,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_conv2d = {
     .name = "conv2d",
-    .doc = "y[n,i,j,o] = act(sum over c,p,q of x[n, i stride - pad + p dilation, j stride - pad + q dilation, c] w[o,c,p,q] "
-           "+ bias[o] + residual[n,i,j,o]); inputs x [N,H,W,C], w [O,C/groups,KH,KW], bias [O]?, residual?",
+    .doc = "y[n,i,j,o] = act(sum over c,p,q of x[n, i stride - pad + p dilation, j stride - pad + q dilation, c] "
+           "w[o,c,p,q] + bias[o] + residual[n,i,j,o]); inputs x [N,H,W,C], w [O,C/groups,KH,KW], bias [O]?, residual?",
     .n_in = 2, .n_in_max = 4, .flags = FV_OP_PRODUCT,
     .attrs_size = sizeof(fv_conv2d_attrs), .attrs = attrs,
     .infer = infer, .grad = grad, .ref = ref, .cost = cost, .cases = cases};

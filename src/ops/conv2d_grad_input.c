@@ -8,7 +8,8 @@
 
 static const fv_option attrs[] = {
     FV_CONV_WINDOW_OPTIONS(fv_conv2d_grad_input_attrs),
-    {"size", FV_OPT_INTS, offsetof(fv_conv2d_grad_input_attrs, size), NULL, 0, INT32_MAX, NULL, "height, width of the image"},
+    {"size", FV_OPT_INTS, offsetof(fv_conv2d_grad_input_attrs, size), NULL, 0, INT32_MAX, NULL,
+     "height, width of the image"},
     {0}};
 
 static fv_status infer(fv_infer *c) {
@@ -16,10 +17,11 @@ static fv_status infer(fv_infer *c) {
   FV_TRY(fv_conv_check(c, &a->window, 4, true));
   fv_shape y = c->in[0]->shape, w = c->in[1]->shape;
   FV_INFER_REQUIRE(c, a->size.n == 2, "size: expected 2 numbers, got %d", (int)a->size.n);
-  int64_t oh = fv_conv_out(&a->window, 0, a->size.v[0], w.dim[2]), ow = fv_conv_out(&a->window, 1, a->size.v[1], w.dim[3]);
+  int64_t oh = fv_conv_out(&a->window, 0, a->size.v[0], w.dim[2]),
+          ow = fv_conv_out(&a->window, 1, a->size.v[1], w.dim[3]);
   FV_INFER_REQUIRE(c, oh == y.dim[1] && ow == y.dim[2] && oh > 0 && ow > 0,
-                   "input: expected the maps [N,%lld,%lld,O] of an image of %lld x %lld, got %s", (long long)oh, (long long)ow,
-                   (long long)a->size.v[0], (long long)a->size.v[1], fv_shape_text(y));
+                   "input: expected the maps [N,%lld,%lld,O] of an image of %lld x %lld, got %s", (long long)oh,
+                   (long long)ow, (long long)a->size.v[0], (long long)a->size.v[1], fv_shape_text(y));
   c->shape[0] = FV_SHAPE(y.dim[0], a->size.v[0], a->size.v[1], w.dim[1] * a->window.groups);
   return FV_OK;
 }

@@ -8,8 +8,10 @@
 
 static const fv_option attrs[] = {
     FV_CONV_WINDOW_OPTIONS(fv_conv2d_grad_weight_attrs),
-    {"kernel", FV_OPT_INTS, offsetof(fv_conv2d_grad_weight_attrs, kernel), "1,1", 1, FV_CONV_MAX, NULL, "taps: height, width"},
-    {"bias", FV_OPT_BOOL, offsetof(fv_conv2d_grad_weight_attrs, bias), "false", 0, 0, NULL, "give the bias gradient too"},
+    {"kernel", FV_OPT_INTS, offsetof(fv_conv2d_grad_weight_attrs, kernel), "1,1", 1, FV_CONV_MAX, NULL,
+     "taps: height, width"},
+    {"bias", FV_OPT_BOOL, offsetof(fv_conv2d_grad_weight_attrs, bias), "false", 0, 0, NULL,
+     "give the bias gradient too"},
     {0}};
 
 static fv_status infer(fv_infer *c) {
@@ -23,7 +25,8 @@ static fv_status infer(fv_infer *c) {
   FV_INFER_REQUIRE(c, c->in[1]->dtype == c->in[0]->dtype && c->in[0]->dtype <= FV_F64,
                    "maps: expected real numbers of the input's type %s, got %s", fv_dtype_name(c->in[0]->dtype),
                    fv_dtype_name(c->in[1]->dtype));
-  int64_t oh = fv_conv_out(&a->window, 0, x.dim[1], a->kernel.v[0]), ow = fv_conv_out(&a->window, 1, x.dim[2], a->kernel.v[1]);
+  int64_t oh = fv_conv_out(&a->window, 0, x.dim[1], a->kernel.v[0]),
+          ow = fv_conv_out(&a->window, 1, x.dim[2], a->kernel.v[1]);
   FV_INFER_REQUIRE(c, oh > 0 && ow > 0 && y.ndim == 4 && y.dim[0] == x.dim[0] && y.dim[1] == oh && y.dim[2] == ow,
                    "maps: expected [%lld,%lld,%lld,O] for images %s, got %s", (long long)x.dim[0], (long long)oh,
                    (long long)ow, fv_shape_text(x), fv_shape_text(y));
@@ -94,8 +97,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_conv2d_grad_weight = {
     .name = "conv2d_grad_weight",
-    .doc = "dw[o,c,p,q] = sum over n,i,j of dy[n,i,j,o] x[n, i stride - pad + p dilation, j stride - pad + q dilation, c]; "
-           "with bias=true also dbias[o] = sum of dy[..,o]; inputs x [N,H,W,C], dy [N,OH,OW,O]",
+    .doc = "dw[o,c,p,q] = sum over n,i,j of dy[n,i,j,o] x[n, i stride - pad + p dilation, j stride - pad + q dilation, "
+           "c]; with bias=true also dbias[o] = sum of dy[..,o]; inputs x [N,H,W,C], dy [N,OH,OW,O]",
     .n_in = 2, .flags = FV_OP_PRODUCT,
     .attrs_size = sizeof(fv_conv2d_grad_weight_attrs), .attrs = attrs,
     .infer = infer, .grad = grad, .ref = ref, .cost = cost, .cases = cases};

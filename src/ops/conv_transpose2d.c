@@ -20,7 +20,8 @@ static fv_status infer(fv_infer *c) {
   const fv_conv_transpose2d_attrs *a = c->attrs;
   FV_TRY(fv_conv_check(c, &a->window, 4, true));
   fv_shape x = c->in[0]->shape, w = c->in[1]->shape;
-  FV_INFER_REQUIRE(c, a->output_padding.n <= 2, "output_padding: expected at most 2 numbers, got %d", (int)a->output_padding.n);
+  FV_INFER_REQUIRE(c, a->output_padding.n <= 2, "output_padding: expected at most 2 numbers, got %d",
+                   (int)a->output_padding.n);
   int64_t size[2];
   for (int i = 0; i < 2; i++) {
     int64_t extra = at(a->output_padding, i, 0), stride = at(a->window.stride, i, 1);
@@ -44,7 +45,8 @@ static fv_status grad(fv_grad *c) {
   /* With output_padding at or above the stride, conv2d over the output would give more maps than the input has. */
   for (int i = 0; i < 2; i++)
     FV_REQUIRE(at(a->output_padding, i, 0) < at(a->window.stride, i, 1), FV_ERR_REQUEST,
-               "conv_transpose2d (%s): output_padding: expected less than the stride in a graph to be differentiated, got %lld",
+               "conv_transpose2d (%s): output_padding: expected less than the stride in a graph to be differentiated, "
+               "got %lld",
                c->node->name, (long long)at(a->output_padding, i, 0));
   if (c->need[0]) c->din[0] = fv_op(c->g, "conv2d", &(fv_conv2d_attrs){.window = a->window}, dy, w);
   if (c->need[1]) {

@@ -11,8 +11,8 @@ static const fv_option attrs[] = {FV_ACT_OPTION(fv_linear_attrs), {0}};
 static fv_status infer(fv_infer *c) {
   fv_shape x = c->in[0]->shape, w = c->in[1]->shape;
   FV_INFER_REQUIRE(c, w.ndim == 2, "weight: expected [O,I], got %s", fv_shape_text(w));
-  FV_INFER_REQUIRE(c, x.ndim >= 1 && x.dim[x.ndim - 1] == w.dim[1], "input: expected [...,%lld], got %s", (long long)w.dim[1],
-                   fv_shape_text(x));
+  FV_INFER_REQUIRE(c, x.ndim >= 1 && x.dim[x.ndim - 1] == w.dim[1], "input: expected [...,%lld], got %s",
+                   (long long)w.dim[1], fv_shape_text(x));
   FV_INFER_REQUIRE(c, c->in[1]->dtype == c->in[0]->dtype && c->in[0]->dtype <= FV_F64,
                    "weight: expected real numbers of the input's type %s, got %s", fv_dtype_name(c->in[0]->dtype),
                    fv_dtype_name(c->in[1]->dtype));
@@ -32,7 +32,8 @@ static fv_status grad(fv_grad *c) {
   fv_value *x = c->node->in[0], *w = c->node->in[1], *dy = c->dout[0];
   FV_TRY(fv_refuse_act(c, a->act));
   if (c->need[0]) c->din[0] = fv_reshape_to(c->g, fv_op(c->g, "matmul", NULL, as_rows(c->g, dy), w), x->shape);
-  if (c->need[1]) c->din[1] = fv_op(c->g, "matmul", &(fv_matmul_attrs){.ta = true}, as_rows(c->g, dy), as_rows(c->g, x));
+  if (c->need[1])
+    c->din[1] = fv_op(c->g, "matmul", &(fv_matmul_attrs){.ta = true}, as_rows(c->g, dy), as_rows(c->g, x));
   if (c->node->n_in > 2 && c->need[2]) c->din[2] = fv_sum_to(c->g, dy, c->node->in[2]->shape);
   if (c->node->n_in > 3 && c->need[3]) c->din[3] = dy;
   return FV_OK;
@@ -78,7 +79,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_linear = {
     .name = "linear",
-    .doc = "y[...,o] = act(sum over i of x[...,i] w[o,i] + bias[o] + residual[...,o]); inputs x, w [O,I], bias [O]?, residual?",
+    .doc = "y[...,o] = act(sum over i of x[...,i] w[o,i] + bias[o] + residual[...,o]); inputs x, w [O,I], bias [O]?, "
+           "residual?",
     .n_in = 2, .n_in_max = 4, .flags = FV_OP_PRODUCT,
     .attrs_size = sizeof(fv_linear_attrs), .attrs = attrs,
     .infer = infer, .grad = grad, .ref = ref, .cost = cost, .cases = cases};

@@ -33,7 +33,8 @@ static fv_status infer(fv_infer *c) {
   FV_INFER_REQUIRE(c, cols(x, a->ta) == rows(y, a->tb), "operands: expected equal inner dimensions, got %s%s and %s%s",
                    fv_shape_text(x), a->ta ? " (transposed)" : "", fv_shape_text(y), a->tb ? " (transposed)" : "");
   FV_INFER_REQUIRE(c, fv_shape_broadcast(batch_of(x), batch_of(y), &out),
-                   "operands: expected batch dimensions that broadcast, got %s and %s", fv_shape_text(x), fv_shape_text(y));
+                   "operands: expected batch dimensions that broadcast, got %s and %s", fv_shape_text(x),
+                   fv_shape_text(y));
   out.dim[out.ndim] = rows(x, a->ta);
   out.dim[out.ndim + 1] = cols(y, a->tb);
   out.ndim += 2;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_onednn: the layer over oneDNN. Work stays on the calling thread, whatever OpenMP is set to; bits do not depend on
- * the thread, on OpenMP's settings or on who packed the weights; the instruction-set level is honoured. */
+/* test_onednn: the layer over oneDNN. Work stays on the calling thread, whatever OpenMP is set to; bits do not depend
+ * on the thread, on OpenMP's settings or on who packed the weights; the instruction-set level is honoured. */
 #include "cpu/gemm.h"
 #include "cpu/onednn/dnn.h"
 #include "os/os.h"
@@ -73,7 +73,8 @@ static int count_threads(void) {
 }
 
 static job new_job(int omp, bool packed) {
-  return (job){numbers(N * H * W * C, "x"), numbers(O * C * K * K, "w"), numbers(O, "b"), numbers(N * H * W * O, "y"), omp, packed, 0};
+  return (job){.x = numbers(N * H * W * C, "x"), .w = numbers(O * C * K * K, "w"), .b = numbers(O, "b"),
+               .y = numbers(N * H * W * O, "y"), .omp = omp, .packed = packed};
 }
 
 static void free_job(job *j) {
@@ -148,7 +149,8 @@ static void test_value(void **state) {
   for (int ky = 0; ky < K; ky++)
     for (int kx = 0; kx < K; kx++)
       for (int c = 0; c < C && y + ky >= 1 && x + kx - 1 < W; c++)
-        sum += (double)j.x[((n * H + y + ky - 1) * W + x + kx - 1) * C + c] * (double)j.w[((o * C + c) * K + ky) * K + kx];
+        sum += (double)j.x[((n * H + y + ky - 1) * W + x + kx - 1) * C + c] *
+               (double)j.w[((o * C + c) * K + ky) * K + kx];
   assert_true(fabs(sum - (double)j.y[((n * H + y) * W + x) * O + o]) < 1e-4);
   free_job(&j);
 }
@@ -183,14 +185,16 @@ static void test_refusal(void **state) {
 
 static void check_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
   int64_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 1, ldc = n + 2;
-  float *a = numbers((ta ? k : m) * lda + 1, "a"), *b = numbers((tb ? n : k) * ldb + 1, "b"), *c = numbers(m * ldc + 1, "c"), *was = numbers(m * ldc + 1, "c");
+  float *a = numbers((ta ? k : m) * lda + 1, "a"), *b = numbers((tb ? n : k) * ldb + 1, "b"),
+        *c = numbers(m * ldc + 1, "c"), *was = numbers(m * ldc + 1, "c");
   if (beta == 0)
     for (int64_t i = 0; i < m && n > 0; i++) c[i * ldc] = NAN; /* overwritten, not multiplied */
   fv_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   for (int64_t i = 0; i < m; i++) {
     for (int64_t j = 0; j < n; j++) {
       double sum = 0;
-      for (int64_t p = 0; p < k; p++) sum += (double)a[ta ? p * lda + i : i * lda + p] * (double)b[tb ? j * ldb + p : p * ldb + j];
+      for (int64_t p = 0; p < k; p++)
+        sum += (double)a[ta ? p * lda + i : i * lda + p] * (double)b[tb ? j * ldb + p : p * ldb + j];
       double want = (double)alpha * sum + (beta == 0 ? 0 : (double)beta * (double)was[i * ldc + j]);
       assert_true(fabs(want - (double)c[i * ldc + j]) <= 2e-6 * (double)(k + 1));
     }
@@ -204,7 +208,8 @@ static void check_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float 
 
 static void test_gemm(void **state) {
   (void)state;
-  static const int64_t sizes[][3] = {{1, 1, 1}, {5, 7, 3}, {17, 1, 31}, {1, 33, 16}, {48, 65, 20}, {4, 6, 0}, {0, 3, 2}, {3, 0, 2}};
+  static const int64_t sizes[][3] = {{1, 1, 1},    {5, 7, 3}, {17, 1, 31}, {1, 33, 16},
+                                     {48, 65, 20}, {4, 6, 0}, {0, 3, 2},   {3, 0, 2}};
   for (size_t s = 0; s < FV_COUNT(sizes); s++)
     for (int t = 0; t < 4; t++) {
       check_gemm(t & 1, t & 2, sizes[s][0], sizes[s][1], sizes[s][2], 1, 0);

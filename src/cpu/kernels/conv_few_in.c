@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conv_few_in: the weight's gradient of a layer that reads an image of few channels (the first one of every network).
- * Vectors run along output channels; a weight's gradient is a sum over pixels of map times shifted pixel, and all that a
- * group of ten taps needs stays in registers while the maps are read once. The bias is one tap more, over a plane of ones. */
+ * Vectors run along output channels; a weight's gradient is a sum over pixels of map times shifted pixel, and all that
+ * a group of ten taps needs stays in registers while the maps are read once. The bias is one more tap, of ones. */
 #include "cpu/planes.h"
 #include "cpu/simd.h"
 #include "ops/conv2d_grad_weight.h"
@@ -11,7 +11,7 @@ enum { FEW = 3, LEAST = 17 }; /* where this is faster than oneDNN: input channel
 
 typedef struct layout {
   fv_conv_geometry q;
-  int64_t pitch, plane;       /* floats: of a row, of a padded plane */
+  int64_t pitch, plane;        /* floats: of a row, of a padded plane */
   int64_t taps, groups, lanes; /* with the bias's; of GROUP taps; output channels rounded up */
 } layout;
 
@@ -37,7 +37,7 @@ static int64_t scratch(const fv_node *n) {
   return ((l.q.c + 1) * l.plane + l.groups * GROUP * l.lanes) * (int64_t)sizeof(float);
 }
 
-/* Where tap t reads, from the place of a pixel in the first plane. Past the last: the last again, into sums nobody reads. */
+/* Where tap t reads, from the place of a pixel in the first plane. Past the last: the last again, not kept. */
 static int64_t tap_offset(const layout *l, int64_t t) {
   const fv_conv_geometry *q = &l->q;
   int64_t inside = q->c * q->kh * q->kw;
@@ -48,7 +48,8 @@ static int64_t tap_offset(const layout *l, int64_t t) {
 
 /* `part`: fewer channels than a block are left (a constant where this is called). */
 static inline __attribute__((always_inline)) void add_group(const layout *l, const float *planes, const float *maps,
-                                                            const int64_t offset[GROUP], float *sums, int64_t left, bool part) {
+                                                            const int64_t offset[GROUP], float *sums, int64_t left,
+                                                            bool part) {
   const fv_conv_geometry *q = &l->q;
   fv_f32v sum[GROUP][VECTORS];
   for (int t = 0; t < GROUP; t++)
@@ -58,7 +59,8 @@ static inline __attribute__((always_inline)) void add_group(const layout *l, con
     for (int64_t ox = 0; ox < q->ow; ox++, at += q->sw, maps += q->o) {
       fv_f32v m[VECTORS];
       for (int v = 0; v < VECTORS; v++)
-        m[v] = part ? fv_vload_n(maps + FV_MIN(v * FV_W, left), FV_MAX(FV_MIN(left - v * FV_W, FV_W), 0)) : fv_vload(maps + v * FV_W);
+        m[v] = part ? fv_vload_n(maps + FV_MIN(v * FV_W, left), FV_MAX(FV_MIN(left - v * FV_W, FV_W), 0))
+                    : fv_vload(maps + v * FV_W);
       for (int t = 0; t < GROUP; t++) {
         fv_f32v x = fv_vsplat(at[offset[t]]);
         for (int v = 0; v < VECTORS; v++) sum[t][v] = fv_vfma(x, m[v], sum[t][v]);
@@ -88,8 +90,8 @@ static void run(const fv_call *c) {
   for (int64_t i = 0; i < l.plane; i++) ones[i] = 1;
   for (int64_t n = 0; n < q->n; n++) {
     for (int64_t i = 0; i < q->c; i++)
-      fv_to_plane((const float *)c->in[0].data + n * q->h * q->w * q->c, q->h, q->w, q->c, i, q->ph, q->pw, l.pitch, l.plane,
-                  planes + i * l.plane);
+      fv_to_plane((const float *)c->in[0].data + n * q->h * q->w * q->c, q->h, q->w, q->c, i, q->ph, q->pw, l.pitch,
+                  l.plane, planes + i * l.plane);
     add_image(&l, planes, (const float *)c->in[1].data + n * q->oh * q->ow * q->o, sums);
   }
   int64_t inside = q->c * q->kh * q->kw;
@@ -99,6 +101,7 @@ static void run(const fv_call *c) {
   }
 }
 
-const fv_kernel FV_KERNELS(conv_few_in)[] = {{.op = "conv2d_grad_weight", .name = "few_in", .isa = FV_ISA_LEVEL, .priority = 20,
-                                              .can = can, .scratch = scratch, .run = run},
-                                             {0}};
+const fv_kernel FV_KERNELS(conv_few_in)[] = {
+    {.op = "conv2d_grad_weight", .name = "few_in", .isa = FV_ISA_LEVEL, .priority = 20, .can = can, .scratch = scratch,
+     .run = run},
+    {0}};

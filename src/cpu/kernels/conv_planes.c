@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conv_planes: convolutions to few channels (the spatial map of CBAM: 2 to 1, 7 x 7; ECA: 1 to 1; an image from features)
- * and their gradients, where the general method would fill a sixteenth of each vector. Here vectors run along pixels: each channel becomes a plane
- * with its padding in place, P pixels a row, and then a tap is one shift for the whole image:
+/* conv_planes: convolutions to few channels (the spatial map of CBAM: 2 to 1, 7 x 7; ECA: 1 to 1; an image from
+ * features) and their gradients, where the general method would fill a sixteenth of each vector. Here vectors run along
+ * pixels: each channel becomes a plane with its padding in place, P pixels a row, and then a tap is one shift for the
+ * whole image:
  *   out[f] = sum over channels and taps of weight * plane[f + ky dilation P + kx dilation],   f = y P + x.
- * What lands beyond a row's last pixel is computed and dropped. Stride 1 alone. The image's gradient is the same sum over
- * padded maps with the taps turned round; the weight's is a dot product of shifted planes, one a tap. */
+ * What lands beyond a row's last pixel is computed and dropped. Stride 1 alone. The image's gradient is the same sum
+ * over padded maps with the taps turned round; the weight's is a dot product of shifted planes, one a tap. */
 #include "cpu/finish.h"
 #include "cpu/planes.h"
 #include "ops/conv1d.h"
@@ -32,14 +33,15 @@ static stencil complete(stencil s, int64_t dh, int64_t dw) {
 }
 
 static stencil forward(const fv_conv_geometry *q) {
-  return complete((stencil){.images = q->n, .in = q->c, .out = q->o, .in_h = q->h, .in_w = q->w, .out_h = q->oh, .out_w = q->ow,
-                            .pad_h = q->ph, .pad_w = q->pw, .kh = q->kh, .kw = q->kw}, q->dh, q->dw);
+  stencil s = {.images = q->n, .in = q->c, .out = q->o, .in_h = q->h, .in_w = q->w, .out_h = q->oh, .out_w = q->ow,
+               .pad_h = q->ph, .pad_w = q->pw, .kh = q->kh, .kw = q->kw};
+  return complete(s, q->dh, q->dw);
 }
 
 static stencil backward(const fv_conv_geometry *q) {
-  return complete((stencil){.images = q->n, .in = q->o, .out = q->c, .in_h = q->oh, .in_w = q->ow, .out_h = q->h, .out_w = q->w,
-                            .pad_h = (q->kh - 1) * q->dh - q->ph, .pad_w = (q->kw - 1) * q->dw - q->pw,
-                            .kh = q->kh, .kw = q->kw}, q->dh, q->dw);
+  stencil s = {.images = q->n, .in = q->o, .out = q->c, .in_h = q->oh, .in_w = q->ow, .out_h = q->h, .out_w = q->w,
+               .pad_h = (q->kh - 1) * q->dh - q->ph, .pad_w = (q->kw - 1) * q->dw - q->pw, .kh = q->kh, .kw = q->kw};
+  return complete(s, q->dh, q->dw);
 }
 
 /* One plane of results: `weight` is [in,kh,kw]. */
@@ -65,12 +67,13 @@ static void store_plane(const stencil *s, const float *flat, float bias, int64_t
 }
 
 /* `weight` is [out,in,kh,kw]; scratch: the input's planes, then one of results. */
-static void run_stencil(const stencil *s, const float *in, const float *weight, const float *bias, float *out, float *scratch) {
+static void run_stencil(const stencil *s, const float *in, const float *weight, const float *bias, float *out,
+                        float *scratch) {
   float *flat = scratch + s->in * s->plane;
   for (int64_t n = 0; n < s->images; n++) {
     for (int64_t c = 0; c < s->in; c++)
-      fv_to_plane(in + n * s->in_h * s->in_w * s->in, s->in_h, s->in_w, s->in, c, s->pad_h, s->pad_w, s->pitch, s->plane,
-               scratch + c * s->plane);
+      fv_to_plane(in + n * s->in_h * s->in_w * s->in, s->in_h, s->in_w, s->in, c, s->pad_h, s->pad_w, s->pitch,
+                  s->plane, scratch + c * s->plane);
     for (int64_t o = 0; o < s->out; o++) {
       correlate(s, scratch, weight + o * s->in * s->kh * s->kw, flat);
       store_plane(s, flat, bias ? bias[o] : 0, o, out + n * s->out_h * s->out_w * s->out);
@@ -84,11 +87,12 @@ static bool fits(stencil s) { return s.plane <= ROOM && (s.in + s.out) * s.plane
 
 static bool plain(const fv_node *n, const fv_conv_geometry *q) {
   for (int i = 0; i < n->n_in; i++)
-    if (n->in[i]->kind != FV_VALUE_ABSENT && (n->in[i]->dtype != FV_F32 || fv_shape_count(n->in[i]->shape) == 0)) return false;
+    if (n->in[i]->kind != FV_VALUE_ABSENT && (n->in[i]->dtype != FV_F32 || fv_shape_count(n->in[i]->shape) == 0))
+      return false;
   return q->groups == 1 && q->sh == 1 && q->sw == 1 && q->kh * q->kw > 1 && fv_shape_count(n->out[0]->shape) > 0;
 }
 
-/* ---- the convolution -------------------------------------------------------------------------------------------------- */
+/* ---- the convolution --------------------------------------------------------------------------------------------- */
 static fv_conv_geometry conv_geometry(const fv_node *n) {
   return fv_conv_geometry_of(n->attrs, n->in[0]->shape, n->out[0]->shape, n->in[1]->shape);
 }
@@ -112,7 +116,7 @@ static void conv_run(const fv_call *c) {
   fv_finish(((const fv_conv2d_attrs *)c->attrs)->act, residual, c->out[0].data, fv_shape_count(c->out[0].shape));
 }
 
-/* ---- the image's gradient --------------------------------------------------------------------------------------------- */
+/* ---- the image's gradient ---------------------------------------------------------------------------------------- */
 static fv_conv_geometry input_geometry(const fv_node *n) {
   return fv_conv_geometry_of(n->attrs, n->out[0]->shape, n->in[0]->shape, n->in[1]->shape);
 }
@@ -141,7 +145,7 @@ static void input_run(const fv_call *c) {
   run_stencil(&s, c->in[0].data, turned, NULL, c->out[0].data, c->scratch);
 }
 
-/* ---- the weight's gradient -------------------------------------------------------------------------------------------- */
+/* ---- the weight's gradient --------------------------------------------------------------------------------------- */
 static fv_conv_geometry weight_geometry(const fv_node *n) {
   return fv_conv_geometry_of(n->attrs, n->in[0]->shape, n->in[1]->shape, n->out[0]->shape);
 }
@@ -159,7 +163,8 @@ static int64_t weight_scratch(const fv_node *n) {
 }
 
 /* sum[j] += maps . plane shifted by j taps; n is a constant where this is called. */
-static inline __attribute__((always_inline)) void dot_taps(const stencil *s, const float *maps, const float *plane, float *sum, int n) {
+static inline __attribute__((always_inline)) void dot_taps(const stencil *s, const float *maps, const float *plane,
+                                                           float *sum, int n) {
   fv_f32v t[TAPS_AT_ONCE];
   for (int j = 0; j < n; j++) t[j] = fv_vload(sum + j * FV_W);
   for (int64_t f = 0; f < s->flat; f += FV_W) {
@@ -171,7 +176,8 @@ static inline __attribute__((always_inline)) void dot_taps(const stencil *s, con
 
 static void dot_row(const stencil *s, const float *maps, const float *plane, float *sum) {
   int64_t kx = 0;
-  for (; kx + TAPS_AT_ONCE <= s->kw; kx += TAPS_AT_ONCE) dot_taps(s, maps, plane + kx * s->step_x, sum + kx * FV_W, TAPS_AT_ONCE);
+  for (; kx + TAPS_AT_ONCE <= s->kw; kx += TAPS_AT_ONCE)
+    dot_taps(s, maps, plane + kx * s->step_x, sum + kx * FV_W, TAPS_AT_ONCE);
   plane += kx * s->step_x;
   sum += kx * FV_W;
   switch (s->kw - kx) {
@@ -196,15 +202,17 @@ static void weight_run(const fv_call *c) {
   fv_conv_geometry q = weight_geometry(c->node);
   stencil s = forward(&q);
   int64_t taps = s.kh * s.kw, weights = s.out * s.in * taps;
-  float *planes = c->scratch, *maps = planes + s.in * s.plane, *sum = maps + s.out * s.flat, *bias = sum + weights * FV_W;
+  float *planes = c->scratch, *maps = planes + s.in * s.plane, *sum = maps + s.out * s.flat,
+        *bias = sum + weights * FV_W;
   memset(sum, 0, (size_t)(weights + s.out) * FV_W * sizeof *sum);
   for (int64_t n = 0; n < s.images; n++) {
     for (int64_t i = 0; i < s.in; i++)
-      fv_to_plane((const float *)c->in[0].data + n * s.in_h * s.in_w * s.in, s.in_h, s.in_w, s.in, i, s.pad_h, s.pad_w, s.pitch,
-               s.plane, planes + i * s.plane);
+      fv_to_plane((const float *)c->in[0].data + n * s.in_h * s.in_w * s.in, s.in_h, s.in_w, s.in, i, s.pad_h, s.pad_w,
+                  s.pitch, s.plane, planes + i * s.plane);
     for (int64_t o = 0; o < s.out; o++) {
       float *m = maps + o * s.flat;
-      fv_to_plane((const float *)c->in[1].data + n * s.out_h * s.out_w * s.out, s.out_h, s.out_w, s.out, o, 0, 0, s.pitch, s.flat, m);
+      fv_to_plane((const float *)c->in[1].data + n * s.out_h * s.out_w * s.out, s.out_h, s.out_w, s.out, o, 0, 0,
+                  s.pitch, s.flat, m);
       for (int64_t i = 0; i < s.in; i++)
         for (int64_t ky = 0; ky < s.kh; ky++)
           dot_row(&s, m, planes + i * s.plane + ky * s.step_y, sum + ((o * s.in + i) * taps + ky * s.kw) * FV_W);

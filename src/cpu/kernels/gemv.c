@@ -83,7 +83,8 @@ static float dot1(const float *row, const float *x, int64_t k) {
 }
 
 /* Results [first, last) of the many against each of the few. */
-static void dots(const plan *p, const float *many, const float *few, const float *bias, float *c, int64_t first, int64_t last) {
+static void dots(const plan *p, const float *many, const float *few, const float *bias, float *c, int64_t first,
+                 int64_t last) {
   for (int64_t f = 0; f < p->few; f++) {
     float *out = p->many_is_b ? c + f * p->many : c + f;
     int64_t step = p->many_is_b ? 1 : p->few;
@@ -99,8 +100,8 @@ static void dots(const plan *p, const float *many, const float *few, const float
 }
 
 /* c += x[0] row 0 + x[1] row 1 + ..., `n` rows (a constant where this is called) `step` floats apart. */
-static inline __attribute__((always_inline)) void add_rows(const float *row, int64_t step, const float *x, float *c, int64_t cols,
-                                                           int n) {
+static inline __attribute__((always_inline)) void add_rows(const float *row, int64_t step, const float *x, float *c,
+                                                           int64_t cols, int n) {
   fv_f32v v[8];
   for (int r = 0; r < n; r++) v[r] = fv_vsplat(x[r]);
   int64_t j = 0;
@@ -148,10 +149,10 @@ static void run_linear(const fv_call *c) {
   const float *bias = c->n_in > 2 ? c->in[2].data : NULL, *residual = c->n_in > 3 ? c->in[3].data : NULL;
   int64_t first = c->begin * ROWS, last = FV_MIN(c->end * ROWS, p.many);
   dots(&p, many, few, bias, c->out[0].data, first, last); /* few = 1 when many_is_b: results lie together either way */
-  fv_finish(a->act, residual ? residual + first * p.few : NULL, (float *)c->out[0].data + first * p.few, (last - first) * p.few);
+  fv_finish(a->act, residual ? residual + first * p.few : NULL, (float *)c->out[0].data + first * p.few,
+            (last - first) * p.few);
 }
 
-const fv_kernel FV_KERNELS(gemv)[] = {
-    {.op = "matmul", .name = "gemv", .isa = FV_ISA_LEVEL, .priority = 20, .can = can, .units = units, .run = run_matmul},
-    {.op = "linear", .name = "gemv", .isa = FV_ISA_LEVEL, .priority = 20, .can = can, .units = units, .run = run_linear},
-    {0}};
+#define ROW(op_, run_) \
+  {.op = op_, .name = "gemv", .isa = FV_ISA_LEVEL, .priority = 20, .can = can, .units = units, .run = run_}
+const fv_kernel FV_KERNELS(gemv)[] = {ROW("matmul", run_matmul), ROW("linear", run_linear), {0}};

@@ -15,7 +15,8 @@ static fv_dnn_layout image_layout(int64_t n, int64_t h, int64_t w, int64_t c) {
 /* The weight [O,I/groups,KH,KW]; `swap`: seen with O and I exchanged, as transposed layers have them. */
 static fv_dnn_layout weight_layout(const fv_conv_geometry *q, bool swap) {
   int64_t og = q->o / q->groups, cg = q->c / q->groups, taps = q->kh * q->kw;
-  fv_dnn_layout w = {.ndim = 5, .dim = {q->groups, og, cg, q->kh, q->kw}, .step = {og * cg * taps, cg * taps, taps, q->kw, 1}};
+  fv_dnn_layout w = {
+      .ndim = 5, .dim = {q->groups, og, cg, q->kh, q->kw}, .step = {og * cg * taps, cg * taps, taps, q->kw, 1}};
   if (swap) {
     w.dim[1] = cg, w.step[1] = taps;
     w.dim[2] = og, w.step[2] = cg * taps;
@@ -86,7 +87,8 @@ static const fv_dnn_row conv2d_row = {conv_spec, LAYER_ROLES};
 static const fv_dnn_row conv1d_row = {conv_spec, LAYER_ROLES};
 static const fv_dnn_row conv_transpose2d_row = {transpose_spec, LAYER_ROLES};
 static const fv_dnn_row conv2d_grad_input_row = {grad_input_spec, {FV_DNN_DST, FV_DNN_WEIGHT}, {FV_DNN_SRC}};
-static const fv_dnn_row conv2d_grad_weight_row = {grad_weight_spec, {FV_DNN_SRC, FV_DNN_DST}, {FV_DNN_WEIGHT, FV_DNN_BIAS}};
+static const fv_dnn_row conv2d_grad_weight_row = {
+    grad_weight_spec, {FV_DNN_SRC, FV_DNN_DST}, {FV_DNN_WEIGHT, FV_DNN_BIAS}};
 FV_DNN_FUNCTIONS(conv2d)
 FV_DNN_FUNCTIONS(conv1d)
 FV_DNN_FUNCTIONS(conv_transpose2d)

@@ -45,7 +45,7 @@ static void matmul_spec(const fv_node *n, fv_dnn_spec *s) {
   bool one_matrix = fv_shape_count(n->in[1]->shape) == q.k * q.n;
   bool tall = one_matrix && !a->ta && fv_shape_count(n->in[0]->shape) == fv_shape_count(q.batch) * q.m * q.k;
   s->kind = FV_DNN_MATMUL;
-  s->free_weight = one_matrix && n->in[1]->kind == FV_VALUE_PARAM; /* packed once a step; activations stay as they are */
+  s->free_weight = one_matrix && n->in[1]->kind == FV_VALUE_PARAM; /* packed once a step; activations stay put */
   if (tall) {
     q.m *= fv_shape_count(q.batch);
     q.batch.ndim = 0;
@@ -56,7 +56,8 @@ static void matmul_spec(const fv_node *n, fv_dnn_spec *s) {
   s->role[FV_DNN_DST] = batched(matrix_layout(q.m, q.n, false), tall ? rows : n->out[0]->shape, q.batch);
 }
 
-static const fv_dnn_row linear_row = {linear_spec, {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL}, {FV_DNN_DST}};
+static const fv_dnn_row linear_row = {
+    linear_spec, {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL}, {FV_DNN_DST}};
 static const fv_dnn_row matmul_row = {matmul_spec, {FV_DNN_SRC, FV_DNN_WEIGHT}, {FV_DNN_DST}};
 FV_DNN_FUNCTIONS(linear)
 FV_DNN_FUNCTIONS(matmul)

@@ -13,7 +13,7 @@
 #include <dnnl.h>
 #include <pthread.h>
 
-/* ---- the library ---------------------------------------------------------------------------------------------------- */
+/* ---- the library ------------------------------------------------------------------------------------------------- */
 static struct {
   pthread_once_t once;
   fv_status status;
@@ -48,7 +48,8 @@ static fv_status find_threads(void) {
   if (runtime == DNNL_RUNTIME_SEQ) return FV_OK;
   *(void **)&lib.set_threads = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
   *(void **)&lib.get_threads = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-  FV_REQUIRE(lib.set_threads && lib.get_threads, FV_ERR_NOTFOUND, "oneDNN (libdnnl): expected its OpenMP runtime, got none");
+  FV_REQUIRE(lib.set_threads && lib.get_threads, FV_ERR_NOTFOUND,
+             "oneDNN (libdnnl): expected its OpenMP runtime, got none");
   return FV_OK;
 }
 
@@ -74,7 +75,7 @@ fv_status fv_dnn_init(void) {
   return FV_OK;
 }
 
-/* ---- v2 / v3: memory descriptors ------------------------------------------------------------------------------------ */
+/* ---- v2 / v3: memory descriptors --------------------------------------------------------------------------------- */
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t md_ref;
 typedef struct md {
@@ -110,12 +111,13 @@ static void md_drop(md *m) { m->given = false; }
 static fv_status md_make(md *m, const fv_dnn_layout *layout, bool any) {
   m->given = false;
   if (layout->ndim == 0) return FV_OK;
-  FV_TRY(check(any ? md_any(m, layout->ndim, layout->dim) : md_strided(m, layout->ndim, layout->dim, layout->step), "layout"));
+  FV_TRY(check(any ? md_any(m, layout->ndim, layout->dim) : md_strided(m, layout->ndim, layout->dim, layout->step),
+               "layout"));
   m->given = true;
   return FV_OK;
 }
 
-/* ---- v2 / v3: primitive descriptors ---------------------------------------------------------------------------------- */
+/* ---- v2 / v3: primitive descriptors ------------------------------------------------------------------------------ */
 typedef struct request {
   const fv_dnn_spec *spec;
   md src, weight, bias, dst;
@@ -126,8 +128,8 @@ typedef struct request {
 #if DNNL_VERSION_MAJOR >= 3
 static dnnl_status_t conv_forward(const request *r, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd) {
   return dnnl_convolution_forward_primitive_desc_create(pd, lib.engine, dnnl_forward_training, dnnl_convolution_direct,
-                                                        md_of(&r->src), md_of(&r->weight), md_of(&r->bias), md_of(&r->dst),
-                                                        r->stride, r->dilation, r->pad, r->pad, attr);
+                                                        md_of(&r->src), md_of(&r->weight), md_of(&r->bias),
+                                                        md_of(&r->dst), r->stride, r->dilation, r->pad, r->pad, attr);
 }
 static dnnl_status_t conv_data(const request *r, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
   return dnnl_convolution_backward_data_primitive_desc_create(pd, lib.engine, dnnl_convolution_direct, md_of(&r->src),
@@ -135,14 +137,14 @@ static dnnl_status_t conv_data(const request *r, dnnl_primitive_desc_t hint, dnn
                                                               r->pad, r->pad, hint, r->attr);
 }
 static dnnl_status_t conv_weight(const request *r, dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *pd) {
-  return dnnl_convolution_backward_weights_primitive_desc_create(pd, lib.engine, dnnl_convolution_direct, md_of(&r->src),
-                                                                 md_of(&r->weight), md_of(&r->bias), md_of(&r->dst),
-                                                                 r->stride, r->dilation, r->pad, r->pad, hint, r->attr);
+  return dnnl_convolution_backward_weights_primitive_desc_create(
+      pd, lib.engine, dnnl_convolution_direct, md_of(&r->src), md_of(&r->weight), md_of(&r->bias), md_of(&r->dst),
+      r->stride, r->dilation, r->pad, r->pad, hint, r->attr);
 }
 static dnnl_status_t deconv(const request *r, dnnl_primitive_desc_t *pd) {
-  return dnnl_deconvolution_forward_primitive_desc_create(pd, lib.engine, dnnl_forward_training, dnnl_deconvolution_direct,
-                                                          md_of(&r->src), md_of(&r->weight), md_of(&r->bias),
-                                                          md_of(&r->dst), r->stride, r->dilation, r->pad, r->pad, r->attr);
+  return dnnl_deconvolution_forward_primitive_desc_create(
+      pd, lib.engine, dnnl_forward_training, dnnl_deconvolution_direct, md_of(&r->src), md_of(&r->weight),
+      md_of(&r->bias), md_of(&r->dst), r->stride, r->dilation, r->pad, r->pad, r->attr);
 }
 static dnnl_status_t matmul(const request *r, dnnl_primitive_desc_t *pd) {
   return dnnl_matmul_primitive_desc_create(pd, lib.engine, md_of(&r->src), md_of(&r->weight), md_of(&r->bias),
@@ -204,7 +206,7 @@ static dnnl_status_t make_desc(const request *r, dnnl_primitive_desc_t *pd) {
   return s;
 }
 
-/* ---- from a spec to a primitive --------------------------------------------------------------------------------------- */
+/* ---- from a spec to a primitive ---------------------------------------------------------------------------------- */
 struct fv_dnn {
   fv_dnn_kind kind;
   dnnl_primitive_desc_t desc;
@@ -236,7 +238,8 @@ static fv_status make_attr(const fv_dnn_spec *spec, md_ref dst, dnnl_primitive_a
   if (!residual && spec->act == FV_ACT_NONE) return FV_OK;
   FV_TRY(check(dnnl_post_ops_create(&ops), "post-ops"));
   if (residual) FV_TRY_DONE(check(dnnl_post_ops_append_binary(ops, dnnl_binary_add, dst), "residual"));
-  if (spec->act != FV_ACT_NONE) FV_TRY_DONE(check(append_eltwise(ops, acts[spec->act].alg, acts[spec->act].alpha), "activation"));
+  if (spec->act != FV_ACT_NONE)
+    FV_TRY_DONE(check(append_eltwise(ops, acts[spec->act].alg, acts[spec->act].alpha), "activation"));
   FV_TRY_DONE(check(dnnl_primitive_attr_set_post_ops(*attr, ops), "post-ops"));
 done:
   dnnl_post_ops_destroy(ops);
@@ -385,7 +388,7 @@ void fv_dnn_free(fv_dnn *dnn) {
   fv_free(dnn);
 }
 
-/* ---- running ---------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 static int64_t staging_offset(const fv_dnn *dnn) { return fv_round_up(dnn->scratch_bytes, FV_ALIGN); }
 
 int64_t fv_dnn_scratch(const fv_dnn *dnn) { return staging_offset(dnn) + fv_round_up(dnn->weight_bytes, FV_ALIGN); }

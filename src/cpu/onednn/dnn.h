@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dnn.h: the one place where oneDNN (v2.6 or v3) is called. A spec describes one product of f32 tensors; fv_dnn_new turns
- * it into a primitive that runs on the calling thread alone, whatever OMP_NUM_THREADS says.
+/* dnn.h: the one place where oneDNN (v2.6 or v3) is called. A spec describes one product of f32 tensors; fv_dnn_new
+ * turns it into a primitive that runs on the calling thread alone, whatever OMP_NUM_THREADS says.
  *
- * Equal specs share compiled code through oneDNN's own process-wide cache (1024 primitives), so a second fv_dnn of a spec
- * costs microseconds. An fv_dnn is used by one thread at a time; different ones may run at once. */
+ * Equal specs share compiled code through oneDNN's own process-wide cache (1024 primitives), so a second fv_dnn of a
+ * spec costs microseconds. An fv_dnn is used by one thread at a time; different ones may run at once. */
 #ifndef FV_CPU_ONEDNN_DNN_H
 #define FV_CPU_ONEDNN_DNN_H
 
@@ -18,7 +18,7 @@ typedef enum fv_dnn_kind {
   FV_DNN_MATMUL       /* dst    <- src, weight, bias, residual */
 } fv_dnn_kind;
 
-typedef enum fv_dnn_role { FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_DST, FV_DNN_RESIDUAL, FV_DNN_ROLES } fv_dnn_role;
+typedef enum { FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_DST, FV_DNN_RESIDUAL, FV_DNN_ROLES } fv_dnn_role;
 
 /* Dimensions in oneDNN's order (images N,C,H,W; weights [groups,] O,I,KH,KW; matrices batch..., row, column) with the
  * step in memory of each, in floats. */

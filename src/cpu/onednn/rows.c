@@ -5,7 +5,8 @@
 
 bool fv_dnn_row_can(const fv_node *n) {
   for (int i = 0; i < n->n_in; i++)
-    if (n->in[i]->kind != FV_VALUE_ABSENT && (n->in[i]->dtype != FV_F32 || fv_shape_count(n->in[i]->shape) == 0)) return false;
+    if (n->in[i]->kind != FV_VALUE_ABSENT && (n->in[i]->dtype != FV_F32 || fv_shape_count(n->in[i]->shape) == 0))
+      return false;
   return fv_shape_count(n->out[0]->shape) > 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rows.h: what the kernels that run a node as one oneDNN primitive have in common. A kernel file says how a node becomes
- * a spec; its rows get the rest from FV_DNN_ROW. */
+/* rows.h: what the kernels that run a node as one oneDNN primitive have in common. A kernel file says how a node
+ * becomes a spec; its rows get the rest from FV_DNN_ROW. */
 #ifndef FV_CPU_ONEDNN_ROWS_H
 #define FV_CPU_ONEDNN_ROWS_H
 
@@ -27,8 +27,9 @@ void fv_dnn_row_run(const fv_dnn_row *row, const fv_call *c);
   static fv_status op##_prepare(const fv_node *n, void **state) { return fv_dnn_row_prepare(&op##_row, n, state); } \
   static int64_t op##_packed(const fv_node *n, int i) { return fv_dnn_row_packed(&op##_row, n, i); }              \
   static void op##_run(const fv_call *c) { fv_dnn_row_run(&op##_row, c); }
-#define FV_DNN_ROW(op_, level)                                                                                       \
-  {.op = #op_, .name = "onednn", .isa = level, .priority = 10, .can = fv_dnn_row_can, .scratch = op_##_scratch,      \
-   .prepare = op_##_prepare, .release = fv_dnn_row_release, .packed = op_##_packed, .pack = fv_dnn_row_pack, .run = op_##_run}
+#define FV_DNN_ROW(op_, level)                                                                                  \
+  {.op = #op_, .name = "onednn", .isa = level, .priority = 10, .can = fv_dnn_row_can, .scratch = op_##_scratch, \
+   .prepare = op_##_prepare, .release = fv_dnn_row_release, .packed = op_##_packed, .pack = fv_dnn_row_pack,    \
+   .run = op_##_run}
 
 #endif
