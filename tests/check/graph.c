@@ -77,7 +77,7 @@ static void compare_results(ck_report *r, const char *what, const expectation *e
     if (!finite || largest > 1e30 || sway > 1e-3 * largest || !(noise <= 1e-2 * largest))
       continue; /* too sensitive to say anything */
     for (int64_t j = 0; j < want->count[i]; j++) {
-      if (fabs(want->v[i][j] - got->v[i][j]) <= rel * largest + amplified * sway + rougher * noise + 1e-2 * rel) continue;
+      if (fabs(want->v[i][j] - got->v[i][j]) <= rel * largest + amplified * sway + rougher * noise + 0.1 * rel) continue;
       ck_problem(r, "%s: '%s' at %lld: expected %.9g, got %.9g (largest %.3g, sensitivity %.3g)", what, want->name[i],
                  (long long)j, want->v[i][j], got->v[i][j], largest, sway * 1e6);
       break;
