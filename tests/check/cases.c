@@ -164,8 +164,8 @@ static double integer_in(const ck_spec *spec, fv_rng *rng) {
   return n < 1 ? lo : lo + (double)fv_rng_below(rng, (uint32_t)fmin(n, 4294967295.0));
 }
 
-/* Numbers whose squares overflow only where one operand stands alone: what two of them make on the way to a result is not
- * held against a kernel. */
+/* Numbers whose squares overflow only where one operand stands alone: what two of them make on the way to a result is
+ * not held against a kernel. */
 static double number_from(fv_rng *rng, bool alone) {
   static const double table[] = {0,    -0.0, 1,     -1,    0.5,   -2,       NAN,        INFINITY,   -INFINITY,
                                  1e-5, 1e5,  -100,  88,    -88,   1e-38,    -1e-38,     1e18,       -1e18,

@@ -144,7 +144,7 @@ typedef struct ck_random_graph {
   fv_graph *g;
   fv_rng rng;
   uint64_t seed;
-  bool differentiate;
+  bool differentiate, large;
   fv_value *pool[CK_MAX_POOL]; /* real values to build on */
   int n_pool;
   ck_leaf leaves[CK_MAX_LEAVES];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hostile.c: what nobody meant to write. Each round changes a few things of a case: dimensions, ranks, dtypes,
- * attributes at the edges of their ranges. The operation may accept or refuse, but it must not crash, hang, overflow, or
- * refuse without saying why; what it accepts its reference and its gradient must be able to run. */
+ * attributes at the edges of their ranges. The operation may accept or refuse, but it must not crash, hang, overflow,
+ * or refuse without saying why; what it accepts its reference and its gradient must be able to run. */
 #include "check.h"
 
 #define HOSTILE_ROUNDS 150

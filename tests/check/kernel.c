@@ -300,8 +300,8 @@ static void check_uniform(subject *s) {
 static void check_fill(subject *s, ck_fill kind, const char *what, bool each) {
   double *want[FV_MAX_OUTS];
   run_how how = {.what = what, .place = CK_PLACE_END, .dirt = 0xFF};
-  /* element by element, what counts is the kind of number; digits are counted where all are of one size */
-  double tolerance = each ? 25 * s->c->tolerance : s->c->tolerance;
+  /* among NaN and special numbers what counts is the kind of number: digits are counted where all are of one size */
+  double tolerance = kind == CK_FILL_STEPS ? s->c->tolerance : 25 * s->c->tolerance;
   if (fill(s, kind) && reference(s, want) && run(s, &how)) compare_values(s, what, want, tolerance, each);
 }
 

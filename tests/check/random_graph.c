@@ -4,7 +4,10 @@
  * element-wise tails, as fusion looks for them. The seed alone decides: the same graph can be had in f32 and in f64. */
 #include "check.h"
 
-#define COUNT_MOST 3000 /* elements of a value */
+#define COUNT_MOST 3000   /* elements of a value */
+#define LARGE_COUNT 80000 /* in the few graphs that are large enough for nodes to be split over threads */
+
+static int64_t count_most(const ck_random_graph *b) { return b->large ? LARGE_COUNT : COUNT_MOST; }
 
 static uint32_t below(ck_random_graph *b, uint32_t n) { return fv_rng_below(&b->rng, n); }
 
@@ -74,9 +77,8 @@ static bool suitable(const ck_random_graph *b, const fv_op_def *op, const ck_cas
 }
 
 static void pool_add(ck_random_graph *b, fv_value *v) {
-  if (v != NULL && v->dtype == b->g->real && fv_shape_count(v->shape) > 0 && fv_shape_count(v->shape) <= COUNT_MOST &&
-      b->n_pool < CK_MAX_POOL)
-    b->pool[b->n_pool++] = v;
+  if (v == NULL || v->dtype != b->g->real || b->n_pool == CK_MAX_POOL) return;
+  if (fv_shape_count(v->shape) > 0 && fv_shape_count(v->shape) <= count_most(b)) b->pool[b->n_pool++] = v;
 }
 
 /* A few element-wise steps on v, such as fusion looks for: scales and shifts, activations, residuals. */
@@ -95,42 +97,137 @@ static fv_value *tail(ck_random_graph *b, fv_value *v) {
                       : kind == 4 || b->n_pool == 0 ? make_leaf(b, &whole)
                                                     : b->pool[below(b, (uint32_t)b->n_pool)];
     fv_shape both;
-    if (other != NULL && fv_shape_broadcast(v->shape, other->shape, &both) && fv_shape_count(both) <= COUNT_MOST)
+    if (other != NULL && fv_shape_broadcast(v->shape, other->shape, &both) && fv_shape_count(both) <= count_most(b))
       v = fv_op(b->g, two[below(b, FV_COUNT(two))], NULL, v, other);
   }
   return v;
 }
 
-static void add_case(ck_random_graph *b, const fv_op_def *op, const ck_case *c) {
+/* The operation on operands as the case wants them; NULL after a mistake. */
+static fv_value *apply_case(ck_random_graph *b, const fv_op_def *op, const ck_case *c) {
   fv_value *in[CK_MAX_IN];
   for (int i = 0; i < c->n; i++) in[i] = operand(b, &c->in[i]);
-  fv_value *v = fv_op_text(b->g, op->name, c->attrs, c->n, in);
-  bool go_on = v != NULL && v->dtype == b->g->real && fv_shape_count(v->shape) <= COUNT_MOST && below(b, 2) == 0;
+  return fv_op_text(b->g, op->name, c->attrs, c->n, in);
+}
+
+static void add_case(ck_random_graph *b, const fv_op_def *op, const ck_case *c) {
+  fv_value *v = apply_case(b, op, c);
+  bool go_on = v != NULL && v->dtype == b->g->real && below(b, 2) == 0;
   if (go_on) pool_add(b, tail(b, v)); /* nothing else reads v: it may be swallowed */
   for (int i = go_on ? 1 : 0; v != NULL && i < (b->differentiate ? 1 : v->producer->n_out); i++)
     pool_add(b, v->producer->out[i]);
 }
 
-/* Every third is a product or a norm: few among many rows, but what fusion is for. */
-static const fv_op_def *pick_op(ck_random_graph *b) {
+static bool random_case(ck_random_graph *b, const fv_op_def *op, ck_case *c) {
+  int n = 0;
+  while (op->cases != NULL && op->cases[n].in != NULL) n++;
+  return n > 0 && ck_case_get(op, (int)below(b, (uint32_t)n), b->seed, b->arena, c) && suitable(b, op, c);
+}
+
+static const fv_op_def *random_op(ck_random_graph *b) {
   uint32_t n = 0;
-  bool favourite = below(b, 3) == 0;
   while (fv_ops[n] != NULL) n++;
-  const fv_op_def *op = fv_ops[below(b, n)];
-  for (int tries = 0; favourite && tries < 100; tries++) {
-    if ((op->flags & FV_OP_PRODUCT) || strstr(op->name, "norm") != NULL) break;
-    op = fv_ops[below(b, n)];
-  }
-  return op;
+  return fv_ops[below(b, n)];
 }
 
 static void add_random_op(ck_random_graph *b) {
-  int n_cases = 0;
-  const fv_op_def *op = pick_op(b);
-  while (op->cases != NULL && op->cases[n_cases].in != NULL) n_cases++;
+  const fv_op_def *op = random_op(b);
   ck_case c;
-  uint32_t index = below(b, (uint32_t)FV_MAX(n_cases, 1));
-  if (ck_case_get(op, (int)index, b->seed, b->arena, &c) && suitable(b, op, &c)) add_case(b, op, &c);
+  if (random_case(b, op, &c)) add_case(b, op, &c);
+}
+
+/* ---- what passes look for: rare among random operations, so made on purpose -------------------------------------- */
+static fv_value *any_of_pool(ck_random_graph *b) {
+  return b->n_pool == 0 ? NULL : b->pool[below(b, (uint32_t)b->n_pool)];
+}
+
+/* A parameter or constant: one number for each of the last dimension. */
+static fv_value *per_channel(ck_random_graph *b, const fv_value *v, double lo, double hi) {
+  fv_shape shape = FV_SHAPE(fv_dim(v, -1));
+  char name[24];
+  if (below(b, 3) == 0) return make_leaf(b, &(ck_spec){.dtype = FV_F32, .shape = shape, .lo = lo, .hi = hi});
+  if (b->n_leaves == CK_MAX_LEAVES) return NULL;
+  ck_leaf *l = &b->leaves[b->n_leaves];
+  fv_rng rng = fv_rng_new(b->seed, 9000 + (uint64_t)b->n_leaves);
+  l->v = fv_arena_alloc(b->arena, (size_t)(shape.dim[0] + 1) * sizeof(double));
+  if (l->v == NULL) return NULL;
+  ck_fill_values(&(ck_spec){.dtype = FV_F32, .shape = shape, .lo = lo, .hi = hi}, CK_FILL_UNIFORM, &rng, l->v);
+  snprintf(name, sizeof name, "channel%d", b->n_leaves++);
+  l->value = fv_param(b->g, name, shape, (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_DECAY);
+  return l->value;
+}
+
+/* Maybe a residual, maybe an activation. */
+static fv_value *finished(ck_random_graph *b, fv_value *y, fv_value *x) {
+  static const char *const acts[] = {"relu", "relu", "sigmoid", "tanh", "silu", "gelu"};
+  if (y == NULL) return NULL;
+  if (below(b, 2) == 0) {
+    bool same = x != NULL && fv_shape_equal(x->shape, y->shape) && below(b, 3) != 0;
+    fv_value *r = same ? x : make_leaf(b, &(ck_spec){.dtype = FV_F32, .shape = y->shape, .lo = -1, .hi = 1});
+    y = below(b, 2) == 0 ? fv_op(b->g, "add", NULL, y, r) : fv_op(b->g, "add", NULL, r, y);
+  }
+  return below(b, 3) != 0 ? fv_op(b->g, acts[below(b, FV_COUNT(acts))], NULL, y) : y;
+}
+
+static void add_norm_block(ck_random_graph *b) {
+  fv_value *x = any_of_pool(b);
+  if (x == NULL || x->shape.ndim < 2 || fv_op_find("batch_norm") == NULL) return;
+  fv_value *in[] = {x, per_channel(b, x, 0.5, 1.5), per_channel(b, x, -1, 1)};
+  pool_add(b, finished(b, fv_op_text(b->g, "batch_norm", "eps=0.1", 3, in), x));
+}
+
+static void add_product_block(ck_random_graph *b) {
+  const fv_op_def *op = random_op(b);
+  for (int tries = 0; tries < 200 && !(op->flags & FV_OP_PRODUCT); tries++) op = random_op(b);
+  ck_case c;
+  if (!random_case(b, op, &c)) return;
+  fv_value *y = apply_case(b, op, &c);
+  if (y == NULL || y->shape.ndim < 1 || fv_dim(y, -1) < 1) return;
+  if (below(b, 2) == 0) y = fv_op(b->g, "mul", NULL, y, per_channel(b, y, 0.5, 1.5));
+  if (below(b, 2) == 0) y = fv_op(b->g, below(b, 2) == 0 ? "add" : "sub", NULL, y, per_channel(b, y, -1, 1));
+  pool_add(b, finished(b, y, any_of_pool(b)));
+}
+
+static fv_value *permuted(ck_random_graph *b, fv_value *x) {
+  int32_t perm[FV_MAX_DIMS];
+  fv_text t = {0};
+  if (x == NULL || x->shape.ndim < 1) return x;
+  fv_rng_permutation(&b->rng, perm, x->shape.ndim);
+  for (int i = 0; i < x->shape.ndim; i++) fv_text_printf(&t, "%s%d", i == 0 ? "perm=" : ",", (int)perm[i]);
+  fv_value *y = fv_op_text(b->g, "permute", t.s == NULL ? "" : t.s, 1, &x);
+  fv_text_free(&t);
+  return y;
+}
+
+/* Views of views. */
+static void add_views(ck_random_graph *b) {
+  fv_value *x = any_of_pool(b);
+  if (x == NULL) return;
+  if (below(b, 2) == 0) x = permuted(b, permuted(b, x));
+  else x = reshaped(b->g, reshaped(b->g, x, FV_SHAPE(fv_shape_count(x->shape))), x->shape);
+  pool_add(b, x == NULL ? NULL : tail(b, x));
+}
+
+/* The same work again, or nearly: with its first two operands exchanged. */
+static void add_again(ck_random_graph *b) {
+  if (b->g->n_nodes == 0) return;
+  const fv_node *node = b->g->nodes[below(b, (uint32_t)b->g->n_nodes)];
+  fv_value *in[CK_MAX_IN];
+  for (int i = 0; i < node->n_in; i++) in[i] = node->in[i];
+  if (node->n_in == 2 && in[0]->dtype == in[1]->dtype && fv_shape_equal(in[0]->shape, in[1]->shape) &&
+      below(b, 2) == 0) {
+    in[0] = node->in[1];
+    in[1] = node->in[0];
+  }
+  pool_add(b, fv_op_apply(b->g, node->op->name, node->attrs, node->n_in, in));
+}
+
+static void add_something(ck_random_graph *b) {
+  static void (*const makers[])(ck_random_graph *b) = {add_norm_block, add_product_block, add_views, add_again};
+  uint32_t kind = below(b, 12);
+  if (kind < FV_COUNT(makers)) makers[kind](b);
+  else if (kind < 7 && b->n_pool > 0) pool_add(b, tail(b, any_of_pool(b)));
+  else add_random_op(b);
 }
 
 /* Mean of squares of some values, and its gradient for parameters and a few inputs. */
@@ -181,10 +278,9 @@ fv_status ck_random_graph_new(uint64_t seed, fv_dtype real, ck_random_graph *b) 
   FV_TRY(fv_params_new(&b->params));
   FV_TRY(fv_graph_new(b->params, real, &b->g));
   b->differentiate = below(b, 2) == 0;
-  for (uint32_t n = 3 + below(b, 25); n > 0; n--) {
-    if (b->n_pool > 0 && below(b, 3) == 0) pool_add(b, tail(b, b->pool[below(b, (uint32_t)b->n_pool)]));
-    else add_random_op(b);
-  }
+  b->large = below(b, 10) == 0;
+  if (b->large) pool_add(b, make_leaf(b, &(ck_spec){.dtype = FV_F32, .shape = FV_SHAPE(64, 1030), .lo = -1, .hi = 1}));
+  for (uint32_t n = b->large ? 5 : 3 + below(b, 25); n > 0; n--) add_something(b);
   add_outputs(b);
   if (b->differentiate) add_gradient(b);
   FV_TRY(fv_graph_check(b->g));
