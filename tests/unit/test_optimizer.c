@@ -44,7 +44,7 @@ static void compare(float x[4][N], const numbers *want) {
 }
 static void start(float x[4][N], numbers *want) {
   memset(x, 0, 4 * N * sizeof(float));
-  *want = (numbers){{0}};
+  memset(want, 0, sizeof *want);
   for (int i = 0; i < N; i++) want->p[i] = (double)(x[0][i] = (float)i * 0.5f - 1);
 }
 
