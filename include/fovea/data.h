@@ -39,6 +39,7 @@ typedef struct fv_dataset_def fv_dataset_def;
 typedef struct fv_dataset_info {
   const char *name, *doc, *licence, *source, *cite;
   const char *shape;         /* "28x28x1, 10 classes, 60000 train, 10000 test" */
+  const char *training;      /* settings that suit it, such as changes that keep the label: "flip=true shift=2"; or NULL */
   const fv_data_file *files; /* ends with path NULL; no file: generated or embedded */
 } fv_dataset_info;
 FV_API int fv_dataset_count(void);

@@ -49,7 +49,7 @@ static fv_status set_preset(fv_model *m, const char *what, const char *preset) {
                  near ? near : "", near ? "'?)" : "");
 }
 
-static fv_status model_settings(fv_model *m, const char *preset, const fv_setting *sets, int n_sets) {
+static fv_status model_settings(fv_model *m, const char *data, const char *preset, const fv_setting *sets, int n_sets) {
   char what[128];
   snprintf(what, sizeof what, "recipe %s", m->recipe->info.name);
   m->settings = fv_arena_alloc(m->arena, m->recipe->settings_size);
@@ -57,13 +57,16 @@ static fv_status model_settings(fv_model *m, const char *preset, const fv_settin
   FV_TRY(fv_options_defaults(m->recipe->info.options, m->settings));
   FV_TRY(fv_options_defaults(fv_train_settings_table, &m->train));
   FV_TRY(set_text(m, what, m->recipe->training));
+  int set = data ? fv_dataset_find(data) : -1;
+  if (set >= 0 && fv_dataset_get_info(set).training) FV_TRY(set_text(m, what, fv_dataset_get_info(set).training));
   if (preset) FV_TRY(set_preset(m, what, preset));
   for (int i = 0; i < n_sets; i++) FV_TRY(set_one(m, what, sets[i].key, sets[i].value));
-  while (m->train.batch % m->train.shards) m->train.shards--;
+  while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   return FV_OK;
 }
 
-fv_status fv_model_new(const char *recipe, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model) {
+fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets,
+                       int threads, fv_model **model) {
   *model = NULL;
   fv_status status = FV_OK;
   FV_TRY(fv_cpu_init());
@@ -77,7 +80,9 @@ fv_status fv_model_new(const char *recipe, const char *preset, const fv_setting 
   m->recipe = fv_recipes[index];
   FV_TRY_DONE(fv_arena_new(&m->arena));
   FV_TRY_DONE(fv_params_new(&m->params));
-  FV_TRY_DONE(model_settings(m, preset, sets, n_sets));
+  m->data = fv_arena_strdup(m->arena, data ? data : m->recipe->info.default_data);
+  FV_REQUIRE_DONE(m->data, FV_ERR_MEMORY, "model: out of memory");
+  FV_TRY_DONE(model_settings(m, m->data, preset, sets, n_sets));
   FV_TRY_DONE(fv_pool_new(threads ? threads : fv_cpu_count(), &m->pool));
 done:
   if (status == FV_OK) *model = m;

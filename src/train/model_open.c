@@ -86,10 +86,9 @@ static fv_status open_root(const json_t *root, const char *path, int threads, fv
   FV_TRY(text_of(root, "data", path, &data));
   FV_TRY(sets_of(root, "settings", path, sets, &n_sets, MOST));
   FV_TRY(sets_of(root, "training", path, sets, &n_sets, MOST));
-  fv_status status = fv_model_new(recipe, NULL, sets, n_sets, threads, model);
+  fv_status status = fv_model_new(recipe, data, NULL, sets, n_sets, threads, model);
   if (status != FV_OK) return fv_error_prefix(FV_ERR_CORRUPT, "%s: metadata", path);
   const json_t *preset = json_object_get(root, "preset");
-  (*model)->data = fv_arena_strdup((*model)->arena, data);
   if (json_is_string(preset)) (*model)->preset = fv_arena_strdup((*model)->arena, json_string_value(preset));
   FV_TRY(read_task(*model, root, path));
   return fv_model_build(*model);

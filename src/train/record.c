@@ -46,7 +46,7 @@ fv_status fv_record_epoch(fv_trainer *t, double rate, double loss, double metric
   char tag[96];
   fv_json j = {0};
   fv_json_begin(&j, NULL, '{');
-  fv_json_int(&j, "epoch", t->at.epoch);
+  fv_json_int(&j, "epoch", fv_ceil_div(t->at.step, t->steps_an_epoch));
   fv_json_int(&j, "step", t->at.step);
   fv_json_real(&j, "rate", rate);
   fv_json_real(&j, "loss", loss);

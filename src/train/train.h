@@ -60,8 +60,9 @@ struct fv_model {
   float *slab;                 /* the parameters */
   fv_runner eval, predict;     /* made on first use */
 };
-/* Settings from defaults, the recipe's own, the preset, then the sets. threads 0: all processors. */
-fv_status fv_model_new(const char *recipe, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model);
+/* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
+ * threads 0: all processors. */
+fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model);
 /* After task and classes are known: declares the parameters and lays them out, allocates (not in a dry ledger) and initialises. */
 fv_status fv_model_build(fv_model *m);
 /* The recipe's graph for shards of n samples; taps become outputs when asked for. */

@@ -96,11 +96,10 @@ static bool on_data(void *arg, const char *what, int64_t done, int64_t total) {
 
 static fv_status trainer_make(fv_trainer *t, bool dry) {
   const fv_train_request *rq = t->rq;
-  FV_TRY(fv_model_new(rq->recipe, rq->preset, rq->sets, rq->n_sets, rq->threads, &t->m));
+  FV_TRY(fv_model_new(rq->recipe, rq->data, rq->preset, rq->sets, rq->n_sets, rq->threads, &t->m));
   fv_model *m = t->m;
   m->ledger.dry = dry;
   m->ledger.limit = dry ? 0 : rq->memory_limit;
-  m->data = fv_arena_strdup(m->arena, rq->data ? rq->data : m->recipe->info.default_data);
   FV_TRY(fv_dataset_open(m->data, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
   FV_TRY(count_steps(t));
   FV_TRY(describe_data(t));

@@ -85,5 +85,6 @@ const fv_dataset_def fv_dataset_cifar_10 = {
              .cite = "A. Krizhevsky: Learning multiple layers of features from tiny images. Technical report, University of "
                      "Toronto, 2009",
              .shape = "32x32x3, 10 classes, 50000 train, 10000 test",
+             .training = "epochs=30 flip=true shift=4",
              .files = files},
     .open = open_set};

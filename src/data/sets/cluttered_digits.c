@@ -141,5 +141,6 @@ const fv_dataset_def fv_dataset_cluttered_digits = {
              .licence = "CC BY 4.0",
              .source = "generated from the data set digits, training and test digits kept apart",
              .cite = "E. Alpaydin, C. Kaynak: Optical recognition of handwritten digits. UCI Machine Learning Repository, 1998",
-             .shape = "40x40x1, 10 classes, 20000 train (new clutter each epoch), 2000 test"},
+             .shape = "40x40x1, 10 classes, 20000 train (new clutter each epoch), 2000 test",
+             .training = "epochs=6"},
     .open = open_set};

@@ -27,5 +27,6 @@ const fv_dataset_def fv_dataset_usps = {
              .cite = "Y. LeCun et al.: Backpropagation applied to handwritten zip code recognition. Neural Computation 1(4), "
                      "1989",
              .shape = "16x16x1, 10 classes, 7291 train, 2007 test",
+             .training = "epochs=30 shift=1 rotate=10",
              .files = files},
     .open = open_set};
