@@ -67,8 +67,8 @@ static int tell_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t
 static void set_options(transfer *t, CURL *c) {
   functions *f = &t->curl;
   f->easy_setopt(c, CURLOPT_URL, t->f->url);
-  f->easy_setopt(c, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS | CURLPROTO_FILE));
-  f->easy_setopt(c, CURLOPT_REDIR_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+  f->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https,file");
+  f->easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   f->easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);
   f->easy_setopt(c, CURLOPT_MAXREDIRS, 10L);
   f->easy_setopt(c, CURLOPT_FAILONERROR, 1L);
