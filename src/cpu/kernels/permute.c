@@ -39,12 +39,17 @@ static int inner_of(const order *o) {
   return best;
 }
 
-#define BLOCK 64 /* rows of a unit of a transposed plane */
+/* A unit holds up to BLOCK rows along one dimension: of a transposed plane, or runs of the one before the last. */
+#define BLOCK 64
+static int rows_of(const order *o) {
+  const int inner = inner_of(o);
+  return inner == o->n - 1 ? o->n - 2 : inner;
+}
 static int64_t units(const fv_node *node) {
   const order o = order_of(node);
-  const int inner = inner_of(&o);
+  const int rows = rows_of(&o);
   int64_t n = 1;
-  for (int i = 0; i < o.n - 1; i++) n *= i == inner ? fv_ceil_div(o.dim[i], BLOCK) : o.dim[i];
+  for (int i = 0; i < o.n - 1; i++) n *= i == rows ? fv_ceil_div(o.dim[i], BLOCK) : o.dim[i];
   return n;
 }
 
@@ -101,19 +106,20 @@ static void transpose_bytes(uint8_t *to, int64_t to_step, const uint8_t *from, i
     for (int64_t j = 0; j < columns; j++) to[i * to_step + j] = from[j * from_step + i];
 }
 
-/* Where unit `u` begins in both tensors, and how many rows of a transposed plane it has. */
+/* Where unit `u` begins in both tensors, how many rows it has and how far apart they are. */
 typedef struct piece {
-  int64_t to, from, rows, to_step;
+  int64_t to, from, rows, to_step, from_step;
 } piece;
-static piece piece_of(const order *o, int inner, int64_t u) {
+static piece piece_of(const order *o, int rows, int64_t u) {
   piece p = {.rows = 1};
   int64_t step = o->dim[o->n - 1];
   for (int d = o->n - 2; d >= 0; d--) {
-    const int64_t n = d == inner ? fv_ceil_div(o->dim[d], BLOCK) : o->dim[d];
-    const int64_t at = u % n * (d == inner ? BLOCK : 1);
-    if (d == inner) {
+    const int64_t n = d == rows ? fv_ceil_div(o->dim[d], BLOCK) : o->dim[d];
+    const int64_t at = u % n * (d == rows ? BLOCK : 1);
+    if (d == rows) {
       p.rows = FV_MIN(BLOCK, o->dim[d] - at);
       p.to_step = step;
+      p.from_step = o->in[d];
     }
     p.to += at * step;
     p.from += at * o->in[d];
@@ -125,13 +131,16 @@ static piece piece_of(const order *o, int inner, int64_t u) {
 
 static void run(const fv_call *c) {
   const order o = order_of(c->node);
-  const int inner = inner_of(&o);
+  const int rows = rows_of(&o);
+  const bool runs = inner_of(&o) == o.n - 1;
   const int64_t width = o.dim[o.n - 1], step = o.in[o.n - 1], size = (int64_t)fv_dtype_size(c->in[0].dtype);
   for (int64_t u = c->begin; u < c->end; u++) {
-    const piece p = piece_of(&o, inner, u);
+    const piece p = piece_of(&o, rows, u);
     char *to = (char *)c->out[0].data + p.to * size;
     const char *from = (const char *)c->in[0].data + p.from * size;
-    if (inner == o.n - 1) memcpy(to, from, (size_t)(width * size));
+    if (runs)
+      for (int64_t r = 0; r < p.rows; r++)
+        memcpy(to + r * p.to_step * size, from + r * p.from_step * size, (size_t)(width * size));
     else if (size == 4) transpose_words((int32_t *)(void *)to, p.to_step, (const int32_t *)(const void *)from, step, p.rows, width);
     else transpose_bytes((uint8_t *)to, p.to_step, (const uint8_t *)from, step, p.rows, width);
   }

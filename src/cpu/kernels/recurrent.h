@@ -60,13 +60,13 @@ static void pack_weights(int64_t gates, int64_t h, int64_t k, const float *from,
 }
 
 /* Vector j..j+FV_W of gate g at k. Weights that are not parameters come unpacked, which is slow and rare. */
-INLINE fv_f32v weight(const weights *w, int gates, int g, int64_t j, int64_t k) {
-  if (w->packed) return fv_vload(w->p + (j * w->k + k * FV_W) * gates + g * FV_W);
+INLINE fv_f32v weight(const weights *w, bool packed, int gates, int g, int64_t j, int64_t k) {
+  if (packed) return fv_vload(w->p + (j * w->k + k * FV_W) * gates + g * FV_W);
   return fv_vgather_n(w->p + (g * w->h + j) * w->k + k, fv_imul(fv_ilane(), fv_isplat((int32_t)w->k)),
                       FV_MIN(FV_W, w->h - j));
 }
 
-INLINE void sums_of(int rows, int gates, const float *const *a, float *const *c, const weights *w, const target *t, int64_t j,
+INLINE void sums_of(int rows, bool packed, int gates, const float *const *a, float *const *c, const weights *w, const target *t, int64_t j,
                     int64_t k0, int64_t k1) {
   fv_f32v acc[ROWS][4];
   const int64_t n = w->h - j;
@@ -75,21 +75,29 @@ INLINE void sums_of(int rows, int gates, const float *const *a, float *const *c,
       acc[r][g] = k0 > 0 || t->add[g] ? load(c[r] + t->slot[g] * w->h + j, n) : fv_vzero();
   for (int64_t k = k0; k < k1; k++)
     for (int g = 0; g < gates; g++) {
-      const fv_f32v v = weight(w, gates, g, j, k);
+      const fv_f32v v = weight(w, packed, gates, g, j, k);
       for (int r = 0; r < rows; r++) acc[r][g] = fv_vfma(fv_vsplat(a[r][k]), v, acc[r][g]);
     }
   for (int r = 0; r < rows; r++)
     for (int g = 0; g < gates; g++) store(c[r] + t->slot[g] * w->h + j, acc[r][g], n);
 }
 
+/* Rows worked on together from row r of n on: even shares; for unpacked weights, as many as can be or one. */
+static inline int64_t tile_of(int64_t n, int64_t r, bool packed) {
+  if (packed) return FV_MIN(fv_ceil_div(n, fv_ceil_div(n, ROWS)), n - r);
+  return n - r >= ROWS ? ROWS : 1;
+}
+
 /* c[row] of n rows, k in blocks whose weights fit the first-level cache. */
 INLINE void sums(int gates, int64_t n, const float *const *a, float *const *c, const weights *w, const target *t) {
-  const int64_t tile = n ? fv_ceil_div(n, fv_ceil_div(n, ROWS)) : 1;
   for (int64_t j = 0; j < w->h; j += FV_W)
     for (int64_t k0 = 0; k0 == 0 || k0 < w->k; k0 += K_BLOCK)
-      for (int64_t r = 0; r < n; r += tile) {
+      for (int64_t r = 0, rows; r < n; r += rows) {
         const int64_t k1 = FV_MIN(k0 + K_BLOCK, w->k);
-        switch (FV_MIN(tile, n - r)) { FOR_EACH_TILE(sums_of, gates, a + r, c + r, w, t, j, k0, k1) }
+        rows = tile_of(n, r, w->packed);
+        if (w->packed) switch (rows) { FOR_EACH_TILE(sums_of, true, gates, a + r, c + r, w, t, j, k0, k1) }
+        else if (rows == ROWS) sums_of(ROWS, false, gates, a + r, c + r, w, t, j, k0, k1);
+        else sums_of(1, false, gates, a + r, c + r, w, t, j, k0, k1);
       }
 }
 
@@ -125,7 +133,7 @@ static void pack_rows(int64_t k, int64_t h, const float *from, float *to) {
 }
 static int64_t packed_rows(int64_t k, int64_t h) { return k * fv_round_up(h, FV_W); }
 
-INLINE void back_of(int rows, int vectors, const float *const *d, float *const *dh, const rows_of_weights *w, int64_t j,
+INLINE void back_of(int rows, bool packed, int vectors, const float *const *d, float *const *dh, const rows_of_weights *w, int64_t j,
                     bool add, int64_t k0, int64_t k1) {
   fv_f32v acc[ROWS][4];
   for (int r = 0; r < rows; r++)
@@ -133,7 +141,7 @@ INLINE void back_of(int rows, int vectors, const float *const *d, float *const *
       acc[r][v] = add || k0 > 0 ? load(dh[r] + j + v * FV_W, w->h - j - v * FV_W) : fv_vzero();
   for (int64_t k = k0; k < k1; k++)
     for (int v = 0; v < vectors; v++) {
-      const fv_f32v x = w->packed ? fv_vload(w->p + j * w->k + (k * vectors + v) * FV_W)
+      const fv_f32v x = packed ? fv_vload(w->p + j * w->k + (k * vectors + v) * FV_W)
                                   : load(w->p + k * w->h + j + v * FV_W, w->h - j - v * FV_W);
       for (int r = 0; r < rows; r++) acc[r][v] = fv_vfma(fv_vsplat(d[r][k]), x, acc[r][v]);
     }
@@ -143,17 +151,23 @@ INLINE void back_of(int rows, int vectors, const float *const *d, float *const *
 
 INLINE void back_columns(int vectors, int64_t n, const float *const *d, float *const *dh, const rows_of_weights *w,
                          int64_t j, bool add) {
-  const int64_t tile = n ? fv_ceil_div(n, fv_ceil_div(n, ROWS)) : 1;
   for (int64_t k0 = 0; k0 < w->k; k0 += K_BLOCK)
-    for (int64_t r = 0; r < n; r += tile) {
+    for (int64_t r = 0, rows; r < n; r += rows) {
       const int64_t k1 = FV_MIN(k0 + K_BLOCK, w->k);
-      switch (FV_MIN(tile, n - r)) { FOR_EACH_TILE(back_of, vectors, d + r, dh + r, w, j, add, k0, k1) }
+      rows = tile_of(n, r, true);
+      switch (rows) { FOR_EACH_TILE(back_of, true, vectors, d + r, dh + r, w, j, add, k0, k1) }
     }
 }
 
 /* dh[row] (+)= d[row] W for n rows. */
 static inline void back(int64_t n, const float *const *d, float *const *dh, const rows_of_weights *w, bool add) {
   int64_t j = 0;
+  for (; !w->packed && j < w->h; j += FV_W)
+    for (int64_t r = 0, rows; r < n; r += rows) {
+      rows = tile_of(n, r, false);
+      if (rows == ROWS) back_of(ROWS, false, 1, d + r, dh + r, w, j, add, 0, w->k);
+      else back_of(1, false, 1, d + r, dh + r, w, j, add, 0, w->k);
+    }
   for (; j + 4 * FV_W <= w->h; j += 4 * FV_W) back_columns(4, n, d, dh, w, j, add);
   for (; j < w->h; j += FV_W) back_columns(1, n, d, dh, w, j, add);
 }

@@ -2,7 +2,8 @@
 /* cluttered-digits: find the digit among pieces of others, then read it (after Mnih et al., "Recurrent Models of Visual
  * Attention", 2014). The digits of the set `digits` are doubled to 16x16 by linear interpolation; a sample is one of them
  * at a uniformly random place on 40x40, and fragments of 6 to 8 pixels a side cut from others of the same split, so that
- * locally they are strokes of digits, too. All is laid on top of each other by maximum. Which digit a sample shows depends on
+ * locally they are strokes of digits, too. All is laid on top of each other by maximum; fragments touch the digit but do not
+ * cover it, or it could be read as another. Which digit a sample shows depends on
  * its number alone; place and clutter are drawn anew for every epoch (Philox: seed, epoch, sample), for testing once. */
 #include "data/sets.h"
 
@@ -14,11 +15,13 @@ enum {
   FRAGMENTS = 8,
   LEAST = 6,       /* sides of fragments */
   MOST = 8,
+  INTRUDE = 1,     /* so many pixels deep a fragment may reach into the digit's box: more would make it another digit */
   TRIES = 8,       /* for a fragment with ink */
+  PLACES = 16,     /* for one beside the digit: at least every second place is */
   FAINT = 64,      /* from here on a pixel is ink */
   TRAIN = 20000,
   TEST = 2000,
-  BLOCKS = 256     /* of the random stream, for each sample; a sample needs fewer than 130 */
+  BLOCKS = 256     /* of the random stream, for each sample; a sample needs about 50 and at most 120 */
 };
 
 typedef struct glyphs {
@@ -47,18 +50,6 @@ static bool has_ink(const uint8_t *p, int w, int h) {
 
 static int below(fv_rng *rng, int n) { return (int)fv_rng_below(rng, (uint32_t)n); }
 
-static void add_fragment(const glyphs *g, fv_split split, fv_rng *rng, uint8_t *canvas) {
-  int w = LEAST + below(rng, MOST - LEAST + 1), h = LEAST + below(rng, MOST - LEAST + 1);
-  const uint8_t *from = NULL;
-  for (int i = 0; i < TRIES; i++) {
-    from = g->pixels[split] + below(rng, g->n[split]) * CELL;
-    from += below(rng, SIDE - h + 1) * SIDE + below(rng, SIDE - w + 1);
-    if (has_ink(from, w, h)) break;
-  }
-  int x = below(rng, CANVAS - w + 1), y = below(rng, CANVAS - h + 1);
-  paste(canvas, x, y, from, w, h);
-}
-
 /* Tight around the ink, half open: [x0,x1) x [y0,y1). */
 static void find_box(const uint8_t *glyph, int x, int y, float box[4]) {
   int x0 = SIDE, y0 = SIDE, x1 = 0, y1 = 0;
@@ -66,6 +57,25 @@ static void find_box(const uint8_t *glyph, int x, int y, float box[4]) {
     for (int c = 0; c < SIDE; c++)
       if (glyph[r * SIDE + c] >= FAINT) x0 = FV_MIN(x0, c), y0 = FV_MIN(y0, r), x1 = FV_MAX(x1, c + 1), y1 = r + 1;
   box[0] = (float)(x + x0), box[1] = (float)(y + y0), box[2] = (float)(x + x1), box[3] = (float)(y + y1);
+}
+
+/* Leaves out a fragment that finds no place, which hardly ever happens. */
+static void add_fragment(const glyphs *g, fv_split split, fv_rng *rng, const float box[4], uint8_t *canvas) {
+  int w = LEAST + below(rng, MOST - LEAST + 1), h = LEAST + below(rng, MOST - LEAST + 1);
+  const uint8_t *from = NULL;
+  for (int i = 0; i < TRIES; i++) {
+    from = g->pixels[split] + below(rng, g->n[split]) * CELL;
+    from += below(rng, SIDE - h + 1) * SIDE + below(rng, SIDE - w + 1);
+    if (has_ink(from, w, h)) break;
+  }
+  for (int i = 0; i < PLACES; i++) {
+    int x = below(rng, CANVAS - w + 1), y = below(rng, CANVAS - h + 1);
+    bool beside = x + w <= (int)box[0] + INTRUDE || x >= (int)box[2] - INTRUDE || y + h <= (int)box[1] + INTRUDE ||
+                  y >= (int)box[3] - INTRUDE;
+    if (!beside) continue;
+    paste(canvas, x, y, from, w, h);
+    return;
+  }
 }
 
 static void read_sample(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]) {
@@ -78,11 +88,13 @@ static void read_sample(const fv_dataset *d, fv_split split, int64_t index, uint
   fv_rng rng = fv_rng_new(fixed ? 0 : g->seed, g->stream[split]);
   rng.counter = ((fixed ? 0 : draw) * TRAIN + (uint64_t)index) * BLOCKS;
   int x = below(&rng, CANVAS - SIDE + 1), y = below(&rng, CANVAS - SIDE + 1);
-  if (out[2]) find_box(glyph, x, y, out[2]);
+  float box[4];
+  find_box(glyph, x, y, box);
+  if (out[2]) memcpy(out[2], box, sizeof box);
   if (!out[0]) return;
   memset(out[0], 0, CANVAS * CANVAS);
   paste(out[0], x, y, glyph, SIDE, SIDE);
-  for (int i = 0; i < FRAGMENTS; i++) add_fragment(g, split, &rng, out[0]);
+  for (int i = 0; i < FRAGMENTS; i++) add_fragment(g, split, &rng, box, out[0]);
 }
 
 /* ---- the glyphs ----------------------------------------------------------------------------------------------------- */
