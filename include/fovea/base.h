@@ -49,6 +49,11 @@ FV_API const char *fv_status_name(fv_status status);
  * what is not there: FV_ERR_NOTFOUND). */
 FV_API int fv_status_exit_code(fv_status status);
 
+/* Lines worth showing that are no result: with FOVEA_VERBOSE=1, each node of a program with its kernel and time. The library prints
+ * nothing; without a receiver they are dropped. Set it before other calls; it is called from the thread that runs. */
+typedef void fv_log_line(void *arg, const char *line);
+FV_API void fv_log_to(fv_log_line *receiver, void *arg);
+
 /* Counters of the library's own heap. `count` is the number of allocations ever made: equal before and after a call
  * means the call allocated nothing. */
 typedef struct fv_memory_stats {

@@ -62,6 +62,11 @@ fv_status fv_error_prefix(fv_status code, const char *fmt, ...) FV_PRINTF(2, 3);
 static inline int64_t fv_round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 static inline int64_t fv_ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
+/* ---- log ----------------------------------------------------------------------------------------------------------
+ * Hands one line to the receiver of fv_log_to. */
+void fv_log(const char *fmt, ...) FV_PRINTF(1, 2);
+bool fv_verbose(void); /* FOVEA_VERBOSE=1 */
+
 /* ---- heap -----------------------------------------------------------------------------------------------------------
  * 64-byte aligned, counted. fv_alloc returns zeroed memory, NULL on failure; fv_free accepts NULL. */
 #define FV_ALIGN 64

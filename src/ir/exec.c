@@ -245,3 +245,31 @@ int fv_exec_profile_rows(const fv_exec *e, fv_profile_row *rows, int max) {
   }
   return e->p->n_body;
 }
+
+/* ---- measuring ------------------------------------------------------------------------------------------------------ */
+double fv_exec_time_step(fv_exec *e, int s, int times) {
+  double best = 1e9;
+  for (int i = 0; i < times; i++) {
+    double before = fv_seconds();
+    run_step(&e->p->body[s], &e->calls[s]);
+    best = FV_MIN(best, fv_seconds() - before);
+  }
+  return best;
+}
+
+static void idle(const fv_call *c) { (void)c; }
+
+double fv_exec_overhead(const fv_exec *e, int times) {
+  const fv_kernel nothing = {.run = idle};
+  double best = 1e9;
+  for (int i = 0; i < times; i++) {
+    double before = fv_seconds();
+    for (int s = 0; s < e->p->n_body; s++) {
+      fv_step step = {.kernel = &nothing};
+      __asm__ volatile("" : : "r"(&step) : "memory"); /* the call stays a call through memory, as in a run */
+      run_step(&step, &e->calls[s]);
+    }
+    best = FV_MIN(best, fv_seconds() - before);
+  }
+  return best / FV_MAX(e->p->n_body, 1);
+}

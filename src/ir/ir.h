@@ -282,5 +282,9 @@ typedef struct fv_profile_row {
 } fv_profile_row;
 void fv_exec_profile(fv_exec *exec, bool on);
 int fv_exec_profile_rows(const fv_exec *exec, fv_profile_row *rows, int max); /* number of steps */
+/* Step `s` by itself, `times` over: seconds of the fastest. What it takes with its operands warm and nothing else running. */
+double fv_exec_time_step(fv_exec *exec, int s, int times);
+/* Seconds that the executor itself spends on a step: the loop over all of them with a kernel that does nothing. */
+double fv_exec_overhead(const fv_exec *exec, int times);
 
 #endif

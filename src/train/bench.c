@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench.c: where the time of a training step goes: by operation and kernel, products against everything else, each product
+ * inside the step against the same call alone, and the executor's own share. */
+#include "cpu/ceiling.h"
+#include "train/trainer.h"
+
+#include <stdlib.h>
+
+typedef struct line { /* steps of one operation and kernel */
+  const char *op, *kernel;
+  bool product;
+  int nodes;
+  double seconds, alone, flops, bytes; /* of one shard */
+} line;
+
+typedef struct bench {
+  line *lines;
+  int n;
+  double product, other, alone;
+} bench;
+
+static line *line_of(bench *b, const fv_profile_row *row) {
+  for (int i = 0; i < b->n; i++)
+    if (!strcmp(b->lines[i].op, row->op) && !strcmp(b->lines[i].kernel, row->kernel)) return &b->lines[i];
+  b->lines[b->n] = (line){.op = row->op, .kernel = row->kernel, .product = row->product};
+  return &b->lines[b->n++];
+}
+
+static void gather(fv_trainer *t, bench *b, const fv_profile_row *rows, int n) {
+  for (int s = 0; s < n; s++) {
+    line *l = line_of(b, &rows[s]);
+    double mean = rows[s].calls ? rows[s].seconds / (double)rows[s].calls : 0;
+    double alone = rows[s].product ? fv_exec_time_step(t->run.exec[0], s, 20) : 0;
+    l->nodes++;
+    l->seconds += mean;
+    l->alone += alone;
+    l->flops += rows[s].flops;
+    l->bytes += rows[s].bytes;
+    *(rows[s].product ? &b->product : &b->other) += mean;
+    b->alone += alone;
+  }
+}
+
+static int slowest_first(const void *a, const void *b) {
+  double x = ((const line *)a)->seconds, y = ((const line *)b)->seconds;
+  return (x < y) - (x > y);
+}
+
+static void lines_json(const bench *b, fv_json *j) {
+  fv_json_begin(j, "nodes", '[');
+  for (int i = 0; i < b->n; i++) {
+    const line *l = &b->lines[i];
+    fv_json_begin(j, NULL, '{');
+    fv_json_text(j, "op", l->op);
+    fv_json_text(j, "kernel", l->kernel);
+    fv_json_int(j, "count", l->nodes);
+    fv_json_real(j, "milliseconds", l->seconds * 1e3);
+    fv_json_real(j, "share", l->seconds / (b->product + b->other));
+    fv_json_real(j, "gflops", l->flops / l->seconds / 1e9);
+    fv_json_real(j, "gigabytes_per_second", l->bytes / l->seconds / 1e9);
+    if (l->product) fv_json_real(j, "of_alone", l->alone / l->seconds);
+    fv_json_end(j, '}');
+  }
+  fv_json_end(j, ']');
+}
+
+static fv_status measure(fv_trainer *t, int steps, bench *b, fv_json *j) {
+  fv_exec *exec = t->run.exec[0];
+  int n = fv_program_get_info(t->run.program).n_steps;
+  fv_profile_row *rows = NULL;
+  fv_status status = FV_OK;
+  FV_TRY_DONE(FV_NEW(&rows, n + 1));
+  FV_TRY_DONE(FV_NEW(&b->lines, n + 1));
+  for (int i = 0; i < 3; i++) FV_TRY_DONE(fv_trainer_step(t));
+  double began = fv_seconds();
+  for (int i = 0; i < steps; i++) FV_TRY_DONE(fv_trainer_step(t));
+  double step = (fv_seconds() - began) / steps;
+  for (int i = 0; i < t->run.n_exec; i++) fv_exec_profile(t->run.exec[i], true);
+  for (int i = 0; i < steps; i++) FV_TRY_DONE(fv_trainer_step(t));
+  fv_exec_profile_rows(exec, rows, n);
+  gather(t, b, rows, n);
+  qsort(b->lines, (size_t)b->n, sizeof *b->lines, slowest_first);
+  double flops = fv_program_get_info(t->run.program).flops * (double)t->shards, peak = fv_ceiling_gflops(fv_cpu_isa());
+  int threads = fv_pool_threads(t->m->pool);
+  fv_json_real(j, "step_milliseconds", step * 1e3);
+  fv_json_real(j, "samples_per_second", (double)t->m->train.batch / step);
+  fv_json_real(j, "shard_milliseconds", (b->product + b->other) * 1e3);
+  fv_json_real(j, "product_milliseconds", b->product * 1e3);
+  fv_json_real(j, "other_share", b->other / (b->product + b->other));
+  fv_json_real(j, "product_of_alone", b->alone / b->product);
+  fv_json_real(j, "overhead_microseconds", fv_exec_overhead(exec, 100) * 1e6);
+  fv_json_real(j, "gflops", flops / step / 1e9);
+  fv_json_real(j, "peak_gflops", peak * threads);
+  fv_json_real(j, "fraction_of_peak", flops / step / 1e9 / (peak * threads));
+  lines_json(b, j);
+done:
+  fv_free(rows);
+  return status;
+}
+
+fv_status fv_bench_recipe(const fv_train_request *rq, int steps, char **json) {
+  fv_trainer *t = NULL;
+  fv_json j = {0};
+  bench b = {0};
+  fv_status status = FV_OK;
+  *json = NULL;
+  FV_REQUIRE(steps >= 1, FV_ERR_REQUEST, "bench: expected at least 1 step, got %d", steps);
+  FV_TRY_DONE(fv_trainer_new(rq, false, &t));
+  FV_TRY_DONE(fv_trainer_open_loaders(t));
+  fv_json_begin(&j, NULL, '{');
+  fv_json_text(&j, "recipe", t->m->recipe->info.name);
+  fv_json_text(&j, "dataset", t->data->name);
+  fv_json_int(&j, "batch", t->m->train.batch);
+  fv_json_int(&j, "threads", fv_pool_threads(t->m->pool));
+  FV_TRY_DONE(measure(t, steps, &b, &j));
+  fv_json_end(&j, '}');
+  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "bench: out of memory");
+done:
+  fv_free(b.lines);
+  fv_trainer_free(t);
+  if (status == FV_OK) *json = j.text.s;
+  else fv_json_free(&j);
+  return status;
+}
