@@ -6,7 +6,8 @@
 static fv_status infer(fv_infer *c) {
   FV_TRY(fv_pool_infer(c));
   const fv_shape x = c->in[0]->shape;
-  FV_INFER_REQUIRE(c, x.dim[1] <= INT32_MAX / x.dim[2], "input: expected fewer than 2^31 pixels, got %s", fv_shape_text(x));
+  FV_INFER_REQUIRE(c, x.dim[1] <= INT32_MAX / x.dim[2], "input: expected fewer than 2^31 pixels, got %s",
+                   fv_shape_text(x));
   c->n_out = 2;
   c->shape[1] = c->shape[0];
   c->dtype[1] = FV_I32;

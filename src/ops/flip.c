@@ -30,7 +30,8 @@ static void ref(const fv_call *c) {
   int64_t o = 0;
   for (int64_t b = 0; b < before; b++)
     for (int64_t i = 0; i < dim; i++)
-      for (int64_t k = 0; k < after; k++) fv_set(&c->out[0], o++, fv_get(&c->in[0], (b * dim + dim - 1 - i) * after + k));
+      for (int64_t k = 0; k < after; k++)
+        fv_set(&c->out[0], o++, fv_get(&c->in[0], (b * dim + dim - 1 - i) * after + k));
 }
 
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 0); }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gru: gated recurrent unit over a whole sequence (Cho et al. 2014, in the form of cuDNN and PyTorch: the reset gate acts
- * after the product): r, z = sigmoid(W x + b + U h + d), n = tanh(W_n x + b_n + r (U_n h + d_n)), h = (1 - z) n + z h. */
+/* gru: gated recurrent unit over a whole sequence (Cho et al. 2014, in the form of cuDNN and PyTorch: the reset gate
+ * acts after the product): r, z = sigmoid(W x + b + U h + d), n = tanh(W_n x + b_n + r (U_n h + d_n)),
+ * h = (1 - z) n + z h. */
 #include "ops/recurrent.h"
 
 #include <math.h>
@@ -39,7 +40,8 @@ static double input_sum(const fv_call *c, const fv_recurrent *r, int first, int6
 }
 static double state_sum(const fv_call *c, const fv_recurrent *r, int first, int64_t j, int64_t row) {
   double sum = get(fv_recurrent_in(c, first + 3), j);
-  for (int64_t k = 0; k < r->h; k++) sum += fv_get(&c->out[1], row * r->h + k) * fv_get(&c->in[first + 1], j * r->h + k);
+  for (int64_t k = 0; k < r->h; k++)
+    sum += fv_get(&c->out[1], row * r->h + k) * fv_get(&c->in[first + 1], j * r->h + k);
   return sum;
 }
 
@@ -92,7 +94,9 @@ static const fv_case cases[] = {
     {.in = "3,4,5; 48,5; 48,16; 48; 48; 1,3,16; 3:i32@0..4", .tolerance = TOLERANCE},
     {.in = "7,5,3; 51,3; 51,17; -; -; 1,7,17", .tolerance = TOLERANCE},
     {.in = "2,6,3; 21,3; 21,7; -; -; -; 2:i32@-1..8", .tolerance = TOLERANCE},
-    {.in = "3,5,4; 9,4; 9,3; 9; 9; 2,3,3; 3:i32@0..5; 9,4; 9,3; 9; 9", .attrs = "bidirectional=true", .tolerance = TOLERANCE},
+    {.in = "3,5,4; 9,4; 9,3; 9; 9; 2,3,3; 3:i32@0..5; 9,4; 9,3; 9; 9",
+     .attrs = "bidirectional=true",
+     .tolerance = TOLERANCE},
     {.in = "1,2,1; 99,1; 99,33; -; -; -; -; 99,1; 99,33", .attrs = "bidirectional=true", .tolerance = TOLERANCE},
     {.in = "13,2,3; 3,3; 3,1; 3; 3", .tolerance = TOLERANCE},
     {.in = "1,1,2; 45,2; 45,15; 45; 45; 1,1,15", .tolerance = TOLERANCE},

@@ -32,11 +32,13 @@ static void step(const fv_call *c, const fv_recurrent *r, int64_t d, int64_t b, 
   const int64_t state = d * r->b + b, H = r->h, place = b * r->t + t, at = (state * r->t + t) * 4 * H;
   const fv_tensor *dx = &c->out[1 + 3 * d], *dm = &c->out[2 + 3 * d], *w = &c->in[d ? FV_GRU_GRAD_W_HH_REVERSE : 2];
   for (int64_t j = 0; j < H; j++) {
-    const double gr = fv_get(&c->in[1], at + j), z = fv_get(&c->in[1], at + H + j), n = fv_get(&c->in[1], at + 2 * H + j);
+    const double gr = fv_get(&c->in[1], at + j), z = fv_get(&c->in[1], at + H + j),
+                 n = fv_get(&c->in[1], at + 2 * H + j);
     const double m = fv_get(&c->in[1], at + 3 * H + j);
     const double h = before >= 0 ? fv_get(&c->in[0], ((b * r->t + before) * r->d + d) * H + j)
                                  : get(fv_recurrent_in(c, FV_GRU_GRAD_H0), state * H + j);
-    const double dh = fv_get(&c->out[0], state * H + j) + get(fv_recurrent_in(c, FV_GRU_GRAD_DY), (place * r->d + d) * H + j);
+    const double dh =
+        fv_get(&c->out[0], state * H + j) + get(fv_recurrent_in(c, FV_GRU_GRAD_DY), (place * r->d + d) * H + j);
     const double dn = dh * (1 - z) * (1 - n * n), dr = dn * m * gr * (1 - gr), dz = dh * (h - n) * z * (1 - z);
     const double left[3] = {dr, dz, dn}, right[3] = {dr, dz, dn * gr};
     for (int64_t k = 0; k < 3; k++) {
@@ -57,8 +59,10 @@ static void ref(const fv_call *c) {
   const fv_recurrent r = fv_recurrent_of_grad(c->node);
   for (int64_t d = 0; d < r.d; d++)
     for (int64_t b = 0; b < r.b; b++) {
-      const int64_t length = fv_recurrent_length(fv_recurrent_in(c, FV_GRU_GRAD_LENGTHS), b, r.t), state = (d * r.b + b) * r.h;
-      for (int64_t j = 0; j < r.h; j++) fv_set(&c->out[0], state + j, get(fv_recurrent_in(c, FV_GRU_GRAD_DH_N), state + j));
+      const int64_t length = fv_recurrent_length(fv_recurrent_in(c, FV_GRU_GRAD_LENGTHS), b, r.t),
+                    state = (d * r.b + b) * r.h;
+      for (int64_t j = 0; j < r.h; j++)
+        fv_set(&c->out[0], state + j, get(fv_recurrent_in(c, FV_GRU_GRAD_DH_N), state + j));
       for (int64_t s = length - 1; s >= 0; s--)
         step(c, &r, d, b, fv_recurrent_at(d, s, length), s ? fv_recurrent_at(d, s - 1, length) : -1);
       for (int64_t j = length * 3 * r.h; j < r.t * 3 * r.h; j++) {
@@ -87,8 +91,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_gru_grad = {
     .name = "gru_grad",
-    .doc = "dh0 and, of each direction, the gradients of the sums on the input's and the state's side and the states before\n"
-           "each step; inputs y, gates, w_hh, dy, dh_n, h0, lengths, w_hh of the reverse direction",
+    .doc = "dh0 and, of each direction, the gradients of the sums on the input's and the state's side and the states\n"
+           "before each step; inputs y, gates, w_hh, dy, dh_n, h0, lengths, w_hh of the reverse direction",
     .n_in = 3,
     .n_in_max = FV_GRU_GRAD_INPUTS,
     .flags = FV_OP_PRODUCT,

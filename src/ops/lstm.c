@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lstm: long short-term memory over a whole sequence (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al.
- * 2000): i, f, o = sigmoid(.), g = tanh(.) of W_ih x + b_ih + W_hh h + b_hh; c = f c + i g; h = o tanh(c). */
+/* lstm: long short-term memory over a whole sequence (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et
+ * al. 2000): i, f, o = sigmoid(.), g = tanh(.) of W_ih x + b_ih + W_hh h + b_hh; c = f c + i g; h = o tanh(c). */
 #include "ops/recurrent.h"
 
 #include <math.h>
@@ -38,7 +38,8 @@ static double get(const fv_tensor *t, int64_t i) { return t ? fv_get(t, i) : 0; 
 static double gate_sum(const fv_call *c, const fv_recurrent *r, int first, int64_t j, int64_t x_row, int64_t h_row) {
   double sum = get(fv_recurrent_in(c, first + 2), j) + get(fv_recurrent_in(c, first + 3), j);
   for (int64_t k = 0; k < r->i; k++) sum += fv_get(&c->in[0], x_row * r->i + k) * fv_get(&c->in[first], j * r->i + k);
-  for (int64_t k = 0; k < r->h; k++) sum += fv_get(&c->out[1], h_row * r->h + k) * fv_get(&c->in[first + 1], j * r->h + k);
+  for (int64_t k = 0; k < r->h; k++)
+    sum += fv_get(&c->out[1], h_row * r->h + k) * fv_get(&c->in[first + 1], j * r->h + k);
   return sum;
 }
 
@@ -72,7 +73,8 @@ static void ref(const fv_call *c) {
   const fv_recurrent r = fv_recurrent_of(c->node);
   for (int64_t d = 0; d < r.d; d++)
     for (int64_t b = 0; b < r.b; b++) {
-      const int64_t length = fv_recurrent_length(fv_recurrent_in(c, FV_LSTM_LENGTHS), b, r.t), state = (d * r.b + b) * r.h;
+      const int64_t length = fv_recurrent_length(fv_recurrent_in(c, FV_LSTM_LENGTHS), b, r.t),
+                    state = (d * r.b + b) * r.h;
       for (int64_t j = 0; j < r.h; j++) {
         fv_set(&c->out[1], state + j, get(fv_recurrent_in(c, FV_LSTM_H0), state + j));
         fv_set(&c->out[2], state + j, get(fv_recurrent_in(c, FV_LSTM_C0), state + j));

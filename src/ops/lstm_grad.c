@@ -32,16 +32,19 @@ static double get(const fv_tensor *t, int64_t i) { return t ? fv_get(t, i) : 0; 
 
 /* Step s of direction d: element t comes after element `before` (-1: the first). */
 static void step(const fv_call *c, const fv_recurrent *r, int64_t d, int64_t b, int64_t t, int64_t before) {
-  const int64_t state = d * r->b + b, row = state * r->t + t, last = state * r->t + before, H = r->h, place = b * r->t + t;
+  const int64_t state = d * r->b + b, row = state * r->t + t, last = state * r->t + before, H = r->h,
+                place = b * r->t + t;
   const fv_tensor *dsum = &c->out[2 + 2 * d], *w = &c->in[d ? FV_LSTM_GRAD_W_HH_REVERSE : 3];
   for (int64_t j = 0; j < H; j++) {
     const int64_t at = row * 4 * H + j;
     const double i = fv_get(&c->in[1], at), f = fv_get(&c->in[1], at + H), g = fv_get(&c->in[1], at + 2 * H);
     const double o = fv_get(&c->in[1], at + 3 * H), tc = tanh(fv_get(&c->in[2], row * H + j));
-    const double was = before >= 0 ? fv_get(&c->in[2], last * H + j) : get(fv_recurrent_in(c, FV_LSTM_GRAD_C0), state * H + j);
+    const double was =
+        before >= 0 ? fv_get(&c->in[2], last * H + j) : get(fv_recurrent_in(c, FV_LSTM_GRAD_C0), state * H + j);
     const double h = before >= 0 ? fv_get(&c->in[0], ((b * r->t + before) * r->d + d) * H + j)
                                  : get(fv_recurrent_in(c, FV_LSTM_GRAD_H0), state * H + j);
-    const double dh = fv_get(&c->out[0], state * H + j) + get(fv_recurrent_in(c, FV_LSTM_GRAD_DY), (place * r->d + d) * H + j);
+    const double dh =
+        fv_get(&c->out[0], state * H + j) + get(fv_recurrent_in(c, FV_LSTM_GRAD_DY), (place * r->d + d) * H + j);
     const double dc = fv_get(&c->out[1], state * H + j) + dh * o * (1 - tc * tc);
     fv_set(dsum, place * 4 * H + j, dc * g * i * (1 - i));
     fv_set(dsum, place * 4 * H + H + j, dc * was * f * (1 - f));
@@ -83,9 +86,11 @@ static fv_cost cost(const fv_node *n) {
 
 static const fv_case cases[] = {
     {.in = "2,3,5; 1,2,3,20@0..1; 1,2,3,5; 20,5; 2,3,5", .tolerance = 1e-5},
-    {.in = "3,4,16; 1,3,4,64@0..1; 1,3,4,16; 64,16; 3,4,16; 1,3,16; 1,3,16; 1,3,16; 1,3,16; 3:i32@0..4", .tolerance = 1e-5},
+    {.in = "3,4,16; 1,3,4,64@0..1; 1,3,4,16; 64,16; 3,4,16; 1,3,16; 1,3,16; 1,3,16; 1,3,16; 3:i32@0..4",
+     .tolerance = 1e-5},
     {.in = "7,5,17; 1,7,5,68@0..1; 1,7,5,17; 68,17; -; 1,7,17; -; 1,7,17", .tolerance = 1e-5},
-    {.in = "3,4,6; 2,3,4,12@0..1; 2,3,4,3; 12,3; 3,4,6; 2,3,3; 2,3,3; 2,3,3; 2,3,3; 3:i32@0..4; 12,3", .tolerance = 1e-5},
+    {.in = "3,4,6; 2,3,4,12@0..1; 2,3,4,3; 12,3; 3,4,6; 2,3,3; 2,3,3; 2,3,3; 2,3,3; 3:i32@0..4; 12,3",
+     .tolerance = 1e-5},
     {.in = "1,2,66; 2,1,2,132@0..1; 2,1,2,33; 132,33; 1,2,66; -; 2,1,33; -; -; -; 132,33", .tolerance = 1e-5},
     {.in = "13,2,1; 1,13,2,4@0..1; 1,13,2,1; 4,1; 13,2,1", .tolerance = 1e-5},
     {.in = "2,0,4; 1,2,0,16; 1,2,0,4; 16,4; 2,0,4; 1,2,4"},
@@ -94,8 +99,9 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_lstm_grad = {
     .name = "lstm_grad",
-    .doc = "dh0, dc0 and, of each direction, the gradient of the gates' sums and the states before each step; inputs y,\n"
-           "gates, cells, w_hh, dy, dh_n, dc_n, h0, c0, lengths, w_hh of the reverse direction",
+    .doc =
+        "dh0, dc0 and, of each direction, the gradient of the gates' sums and the states before each step; inputs y,\n"
+        "gates, cells, w_hh, dy, dh_n, dc_n, h0, c0, lengths, w_hh of the reverse direction",
     .n_in = 4,
     .n_in_max = FV_LSTM_GRAD_INPUTS,
     .flags = FV_OP_PRODUCT,

@@ -5,24 +5,19 @@
 
 #include <math.h>
 
-#define POOL_OPTIONS                                                                                                    \
-  {.name = "kernel", .type = FV_OPT_INTS, .offset = offsetof(fv_pool_attrs, kernel), .min = 1, .max = 1 << 20,          \
-   .doc = "window: height,width or one number for both"},                                                              \
-      {.name = "stride", .type = FV_OPT_INTS, .offset = offsetof(fv_pool_attrs, stride), .min = 1, .max = 1 << 20,      \
-       .doc = "steps between windows; empty: the kernel"},                                                             \
-      {.name = "pad", .type = FV_OPT_INTS, .offset = offsetof(fv_pool_attrs, pad), .min = 0, .max = 1 << 20,            \
-       .doc = "border on each side, at most half the kernel; empty: none"},                                            \
-  {                                                                                                                     \
-    .name = "exclude_pad", .type = FV_OPT_BOOL, .offset = offsetof(fv_pool_attrs, exclude_pad), .def = "false",         \
-    .doc = "averages: do not count the border"                                                                         \
-  }
+/* Of both tables. */
+#define OPTION(field, low, high, text) \
+  {.name = #field, .type = FV_OPT_INTS, .offset = offsetof(fv_pool_attrs, field), .min = low, .max = high, .doc = text}
+#define KERNEL OPTION(kernel, 1, 1 << 20, "window: height,width or one number for both")
+#define STRIDE OPTION(stride, 1, 1 << 20, "steps between windows; empty: the kernel")
+#define PAD OPTION(pad, 0, 1 << 20, "border on each side, at most half the kernel; empty: none")
+#define EXCLUDE_PAD                                                                                             \
+  {.name = "exclude_pad", .type = FV_OPT_BOOL, .offset = offsetof(fv_pool_attrs, exclude_pad), .def = "false", \
+   .doc = "averages: do not count the border"}
 
-const fv_option fv_pool_options[] = {POOL_OPTIONS, {0}};
+const fv_option fv_pool_options[] = {KERNEL, STRIDE, PAD, EXCLUDE_PAD, {0}};
 const fv_option fv_pool_grad_options[] = {
-    POOL_OPTIONS,
-    {.name = "size", .type = FV_OPT_INTS, .offset = offsetof(fv_pool_attrs, size), .min = 1, .max = 1 << 30,
-     .doc = "height,width of the input the gradient is of"},
-    {0}};
+    KERNEL, STRIDE, PAD, EXCLUDE_PAD, OPTION(size, 1, 1 << 30, "height,width of the input the gradient is of"), {0}};
 const fv_option fv_adaptive_pool_options[] = {
     {.name = "size", .type = FV_OPT_INTS, .offset = offsetof(fv_adaptive_pool_attrs, size), .min = 1, .max = 1 << 30,
      .doc = "height,width of the result (of a gradient: of the input); one number for both"},
@@ -32,7 +27,8 @@ static bool adaptive(const fv_op_def *op) { return op->attrs == fv_adaptive_pool
 static int64_t at(const fv_int_list *l, int i, int64_t none) { return l->n == 0 ? none : l->v[l->n == 1 ? 0 : i]; }
 
 static fv_pool_plan plan(const fv_node *node, fv_shape x, fv_shape y) {
-  fv_pool_plan p = {.n = x.dim[0], .c = x.dim[3], .h = {.in = x.dim[1], .out = y.dim[1]}, .w = {.in = x.dim[2], .out = y.dim[2]}};
+  fv_pool_plan p = {
+      .n = x.dim[0], .c = x.dim[3], .h = {.in = x.dim[1], .out = y.dim[1]}, .w = {.in = x.dim[2], .out = y.dim[2]}};
   if (adaptive(node->op)) return p;
   const fv_pool_attrs *a = node->attrs;
   fv_window *const windows[] = {&p.h, &p.w};
@@ -55,7 +51,7 @@ double fv_pool_scale(const fv_pool_plan *p, int64_t oh, int64_t ow) {
   return 1.0 / (double)(h * w);
 }
 
-/* ---- shapes -------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
 static fv_status check_image(const fv_infer *c, const char *what) {
   const fv_value *x = c->in[0];
   FV_INFER_REQUIRE(c, x->shape.ndim == 4, "%s: expected [N,H,W,C], got %s", what, fv_shape_text(x->shape));
@@ -125,7 +121,7 @@ fv_value *fv_pool_grad(const fv_grad *c, const char *op, fv_value *code) {
   return fv_op_apply(c->g, op, adaptive(c->node->op) ? (const void *)&b : (const void *)&a, code ? 2 : 1, in);
 }
 
-/* ---- cost ---------------------------------------------------------------------------------------------------------- */
+/* ---- cost -------------------------------------------------------------------------------------------------------- */
 static double window_area(const fv_pool_plan *p) {
   if (p->h.kernel) return (double)(p->h.kernel * p->w.kernel);
   return fmax(1, (double)p->h.in / (double)p->h.out) * fmax(1, (double)p->w.in / (double)p->w.out);
@@ -139,7 +135,7 @@ fv_cost fv_pool_grad_cost(const fv_node *n) {
   return (fv_cost){.flops = window_area(&p) * (double)fv_shape_count(n->in[0]->shape), .bytes = fv_cost_io(n)};
 }
 
-/* ---- references ---------------------------------------------------------------------------------------------------- */
+/* ---- references -------------------------------------------------------------------------------------------------- */
 typedef struct place {
   int64_t n, oh, ow, c;
   int64_t out; /* flat index of the output */

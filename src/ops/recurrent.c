@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* recurrent.c: shapes of lstm and gru, and the gradients of their weights as products over all steps at once. */
 #include "ops/recurrent.h"
+#include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/reshape.h"
 
 const fv_option fv_recurrent_options[] = {
-    {.name = "bidirectional", .type = FV_OPT_BOOL, .offset = offsetof(fv_recurrent_attrs, bidirectional), .def = "false",
+    {.name = "bidirectional",
+     .type = FV_OPT_BOOL,
+     .offset = offsetof(fv_recurrent_attrs, bidirectional),
+     .def = "false",
      .doc = "also backwards in time, with weights of its own; y holds both side by side"},
     {0}};
 
@@ -29,7 +33,8 @@ fv_status fv_recurrent_check(const fv_infer *c, int i, fv_dtype dtype, fv_shape 
 
 static fv_status check_weights(const fv_infer *c, int first, int gates, const fv_recurrent *r) {
   const fv_dtype real = c->in[0]->dtype;
-  for (int i = first; i < first + 2; i++) FV_INFER_REQUIRE(c, fv_has_in(c, i), "input %d: expected weights, got none", i);
+  for (int i = first; i < first + 2; i++)
+    FV_INFER_REQUIRE(c, fv_has_in(c, i), "input %d: expected weights, got none", i);
   FV_TRY(fv_recurrent_check(c, first, real, FV_SHAPE(gates * r->h, r->i)));
   FV_TRY(fv_recurrent_check(c, first + 1, real, FV_SHAPE(gates * r->h, r->h)));
   FV_TRY(fv_recurrent_check(c, first + 2, real, FV_SHAPE(gates * r->h)));
@@ -56,15 +61,16 @@ fv_status fv_recurrent_infer(const fv_infer *c, int gates, int c0, int lengths, 
 }
 
 void fv_recurrent_grad_weights(fv_grad *c, int first, fv_value *dx_sum, fv_value *dh_sum, fv_value *before) {
+  const fv_matmul_attrs turned = {.ta = true};
   const fv_reduce_attrs rows = {.axes = {.n = 1, .v = {0}}};
   const fv_shape x = c->node->in[0]->shape;
   const int64_t n = x.dim[0] * x.dim[1], width = fv_dim(dx_sum, 2);
   fv_value *dx = fv_reshape_to(c->g, dx_sum, FV_SHAPE(n, width)), *dh = fv_reshape_to(c->g, dh_sum, FV_SHAPE(n, width));
   const bool *need = c->need;
-  fv_value *const of_input[] = {dx, fv_reshape_to(c->g, c->node->in[0], FV_SHAPE(n, x.dim[2]))};
-  fv_value *const of_state[] = {dh, fv_reshape_to(c->g, before, FV_SHAPE(n, fv_dim(before, 2)))};
-  if (need[first]) c->din[first] = fv_op_text(c->g, "matmul", "ta=true", 2, of_input);
-  if (need[first + 1]) c->din[first + 1] = fv_op_text(c->g, "matmul", "ta=true", 2, of_state);
+  if (need[first])
+    c->din[first] = fv_op(c->g, "matmul", &turned, dx, fv_reshape_to(c->g, c->node->in[0], FV_SHAPE(n, x.dim[2])));
+  if (need[first + 1])
+    c->din[first + 1] = fv_op(c->g, "matmul", &turned, dh, fv_reshape_to(c->g, before, FV_SHAPE(n, fv_dim(before, 2))));
   if (c->node->n_in > first + 2 && need[first + 2]) c->din[first + 2] = fv_op(c->g, "sum", &rows, dx);
   if (c->node->n_in > first + 3 && need[first + 3]) c->din[first + 3] = fv_op(c->g, "sum", &rows, dh);
   if (!need[0]) return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* resize_tap.c: which input pixels an output pixel is made of, along one axis. PyTorch's rules: half-pixel centres
- * clamped at 0 (or corner to corner with align_corners); nearest takes floor(o * in / out), exact for equal and double. */
+ * clamped at 0 (or corner to corner with align_corners); nearest takes floor(o * in / out). */
 #include "ops/resize.h"
 
 #include <math.h>

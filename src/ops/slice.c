@@ -44,10 +44,12 @@ static fv_status grad(fv_grad *c) {
   fv_slice_range(a, x.dim[axis], &first, &count);
   if (count == 0) return FV_OK;
   const fv_shape mid = FV_SHAPE(fv_shape_before(x, axis), count, fv_shape_after(x, axis));
-  fv_value *v = a->step > 1 && count > 1 ? spread(c->g, c->dout[0], mid, a->step) : fv_reshape_to(c->g, c->dout[0], mid);
+  fv_value *v =
+      a->step > 1 && count > 1 ? spread(c->g, c->dout[0], mid, a->step) : fv_reshape_to(c->g, c->dout[0], mid);
   const int64_t rest = x.dim[axis] - first;
   if (fv_dim(v, 1) > rest) v = fv_slice_of(c->g, v, 1, 0, rest);
-  const fv_pad_attrs ends = {.before = {.n = 3, .v = {0, first, 0}}, .after = {.n = 3, .v = {0, rest - fv_dim(v, 1), 0}}};
+  const fv_pad_attrs ends = {.before = {.n = 3, .v = {0, first, 0}},
+                             .after = {.n = 3, .v = {0, rest - fv_dim(v, 1), 0}}};
   if (first > 0 || rest > fv_dim(v, 1)) v = fv_op(c->g, "pad", &ends, v);
   c->din[0] = fv_reshape_to(c->g, v, x);
   return FV_OK;

@@ -18,7 +18,7 @@ static void gru_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, v
   pack_weights(3, fv_recurrent_of(n).h, width_of(n, i), src->data, dst);
 }
 
-/* ---- forward -------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 typedef struct lane { /* one sequence in one direction */
   const float *h;     /* before the step */
   float *y, *gates;
@@ -95,7 +95,7 @@ static void gru(const fv_call *c) {
   }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 typedef struct back_lane {
   const float *gates, *h, *dy; /* h: before the step; NULL: zeros (dy: no gradient) */
   float *dh, *dx, *dm, *before;
@@ -186,8 +186,18 @@ static void gru_grad(const fv_call *c) {
 }
 
 extern const fv_kernel FV_KERNELS(gru)[];
-const fv_kernel FV_KERNELS(gru)[] = {
-    {.op = "gru", .name = "simd", .isa = FV_ISA_LEVEL, .units = gru_units, .packed = gru_packed, .pack = gru_pack, .run = gru},
-    {.op = "gru_grad", .name = "simd", .isa = FV_ISA_LEVEL, .units = gru_grad_units, .packed = gru_grad_packed,
-     .pack = gru_grad_pack, .run = gru_grad},
-    {0}};
+const fv_kernel FV_KERNELS(gru)[] = {{.op = "gru",
+                                      .name = "simd",
+                                      .isa = FV_ISA_LEVEL,
+                                      .units = gru_units,
+                                      .packed = gru_packed,
+                                      .pack = gru_pack,
+                                      .run = gru},
+                                     {.op = "gru_grad",
+                                      .name = "simd",
+                                      .isa = FV_ISA_LEVEL,
+                                      .units = gru_grad_units,
+                                      .packed = gru_grad_packed,
+                                      .pack = gru_grad_pack,
+                                      .run = gru_grad},
+                                     {0}};

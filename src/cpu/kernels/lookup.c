@@ -6,7 +6,7 @@
 
 static inline bool within(int64_t id, int64_t rows) { return id >= 0 && id < rows; }
 
-/* ---- embedding, index_select: unit = one row of the output ---------------------------------------------------------- */
+/* ---- embedding, index_select: unit = one row of the output ------------------------------------------------------- */
 static void read_row(const fv_call *c, int64_t to, int64_t from, int64_t width, bool zero) {
   const int64_t size = (int64_t)fv_dtype_size(c->out[0].dtype), bytes = width * size;
   char *y = (char *)c->out[0].data + to * bytes;
@@ -46,7 +46,7 @@ static void index_select(const fv_call *c) {
   }
 }
 
-/* ---- embedding_grad, index_add: unit = a block of columns of one outer index ---------------------------------------- */
+/* ---- embedding_grad, index_add: unit = a block of columns of one outer index ------------------------------------- */
 #define COLUMNS 64
 typedef struct sum {
   int64_t outer, rows, width, n; /* y [outer, rows, width] from x [outer, n, width] */
@@ -95,10 +95,11 @@ static void sum_run(const fv_call *c) {
   }
 }
 
-/* ---- gather, scatter_add: row by row of the index ------------------------------------------------------------------- */
+/* ---- gather, scatter_add: row by row of the index ---------------------------------------------------------------- */
 typedef struct lines { /* lines of the index along its last dimension, and where they lie in the other tensor */
   int axis;
-  int64_t n, width, size, step, line_step; /* step: of the axis; line_step: of a place along the line (0: it is the axis) */
+  int64_t n, width, size;
+  int64_t step, line_step; /* of the axis; of a place along the line (0: the line is the axis) */
 } lines;
 
 static lines lines_of(fv_shape index, fv_shape x, int64_t axis) {

@@ -19,7 +19,7 @@ static void lstm_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, 
   pack_weights(4, fv_recurrent_of(n).h, width_of(n, i), src->data, dst);
 }
 
-/* ---- forward -------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 typedef struct lane { /* one sequence in one direction */
   const float *h, *c; /* before the step */
   float *y, *cell, *gates;
@@ -106,7 +106,7 @@ static void lstm(const fv_call *c) {
   }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 typedef struct back_lane {
   const float *gates, *cell, *h, *c, *dy; /* h, c: before the step; NULL: zeros (dy: no gradient) */
   float *dh, *dc, *dsum, *before;
@@ -153,8 +153,10 @@ static void lstm_back_sequences(const fv_call *c, const fv_recurrent *r, int64_t
   const int weight = d ? FV_LSTM_GRAD_W_HH_REVERSE : 3;
   const rows_of_weights w_hh = {floats(c, weight), c->packed >> weight & 1, 4 * H, H};
   const fv_tensor *lengths = fv_recurrent_in(c, FV_LSTM_GRAD_LENGTHS);
-  copy_or_zero((float *)c->out[0].data + begin * H, row_or_null(floats(c, FV_LSTM_GRAD_DH_N), begin * H), (b1 - b0) * H);
-  copy_or_zero((float *)c->out[1].data + begin * H, row_or_null(floats(c, FV_LSTM_GRAD_DC_N), begin * H), (b1 - b0) * H);
+  copy_or_zero((float *)c->out[0].data + begin * H, row_or_null(floats(c, FV_LSTM_GRAD_DH_N), begin * H),
+               (b1 - b0) * H);
+  copy_or_zero((float *)c->out[1].data + begin * H, row_or_null(floats(c, FV_LSTM_GRAD_DC_N), begin * H),
+               (b1 - b0) * H);
   for (int64_t s = r->t - 1; s >= 0; s--) {
     const float *dsum[CHUNK];
     float *dh[CHUNK];

@@ -15,7 +15,7 @@ static inline void copy(char *to, const char *from, int64_t bytes) {
 }
 static int64_t element(const fv_tensor *t) { return (int64_t)fv_dtype_size(t->dtype); }
 
-/* ---- concat: unit = outer index ------------------------------------------------------------------------------------ */
+/* ---- concat: unit = outer index ---------------------------------------------------------------------------------- */
 static int concat_axis(const fv_node *n) {
   return fv_axis(((const fv_concat_attrs *)n->attrs)->axis, n->out[0]->shape.ndim);
 }
@@ -35,7 +35,7 @@ static void concat(const fv_call *c) {
   }
 }
 
-/* ---- slice: unit = outer index ------------------------------------------------------------------------------------- */
+/* ---- slice: unit = outer index ----------------------------------------------------------------------------------- */
 static int64_t slice_units(const fv_node *n) {
   const fv_shape x = n->in[0]->shape;
   return fv_shape_before(x, fv_axis(((const fv_slice_attrs *)n->attrs)->axis, x.ndim));
@@ -58,7 +58,7 @@ static void slice(const fv_call *c) {
   }
 }
 
-/* ---- flip: unit = outer index -------------------------------------------------------------------------------------- */
+/* ---- flip: unit = outer index ------------------------------------------------------------------------------------ */
 static int64_t flip_units(const fv_node *n) {
   const fv_shape x = n->in[0]->shape;
   return fv_shape_before(x, fv_axis(((const fv_flip_attrs *)n->attrs)->axis, x.ndim));
@@ -136,7 +136,8 @@ static void pad(const fv_call *c) {
     const int64_t from = inner_row(&f, r), taken = from < 0 ? 0 : inner;
     fill(&c->out[0], r * width, taken ? left : width, value);
     if (!taken) continue;
-    copy((char *)c->out[0].data + (r * width + left) * size, (const char *)c->in[0].data + from * inner * size, taken * size);
+    copy((char *)c->out[0].data + (r * width + left) * size, (const char *)c->in[0].data + from * inner * size,
+         taken * size);
     fill(&c->out[0], r * width + left + taken, width - left - taken, value);
   }
 }

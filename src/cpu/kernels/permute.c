@@ -141,7 +141,8 @@ static void run(const fv_call *c) {
     if (runs)
       for (int64_t r = 0; r < p.rows; r++)
         memcpy(to + r * p.to_step * size, from + r * p.from_step * size, (size_t)(width * size));
-    else if (size == 4) transpose_words((int32_t *)(void *)to, p.to_step, (const int32_t *)(const void *)from, step, p.rows, width);
+    else if (size == 4)
+      transpose_words((int32_t *)(void *)to, p.to_step, (const int32_t *)(const void *)from, step, p.rows, width);
     else transpose_bytes((uint8_t *)to, p.to_step, (const uint8_t *)from, step, p.rows, width);
   }
 }

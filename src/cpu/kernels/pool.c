@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pool.c: pooling and its gradients, a vector of channels at a time. A unit is one row of the output: of y forward; of dx
- * backward, where each input pixel collects from the windows that hold it, so that nothing is added to twice and the
+/* pool.c: pooling and its gradients, a vector of channels at a time. A unit is one row of the output: of y forward; of
+ * dx backward, where each input pixel collects from the windows that hold it, so that nothing is added to twice and the
  * order of a sum is that of the windows. */
 #include "cpu/simd.h"
 #include "ops/pool.h"
@@ -27,7 +27,8 @@ typedef struct box {
   int64_t h0, h1, w0, w1;
 } box;
 static inline box box_of(const fv_pool_plan *p, int64_t oh, int64_t ow) {
-  return (box){fv_window_begin(&p->h, oh), fv_window_end(&p->h, oh), fv_window_begin(&p->w, ow), fv_window_end(&p->w, ow)};
+  return (box){fv_window_begin(&p->h, oh), fv_window_end(&p->h, oh), fv_window_begin(&p->w, ow),
+               fv_window_end(&p->w, ow)};
 }
 
 /* One output pixel: `x` the image, `at` the output's place; `code` of the window's first element inside, `stride` from
@@ -64,7 +65,8 @@ static void max_run(const fv_call *c) {
   for (int64_t r = c->begin; r < c->end; r++)
     for (int64_t ow = 0; ow < p.w.out; ow++) {
       const int64_t oh = r % p.h.out;
-      max_pixel o = {.at = (r * p.w.out + ow) * p.c, .stride = p.h.kernel ? p.w.kernel : p.w.in, .b = box_of(&p, oh, ow)};
+      max_pixel o = {
+          .at = (r * p.w.out + ow) * p.c, .stride = p.h.kernel ? p.w.kernel : p.w.in, .b = box_of(&p, oh, ow)};
       o.x = (const float *)c->in[0].data + r / p.h.out * p.h.in * p.w.in * p.c;
       o.code = (int32_t)fv_pool_code(&p, oh, ow, o.b.h0, o.b.w0);
       EACH_VECTOR(p.c, max_lanes, c, &p, &o);
@@ -91,14 +93,14 @@ static void avg_run(const fv_call *c) {
     }
 }
 
-/* ---- gradients ------------------------------------------------------------------------------------------------------ */
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
 /* The outputs [*first, *last) whose windows hold input i, from those of input i - 1: no division. */
 static inline void advance(const fv_window *w, int64_t i, int64_t *first, int64_t *last) {
   while (*last < w->out && fv_window_begin(w, *last) <= i) ++*last;
   while (*first < *last && fv_window_end(w, *first) <= i) ++*first;
 }
 
-/* Where a window begins as the last one ends, each input has one window: dy is read once and dealt out along the row. */
+/* Where a window begins as the last one ends, each input has one window: dy is read once and dealt out. */
 static bool tiled(const fv_pool_plan *p) {
   return p->h.kernel && p->h.kernel == p->h.stride && p->w.kernel == p->w.stride && p->h.pad == 0 && p->w.pad == 0;
 }
@@ -129,8 +131,8 @@ INLINE void deal_row(bool max, const fv_call *c, const fv_pool_plan *p, int64_t 
 }
 
 /* One input pixel: the outputs [oh0, oh1) x [ow0, ow1) of an image whose rows begin at `plane` are added up. */
-INLINE void max_back(bool whole, int64_t k, int64_t n, const fv_call *c, const fv_pool_plan *p, const box *o, int64_t plane,
-                     int64_t h, int64_t w, float *dx) {
+INLINE void max_back(bool whole, int64_t k, int64_t n, const fv_call *c, const fv_pool_plan *p, const box *o,
+                     int64_t plane, int64_t h, int64_t w, float *dx) {
   fv_f32v sum = fv_vzero();
   for (int64_t oh = o->h0; oh < o->h1; oh++)
     for (int64_t ow = o->w0; ow < o->w1; ow++) {
@@ -158,8 +160,8 @@ static void max_grad_run(const fv_call *c) {
   }
 }
 
-INLINE void avg_back(bool whole, int64_t k, int64_t n, const fv_call *c, const fv_pool_plan *p, const box *o, int64_t plane,
-                     float *dx) {
+INLINE void avg_back(bool whole, int64_t k, int64_t n, const fv_call *c, const fv_pool_plan *p, const box *o,
+                     int64_t plane, float *dx) {
   fv_f32v sum = fv_vzero();
   for (int64_t oh = o->h0; oh < o->h1; oh++)
     for (int64_t ow = o->w0; ow < o->w1; ow++) {

@@ -11,7 +11,7 @@
 #include "cpu/simd.h"
 #include "ops/recurrent.h"
 
-/* Rows of a tile: 32 vector registers, or 16. A tile of fewer rows is code of its own, so that all stay in registers. */
+/* Rows of a tile: 32 vector registers, or 16. A tile of fewer rows is code of its own, to stay in registers. */
 #if FV_SIMD_AVX512 || FV_SIMD_NEON
 #define ROWS 6
 #define FOR_EACH_TILE(f, ...)                 \
@@ -38,7 +38,7 @@ INLINE void store(float *p, fv_f32v v, int64_t n) {
   else fv_vstore_n(p, v, n);
 }
 
-/* ---- forward -------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 typedef struct weights {
   const float *p;
   bool packed;
@@ -66,8 +66,8 @@ INLINE fv_f32v weight(const weights *w, bool packed, int gates, int g, int64_t j
                       FV_MIN(FV_W, w->h - j));
 }
 
-INLINE void sums_of(int rows, bool packed, int gates, const float *const *a, float *const *c, const weights *w, const target *t, int64_t j,
-                    int64_t k0, int64_t k1) {
+INLINE void sums_of(int rows, bool packed, int gates, const float *const *a, float *const *c, const weights *w,
+                    const target *t, int64_t j, int64_t k0, int64_t k1) {
   fv_f32v acc[ROWS][4];
   const int64_t n = w->h - j;
   for (int r = 0; r < rows; r++)
@@ -102,7 +102,8 @@ INLINE void sums(int gates, int64_t n, const float *const *a, float *const *c, c
 }
 
 /* c = a W^T for n rows that follow each other at steps of a_step and c_step. */
-INLINE void sums_dense(int gates, int64_t n, const float *a, int64_t a_step, float *c, int64_t c_step, const weights *w) {
+INLINE void sums_dense(int gates, int64_t n, const float *a, int64_t a_step, float *c, int64_t c_step,
+                       const weights *w) {
   const target t = {.slot = {0, 1, 2, 3}};
   for (int64_t i = 0; i < n; i += CHUNK) {
     const float *from[CHUNK];
@@ -116,7 +117,7 @@ INLINE void sums_dense(int gates, int64_t n, const float *a, int64_t a_step, flo
   }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------- */
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
 /* W as it is, or repacked: blocks of columns, four vectors wide while they last, then one, each [k][vectors][FV_W]. */
 typedef struct rows_of_weights {
   const float *p;
@@ -133,8 +134,8 @@ static void pack_rows(int64_t k, int64_t h, const float *from, float *to) {
 }
 static int64_t packed_rows(int64_t k, int64_t h) { return k * fv_round_up(h, FV_W); }
 
-INLINE void back_of(int rows, bool packed, int vectors, const float *const *d, float *const *dh, const rows_of_weights *w, int64_t j,
-                    bool add, int64_t k0, int64_t k1) {
+INLINE void back_of(int rows, bool packed, int vectors, const float *const *d, float *const *dh,
+                    const rows_of_weights *w, int64_t j, bool add, int64_t k0, int64_t k1) {
   fv_f32v acc[ROWS][4];
   for (int r = 0; r < rows; r++)
     for (int v = 0; v < vectors; v++)
@@ -172,7 +173,7 @@ static inline void back(int64_t n, const float *const *d, float *const *dh, cons
   for (; j < w->h; j += FV_W) back_columns(1, n, d, dh, w, j, add);
 }
 
-/* ---- both ----------------------------------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------------------------------------- */
 static inline const float *floats(const fv_call *c, int i) { return i < c->n_in ? c->in[i].data : NULL; }
 /* Unit = one sequence in one direction: the direction of `u`, and the sequences [*b0, *b1) up to `end` or CHUNK. */
 static inline int64_t unit_chunk(const fv_recurrent *r, int64_t u, int64_t end, int64_t *b0, int64_t *b1) {

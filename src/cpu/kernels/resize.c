@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resize.c: resize and its gradient, a vector of channels at a time. Where each row and column looks is worked out once,
- * in prepare. A unit is one row of the output: of y forward; of dx backward, which collects from the rows of dy that
- * looked at it. */
+/* resize.c: resize and its gradient, a vector of channels at a time. Where each row and column looks is worked out
+ * once, in prepare. A unit is one row of the output: of y forward; of dx backward, which collects from the rows of dy
+ * that looked at it. */
 #include "cpu/simd.h"
 #include "ops/resize.h"
 
@@ -39,7 +39,7 @@ static fv_status prepare_grad(const fv_node *n, void **state) {
 }
 static int64_t units(const fv_node *n) { return n->out[0]->shape.dim[0] * n->out[0]->shape.dim[1]; }
 
-/* ---- forward -------------------------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
 static inline fv_f32v across(const float *row, const fv_resize_tap *u, int64_t ch, int64_t n) {
   fv_f32v v = fv_vload_n(row + u->i0 * ch, n) * fv_vsplat(u->w0);
   if (u->w1 != 0) v = fv_vfma(fv_vload_n(row + u->i1 * ch, n), fv_vsplat(u->w1), v);
@@ -69,7 +69,7 @@ static void run(const fv_call *c) {
   }
 }
 
-/* ---- gradient ------------------------------------------------------------------------------------------------------- */
+/* ---- gradient ---------------------------------------------------------------------------------------------------- */
 static inline void add(float *to, const float *from, float weight, int64_t ch) {
   for (int64_t k = 0; k < ch; k += FV_W) {
     const int64_t n = FV_MIN(FV_W, ch - k);
@@ -101,8 +101,18 @@ static void run_grad(const fv_call *c) {
 }
 
 extern const fv_kernel FV_KERNELS(resize)[];
-const fv_kernel FV_KERNELS(resize)[] = {
-    {.op = "resize", .name = "simd", .isa = FV_ISA_LEVEL, .prepare = prepare, .release = release, .units = units, .run = run},
-    {.op = "resize_grad", .name = "simd", .isa = FV_ISA_LEVEL, .prepare = prepare_grad, .release = release, .units = units,
-     .run = run_grad},
-    {0}};
+const fv_kernel FV_KERNELS(resize)[] = {{.op = "resize",
+                                         .name = "simd",
+                                         .isa = FV_ISA_LEVEL,
+                                         .prepare = prepare,
+                                         .release = release,
+                                         .units = units,
+                                         .run = run},
+                                        {.op = "resize_grad",
+                                         .name = "simd",
+                                         .isa = FV_ISA_LEVEL,
+                                         .prepare = prepare_grad,
+                                         .release = release,
+                                         .units = units,
+                                         .run = run_grad},
+                                        {0}};
