@@ -8,8 +8,8 @@
 /* 1e9 floating-point operations a second of one core that does nothing but independent multiply-adds at a level; 0 when
  * the processor lacks it. Takes a few milliseconds the first time. */
 double fv_ceiling_gflops(fv_isa isa);
-/* 1e9 bytes a second (read and written both counted) of one core that copies one half of a 64 MiB buffer to the other; 0 when there
- * is no memory for it. Takes some tens of milliseconds the first time. */
+/* 1e9 bytes a second (read and written both counted) of one core that copies one half of a 64 MiB buffer to the other;
+ * 0 when there is no memory for it. Takes some tens of milliseconds the first time. */
 double fv_ceiling_gbytes(void);
 
 #endif

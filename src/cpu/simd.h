@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* simd.h: the vectors kernels are written over. A kernel file is compiled once per level with -DFV_ISA=base|avx2|
- * avx512|neon; everything here is static inline and means the same at every level, only FV_W (floats in a vector) differs.
+ * avx512|neon; everything here is static inline and means the same at every level; FV_W, a vector's floats, differs.
  *
  * Names: fv_v... works on floats, fv_i... on 32-bit integers, fv_m... on masks. Operators + - * / and v[i] work on
  * fv_f32v too (they are GCC vectors); a product and a sum are one rounding only when written fv_vfma.
  *
  * What may differ in bits between levels: fv_vfma (two roundings at base), reductions across lanes (the tree follows
- * FV_W), the sign of fv_vmin/fv_vmax of +0 and -0. Nothing depends on alignment. `n` of the ..._n forms is 0..FV_W; they
- * touch no memory beyond n elements, and lanes beyond n are zero after a load. */
+ * FV_W), the sign of fv_vmin/fv_vmax of +0 and -0. Nothing depends on alignment. `n` of the ..._n forms is 0..FV_W;
+ * they touch no memory beyond n elements, and lanes beyond n are zero after a load. */
 #ifndef FV_CPU_SIMD_H
 #define FV_CPU_SIMD_H
 
@@ -67,7 +67,7 @@ typedef __mmask16 fv_mask; /* opaque: use fv_m... */
 typedef fv_i32v fv_mask; /* opaque: 0 or -1 a lane */
 #endif
 
-/* ---- masks --------------------------------------------------------------------------------------------------------- */
+/* ---- masks ------------------------------------------------------------------------------------------------------- */
 #if FV_SIMD_AVX512
 static inline fv_mask fv_mand(fv_mask a, fv_mask b) { return (fv_mask)(a & b); }
 static inline fv_mask fv_mor(fv_mask a, fv_mask b) { return (fv_mask)(a | b); }
@@ -102,7 +102,7 @@ static inline fv_i32v fv_mtoi(fv_mask m) { return m & 1; }
 static inline bool fv_many(fv_mask m) { return fv_mbits(m) != 0; }        /* any lane */
 static inline bool fv_mall(fv_mask m) { return fv_mbits(m) == FV_MALL; }  /* every lane */
 
-/* ---- splat, load, store -------------------------------------------------------------------------------------------- */
+/* ---- splat, load, store ------------------------------------------------------------------------------------------ */
 static inline fv_f32v fv_vsplat(float x) {
 #if FV_SIMD_AVX512
   return (fv_f32v)_mm512_set1_ps(x);
@@ -200,7 +200,7 @@ static inline void fv_stream_end(void) {
 #endif
 }
 
-/* ---- select -------------------------------------------------------------------------------------------------------- */
+/* ---- select ------------------------------------------------------------------------------------------------------ */
 /* Lane by lane: m ? a : b. */
 static inline fv_i32v fv_iselect(fv_mask m, fv_i32v a, fv_i32v b) {
 #if FV_SIMD_AVX512
@@ -229,7 +229,7 @@ static inline fv_f32v fv_vmasked(fv_mask m, fv_f32v a) {
 #endif
 }
 
-/* ---- comparisons: false for NaN, but fv_vne ------------------------------------------------------------------------- */
+/* ---- comparisons: false for NaN, but fv_vne ---------------------------------------------------------------------- */
 #if FV_SIMD_AVX512
 #define FV_SIMD_CMP(name, op, pred) \
   static inline fv_mask fv_v##name(fv_f32v a, fv_f32v b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, pred); }
@@ -257,7 +257,7 @@ FV_SIMD_ICMP(ge, >=, _MM_CMPINT_NLT)
 #undef FV_SIMD_ICMP
 static inline fv_mask fv_visnan(fv_f32v a) { return fv_vne(a, a); }
 
-/* ---- float arithmetic ---------------------------------------------------------------------------------------------- */
+/* ---- float arithmetic -------------------------------------------------------------------------------------------- */
 static inline fv_f32v fv_vadd(fv_f32v a, fv_f32v b) { return a + b; }
 static inline fv_f32v fv_vsub(fv_f32v a, fv_f32v b) { return a - b; }
 static inline fv_f32v fv_vmul(fv_f32v a, fv_f32v b) { return a * b; }
@@ -379,7 +379,7 @@ static inline fv_f32v fv_vceil(fv_f32v a) {
 }
 #endif
 
-/* ---- integers: wrap around, never trap ------------------------------------------------------------------------------ */
+/* ---- integers: wrap around, never trap --------------------------------------------------------------------------- */
 static inline fv_i32v fv_iadd(fv_i32v a, fv_i32v b) { return (fv_i32v)((fv_u32v)a + (fv_u32v)b); }
 static inline fv_i32v fv_isub(fv_i32v a, fv_i32v b) { return (fv_i32v)((fv_u32v)a - (fv_u32v)b); }
 static inline fv_i32v fv_imul(fv_i32v a, fv_i32v b) { return (fv_i32v)((fv_u32v)a * (fv_u32v)b); }
@@ -409,7 +409,7 @@ static inline fv_i32v fv_imulhi_u(fv_i32v a, fv_i32v b) {
 #endif
 }
 
-/* ---- conversions. To integer: a value out of range or NaN gives an unspecified integer, never a trap. -------------- */
+/* ---- conversions. To integer: a value out of range or NaN gives an unspecified integer, never a trap. ------------ */
 static inline fv_f32v fv_itov(fv_i32v a) { return __builtin_convertvector(a, fv_f32v); }
 static inline fv_i32v fv_vtoi_trunc(fv_f32v a) {
 #if FV_SIMD_AVX512
@@ -477,7 +477,7 @@ static inline void fv_istore_u8_n(uint8_t *p, fv_i32v v, int64_t n) {
 static inline fv_f32v fv_vload_u8(const uint8_t *p) { return fv_itov(fv_iload_u8(p)); }
 static inline fv_f32v fv_vload_u8_n(const uint8_t *p, int64_t n) { return fv_itov(fv_iload_u8_n(p, n)); }
 
-/* ---- across lanes: lane i with lane i + FV_W/2, then halves again ---------------------------------------------------- */
+/* ---- across lanes: lane i with lane i + FV_W/2, then halves again ------------------------------------------------ */
 #if defined(__SSE2__)
 static inline float fv_simd_sum4(__m128 v) {
   v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -514,7 +514,7 @@ static inline int32_t fv_isum(fv_i32v v) {
   return (int32_t)s;
 }
 
-/* ---- gather: base[index], indices not negative ----------------------------------------------------------------------- */
+/* ---- gather: base[index], indices not negative ------------------------------------------------------------------- */
 static inline fv_f32v fv_vgather_n(const float *base, fv_i32v index, int64_t n) { /* the first n lanes, zeros after */
 #if FV_SIMD_AVX512
   return (fv_f32v)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), fv_mfirst(n), (__m512i)index, base, 4);

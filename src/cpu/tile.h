@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tile.h: element-wise operations on tiles: runs of elements of 4 bytes each, f32 or i32 (bytes are widened). Each is one
+/* tile.h: element-wise operations on tiles: runs of elements of 4 bytes, f32 or i32 (bytes are widened). Each is one
  * function y[i] = f(x0[i], x1[i], ...; k0, k1); y may be any of its operands. The table below says which function an
  * operation's name stands for. For src/cpu/kernels/elementwise.c. */
 #ifndef FV_CPU_TILE_H
@@ -42,7 +42,7 @@ typedef int32_t tile_item_i;
     }                                                                                           \
   }
 
-/* ---- what takes more than one expression ----------------------------------------------------------------------------- */
+/* ---- what takes more than one expression ------------------------------------------------------------------------- */
 static inline fv_f32v lanes_one(void) { return fv_vsplat(1); }
 static inline fv_f32v lanes_sign(fv_f32v a) {
   return fv_vmasked(fv_vgt(a, fv_vzero()), lanes_one()) - fv_vmasked(fv_vlt(a, fv_vzero()), lanes_one());
@@ -98,7 +98,7 @@ static inline fv_i32v lanes_to_i32(fv_f32v a) { /* towards zero, held within the
 static inline fv_i32v lanes_to_u8(fv_i32v a) { return fv_imin(fv_imax(a, fv_izero()), fv_isplat(255)); }
 static inline fv_mask lanes_true(fv_i32v a) { return fv_ine(a, fv_izero()); }
 
-/* ---- the functions ----------------------------------------------------------------------------------------------------- */
+/* ---- the functions ----------------------------------------------------------------------------------------------- */
 TILE(2, v, v, add, a + b)
 TILE(2, v, v, sub, a - b)
 TILE(2, v, v, mul, a *b)
@@ -170,7 +170,7 @@ TILE(3, v, v, mul_add, a *b + c)
 TILE(3, v, v, mul_mul, a *b *c)
 TILE(2, v, v, add_relu, fv_vselect(fv_vlt(a + b, fv_vzero()), fv_vzero(), a + b))
 
-/* ---- which function an operation is ------------------------------------------------------------------------------------- */
+/* ---- which function an operation is ------------------------------------------------------------------------------ */
 typedef struct tile_op {
   const char *name;
   int n_in;

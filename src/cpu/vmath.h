@@ -3,7 +3,7 @@
  * computed for these intervals; Muller, Elementary Functions, 2016); sin, cos and pow reduce in doubles. NaN stays NaN,
  * infinities, denormals and overflow are as in C. A lane's result depends on that lane alone.
  *
- * Largest errors found by tests/unit/test_vmath.c (against libm in double; over all levels), in units of the last place:
+ * Largest errors found by tests/unit/test_vmath.c (against libm in double, at any level), in units of the last place:
  *   pow 0.50, log 0.79, exp 0.98, erf 1.20, tanh 1.29, log1p 1.43, expm1 1.46, sin and cos 1.54, softplus 1.61,
  *   sigmoid 1.93. */
 #ifndef FV_CPU_VMATH_H
@@ -181,7 +181,7 @@ static inline fv_f32v fv_vsigmoid_times(fv_f32v a, fv_f32v x, fv_f32v b) {
   return fv_vscale(fv_vscale(y * a, near) * b, n - near);
 }
 
-/* ---- in doubles: half a vector's lanes at a time ----------------------------------------------------------------------- */
+/* ---- in doubles: half a vector's lanes at a time ----------------------------------------------------------------- */
 #define FV_VM_HALF (FV_W / 2)
 typedef float fv_f32h __attribute__((vector_size(2 * FV_W)));
 typedef int32_t fv_i32h __attribute__((vector_size(2 * FV_W)));
@@ -193,7 +193,7 @@ typedef union fv_vm_halves {
   fv_f32h fh[2];
   fv_i32h ih[2];
 } fv_vm_halves;
-/* Added to a double and taken off again, it leaves the nearest whole number; meanwhile the low bits hold that number. */
+/* Added to a double and taken off again, it leaves the nearest whole number; until then the low bits hold it. */
 #define FV_VM_WHOLE 0x1.8p52
 
 /* x = q pi/2 + r, |r| <= pi/4, for |x| <= 2^20. */
@@ -255,7 +255,8 @@ static inline fv_f64h fv_vpow_half(fv_f64h x, fv_f64h y) {
   fv_f64h n = t + FV_VM_WHOLE, r = t - (n - FV_VM_WHOLE);
   p = (((0x1.61afebdb07e5cp-20 * r + 0x1.00daeadf88ff0p-16) * r + 0x1.430accc95dc07p-13) * r +
        0x1.5d874813f0bc2p-10) * r + 0x1.3b2ab5c4e6a49p-7;
-  p = (((p * r + 0x1.c6b08dd48b17ep-5) * r + 0x1.ebfbdff931f44p-3) * r + 0x1.62e42fef860a3p-1) * r + 0x1.ffffffffff7a0p-1;
+  p = ((p * r + 0x1.c6b08dd48b17ep-5) * r + 0x1.ebfbdff931f44p-3) * r + 0x1.62e42fef860a3p-1;
+  p = p * r + 0x1.ffffffffff7a0p-1;
   return (fv_f64h)((fv_u64h)p + ((fv_u64h)n << 52));
 }
 static inline fv_f32v fv_vpow(fv_f32v x, fv_f32v y) {

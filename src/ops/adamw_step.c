@@ -22,7 +22,7 @@ static void ref(const fv_call *c) {
 
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 14); }
 
-#define CASE(n) {.in = n "; " n "; " n "; " n "@0.01..1; 8@0.1..0.9"}
+#define CASE(n) {.in = n "@2..4; " n "; " n "; " n "@0.01..1; 8@0.1..0.4"}
 static const fv_case cases[] = {CASE("0"), CASE("1"), CASE("3"), CASE("4"), CASE("5"), CASE("7"), CASE("8"), CASE("9"),
                                 CASE("15"), CASE("16"), CASE("17"), CASE("1031"), CASE("40009"), {0}};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* optimizer.h: what the operations of an optimiser's step share. They work over flat slabs: inputs p [n], g [n], the
- * states [n] each, then `hyper` [8]; outputs the new p, then the new states. Every output may be the memory of the input
- * it replaces. The numbers that change from step to step are an input, not attributes, so that a step is built once. */
+ * states [n] each, then `hyper` [8]; outputs the new p, then the new states. Every output may be the memory of the
+ * input it replaces. Numbers that change from step to step are an input, not attributes: a step is built once. */
 #ifndef FV_OPS_OPTIMIZER_H
 #define FV_OPS_OPTIMIZER_H
 

@@ -13,7 +13,8 @@ static void ref(const fv_call *c) {
     double p = fv_get(&c->in[0], i), g = fv_get(&c->in[1], i) * fv_hyper_get(c, FV_HYPER_SCALE);
     g += fv_hyper_get(c, FV_HYPER_DECAY) * p;
     double v = (1 - second) * fv_get(&c->in[2], i) + second * g * g;
-    double m = fv_hyper_get(c, FV_HYPER_MOMENTUM) * fv_get(&c->in[3], i) + g / (sqrt(v) + fv_hyper_get(c, FV_HYPER_EPS));
+    double root = sqrt(v) + fv_hyper_get(c, FV_HYPER_EPS);
+    double m = fv_hyper_get(c, FV_HYPER_MOMENTUM) * fv_get(&c->in[3], i) + g / root;
     fv_set(&c->out[0], i, p - fv_hyper_get(c, FV_HYPER_RATE) * m);
     fv_set(&c->out[1], i, v);
     fv_set(&c->out[2], i, m);
@@ -22,7 +23,7 @@ static void ref(const fv_call *c) {
 
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 13); }
 
-#define CASE(n) {.in = n "; " n "; " n "@0.01..1; " n "; 8@0.1..0.9"}
+#define CASE(n) {.in = n "@2..4; " n "; " n "@0.01..1; " n "; 8@0.1..0.4"}
 static const fv_case cases[] = {CASE("0"), CASE("1"), CASE("3"), CASE("4"), CASE("5"), CASE("7"), CASE("8"), CASE("9"),
                                 CASE("15"), CASE("16"), CASE("17"), CASE("1031"), CASE("40009"), {0}};
 

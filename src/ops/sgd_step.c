@@ -3,9 +3,10 @@
  * sum of gradients, the learning rate stands outside of it. */
 #include "ops/optimizer.h"
 
-static const fv_option attrs[] = {{.name = "nesterov", .type = FV_OPT_BOOL, .offset = offsetof(fv_sgd_step_attrs, nesterov),
-                                   .def = "false", .doc = "Nesterov's momentum: look one step ahead"},
-                                  {0}};
+static const fv_option attrs[] = {
+    {.name = "nesterov", .type = FV_OPT_BOOL, .offset = offsetof(fv_sgd_step_attrs, nesterov), .def = "false",
+     .doc = "Nesterov's momentum: look one step ahead"},
+    {0}};
 
 static fv_status infer(fv_infer *c) { return fv_optimizer_infer(c, 1); }
 
@@ -23,16 +24,15 @@ static void ref(const fv_call *c) {
 
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 8); }
 
+#define CASE(n, ...) {.in = n "@2..4; " n "; " n "; 8@0.1..0.5", __VA_ARGS__}
 static const fv_case cases[] = {
-    {.in = "0; 0; 0; 8"}, {.in = "1; 1; 1; 8"}, {.in = "3; 3; 3; 8"}, {.in = "4; 4; 4; 8"}, {.in = "5; 5; 5; 8"},
-    {.in = "7; 7; 7; 8"}, {.in = "8; 8; 8; 8"}, {.in = "9; 9; 9; 8"}, {.in = "15; 15; 15; 8"}, {.in = "16; 16; 16; 8"},
-    {.in = "17; 17; 17; 8"}, {.in = "40009; 40009; 40009; 8"}, {.in = "37; 37; 37; 8", .attrs = "nesterov=true"},
-    {.in = "16411; 16411; 16411; 8", .attrs = "nesterov=true"}, {0}};
+    CASE("0"), CASE("1"), CASE("3"), CASE("4"), CASE("5"), CASE("7"), CASE("8"), CASE("9"), CASE("15"), CASE("16"),
+    CASE("17"), CASE("40009"), CASE("37", .attrs = "nesterov=true"), CASE("16411", .attrs = "nesterov=true"), {0}};
 
 const fv_op_def fv_op_sgd_step = {
     .name = "sgd_step",
-    .doc = "g <- scale g + decay p; m <- momentum m + first g; p <- p - rate m (nesterov: rate (g + momentum m)); operands "
-           "p, g, m, hyper",
+    .doc = "g <- scale g + decay p; m <- momentum m + first g; p <- p - rate m (nesterov: rate (g + momentum m)); "
+           "operands p, g, m, hyper",
     .n_in = 4,
     .flags = FV_OP_INPLACE,
     .attrs_size = sizeof(fv_sgd_step_attrs),

@@ -21,8 +21,8 @@ static double gradient(double p, int i) { return 3 * p - (double)i + 0.5; }
 
 /* One step of every parameter by the operation; states are those of the operation's order. */
 static void step(fv_single *s, int n_states, float x[4][N], const float *hyper) {
-  void *in[5] = {x[0], x[1], n_states > 0 ? x[2] : (void *)(uintptr_t)hyper, n_states > 1 ? x[3] : (void *)(uintptr_t)hyper,
-                 (void *)(uintptr_t)hyper};
+  void *in[5] = {x[0], x[1], x[2], x[3]};
+  in[2 + n_states] = (void *)(uintptr_t)hyper;
   void *out[3] = {x[0], x[2], x[3]};
   for (int i = 0; i < N; i++) x[1][i] = (float)(gradient((double)x[0][i], i) / CLIP);
   fv_single_run(s, in, out, NULL);
@@ -83,7 +83,8 @@ static void adamw(void **state) {
     double c1 = 1 - pow(B1, t), c2 = 1 - pow(B2, t);
     float h[FV_HYPERS] = {[FV_HYPER_RATE] = (float)LR, [FV_HYPER_DECAY] = (float)WD, [FV_HYPER_SCALE] = (float)CLIP,
                           [FV_HYPER_STEP] = (float)(LR / c1), [FV_HYPER_FIRST] = (float)(1 - B1),
-                          [FV_HYPER_SECOND] = (float)(1 - B2), [FV_HYPER_EPS] = (float)EPS, [FV_HYPER_ROOT] = (float)sqrt(c2)};
+                          [FV_HYPER_SECOND] = (float)(1 - B2), [FV_HYPER_EPS] = (float)EPS,
+                          [FV_HYPER_ROOT] = (float)sqrt(c2)};
     step(s, 2, x, h);
     for (int i = 0; i < N; i++) {
       double g = gradient(want.p[i], i);
@@ -105,7 +106,8 @@ static void rmsprop(void **state) {
   fv_single *s = single("rmsprop_step", "", 2);
   for (int t = 1; t <= STEPS; t++) {
     float h[FV_HYPERS] = {[FV_HYPER_RATE] = (float)LR, [FV_HYPER_DECAY] = (float)WD, [FV_HYPER_SCALE] = (float)CLIP,
-                          [FV_HYPER_MOMENTUM] = (float)MU, [FV_HYPER_SECOND] = (float)(1 - B2), [FV_HYPER_EPS] = (float)EPS};
+                          [FV_HYPER_MOMENTUM] = (float)MU, [FV_HYPER_SECOND] = (float)(1 - B2),
+                          [FV_HYPER_EPS] = (float)EPS};
     step(s, 2, x, h);
     for (int i = 0; i < N; i++) {
       double g = gradient(want.p[i], i) + WD * want.p[i];

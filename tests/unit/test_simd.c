@@ -9,8 +9,9 @@
 
 #include <cmocka.h>
 
-static const float table[] = {0, -0.0f, 1, -1, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 3.49f, -3.51f, 8388607.5f, -8388607.5f, 8388609,
-                              1e10f, -1e10f, 0x1p-149f, INFINITY, -INFINITY, NAN, 0.49999997f, -0.99999994f, 7, -123.25f};
+static const float table[] = {0, -0.0f, 1, -1, 0.5f, -0.5f, 1.5f, 2.5f, -2.5f, 3.49f, -3.51f, 8388607.5f,
+                              -8388607.5f, 8388609, 1e10f, -1e10f, 0x1p-149f, INFINITY, -INFINITY, NAN, 0.49999997f,
+                              -0.99999994f, 7, -123.25f};
 enum { N = FV_COUNT(table) };
 
 static bool same(float a, float b) { return (isnan(a) && isnan(b)) || (a == b && !signbit(a) == !signbit(b)); }

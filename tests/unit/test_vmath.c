@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vector mathematics against libm in double: millions of floats over all exponents, special values, pairs for pow. Built
- * once per instruction-set level. FOVEA_TEST_PRINT=1 prints the errors found. */
+/* Vector mathematics against libm in double: millions of floats over all exponents, special values, pairs for pow.
+ * Built once per instruction-set level. FOVEA_TEST_PRINT=1 prints the errors found. */
 #include "cpu/vmath.h"
 
 #include <setjmp.h>
@@ -21,7 +21,7 @@ typedef struct function {
 } function;
 static const function functions[] = {
     {"exp", fv_vexp, exp, 1.1},         {"expm1", fv_vexpm1, expm1, 2.0},          {"log", fv_vlog, log, 1.1},
-    {"log1p", fv_vlog1p, log1p, 1.5},   {"tanh", fv_vtanh, tanh, 2.0},             {"sigmoid", fv_vsigmoid, sigmoid, 2.0},
+    {"log1p", fv_vlog1p, log1p, 1.5},   {"tanh", fv_vtanh, tanh, 2.0},  {"sigmoid", fv_vsigmoid, sigmoid, 2.0},
     {"erf", fv_verf, erf, 1.5},         {"sin", fv_vsin, sin, 1.6},                {"cos", fv_vcos, cos, 1.6},
     {"softplus", fv_vsoftplus, softplus, 2.0}};
 
@@ -68,7 +68,8 @@ static void sweep(void **state) {
   for (uint64_t bits = 0; bits < UINT64_C(1) << 32;) {
     for (int i = 0; i < FV_W; i++, bits += 1021) in[i] = float_of((uint32_t)bits);
     fv_vstore(out, f->vector(fv_vload(in)));
-    for (int i = 0; i < FV_W; i++) check_lane(f->name, in[i], out[i], f->exact((double)in[i]), f->limit, &worst, &where);
+    for (int i = 0; i < FV_W; i++)
+      check_lane(f->name, in[i], out[i], f->exact((double)in[i]), f->limit, &worst, &where);
   }
   if (getenv("FOVEA_TEST_PRINT"))
     print_message("%s %s: %.3f ulp at %a\n", fv_isa_names[FV_ISA_LEVEL], f->name, worst, (double)where);

@@ -43,7 +43,7 @@ typedef struct plan {
   sink sink[FV_CHAIN_OUTPUTS];
 } plan;
 
-/* ---- compiling: inputs -------------------------------------------------------------------------------------------------- */
+/* ---- compiling: inputs ------------------------------------------------------------------------------------------- */
 /* The dimensions of `out`, with `in`'s strides, merged where the two walk alike. */
 static void source_shape(source *s, fv_shape in, fv_shape out) {
   int64_t stride = 1;
@@ -106,7 +106,7 @@ static void plan_tile(plan *p) {
   }
 }
 
-/* ---- compiling: steps --------------------------------------------------------------------------------------------------- */
+/* ---- compiling: steps -------------------------------------------------------------------------------------------- */
 static fv_dtype step_dtype(const fv_op_def *op, const void *attrs, const fv_dtype *in) {
   if (!strcmp(op->name, "where")) return in[1];
   if (!strcmp(op->name, "cast")) {
@@ -178,7 +178,7 @@ static void plan_pairs(plan *p, const fv_chain_attrs *chain) {
   p->n_steps = kept;
 }
 
-/* ---- compiling: registers ----------------------------------------------------------------------------------------------- */
+/* ---- compiling: registers ---------------------------------------------------------------------------------------- */
 static bool later_reads(const plan *p, int s) {
   for (s++; s < p->n_steps; s++)
     for (int k = 0; k < p->step[s].n_in; k++)
@@ -245,7 +245,7 @@ static bool plan_node(plan *p, const fv_node *n) {
   return true;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 /* n elements of a row of the input, or one of them n times, as 4-byte items. */
 static void lay_run(const source *s, const void *data, int64_t at, bool repeat, int64_t n, int32_t *to) {
   const int32_t *words = data;
@@ -322,7 +322,7 @@ static void run(const fv_call *c) {
   for (; start < end; start += p->tile) run_tile(p, c, regs, value, start, FV_MIN(p->tile, end - start));
 }
 
-/* ---- the row ------------------------------------------------------------------------------------------------------------ */
+/* ---- the row ----------------------------------------------------------------------------------------------------- */
 static bool can(const fv_node *n) {
   plan p;
   return plan_node(&p, n);

@@ -7,7 +7,7 @@
 #define UNIT 16384 /* elements */
 #define MOST_STATES 2
 
-/* What a rule gets for FV_W elements: old values of p and the states, and the gradient; it leaves the new ones there. */
+/* What a rule gets for FV_W elements: old p and states, and the gradient; it leaves the new ones there. */
 typedef struct lanes {
   fv_f32v p, g, state[MOST_STATES];
 } lanes;

@@ -57,6 +57,7 @@ static void run_tree(const fv_call *c) {
 }
 static int64_t units_tree(const fv_node *n) { return FV_MAX(fv_ceil_div(n->out[0]->shape.dim[0], UNIT), 1); }
 
-#define ROW(NAME, UNITS, RUN) {.op = NAME, .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = UNITS, .run = RUN}
+#define ROW(NAME, UNITS, RUN) \
+  {.op = NAME, .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = UNITS, .run = RUN}
 const fv_kernel FV_KERNELS(slab)[] = {ROW("sum_squares", units_squares, run_squares),
                                       ROW("tree_add", units_tree, run_tree), {0}};
