@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.c: the time of one kernel on one case, as rates, and as a share of what one core of this machine was measured to
- * do at best. The best of several short runs: what comes out when nothing disturbs. */
+/* bench.c: the time of one kernel on one case, as rates, and as a share of what one core of this machine was measured
+ * to do at best. The best of several short runs: what comes out when nothing disturbs. */
 #include "check.h"
 
 #include "cpu/ceiling.h"
@@ -69,8 +69,8 @@ static bool measure(bench *b, ck_report *r, double *seconds) {
   return true;
 }
 
-/* Arithmetic or memory, whichever is nearer to its ceiling. oneDNN's rows are listed as base but choose their own level,
- * so the processor's best is the yardstick for all. */
+/* Arithmetic or memory, whichever is nearer to its ceiling; what fits a cache passes that of memory. oneDNN's rows are
+ * listed as base but choose their own level, so the processor's best is the yardstick for all. */
 static void report(const ck_report *r, fv_cost cost, double seconds) {
   double gflops = cost.flops / seconds * 1e-9, gbytes = cost.bytes / seconds * 1e-9;
   double best_gflops = fv_ceiling_gflops(fv_cpu_isa()), best_gbytes = fv_ceiling_gbytes();
@@ -91,9 +91,7 @@ void ck_bench_case(ck_report *r, const fv_kernel *k, const ck_case *c, fv_node *
   ck_begin(r, node->op->name, "%s:%s %s %s", node->op->name, k->name, fv_isa_names[k->isa], ck_case_text(c));
   if (k->prepare != NULL && k->prepare(node, &b.call.state) != FV_OK) ck_problem(r, "%s", fv_error_message());
   else if (!allocate(&b, r, c, node)) ck_problem(r, "out of memory");
-  else if (measure(&b, r, &seconds)) {
-    report(r, node->op->cost(node), seconds);
-  }
+  else if (measure(&b, r, &seconds)) report(r, node->op->cost(node), seconds);
   ck_end(r);
   release(&b);
 }
