@@ -126,8 +126,9 @@ typedef struct ck_difference {
   double worst;      /* largest error, relative to the scale */
 } ck_difference;
 /* Integers must be equal. Reals: NaN for NaN, infinity for infinity, else |got - want| <= tolerance * scale, where
- * scale is max|want| over the tensor, or |want| itself when `each`. */
-ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const double *got, double tolerance, bool each);
+ * scale is max|want| over the tensor, at least `least`, or |want| itself when `each`. */
+ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const double *got, double tolerance,
+                         double least, bool each);
 
 /* ---- random graphs ---------------------------------------------------------------------------------------------- */
 #define CK_MAX_POOL 200

@@ -116,7 +116,7 @@ static void compare_outputs(ck_report *r, const fv_node *node, double *const *wa
                             double tolerance, const char *what) {
   for (int i = 0; i < node->n_out; i++) {
     int64_t n = fv_shape_count(node->out[i]->shape);
-    ck_difference d = ck_compare(node->out[i]->dtype, n, want[i], got[i], tolerance, false);
+    ck_difference d = ck_compare(node->out[i]->dtype, n, want[i], got[i], tolerance, 0, false);
     if (d.count > 0)
       ck_problem(r, "%s: output %d differs in %lld of %lld elements, first at %lld: expected %.9g, got %.9g", what, i,
                  (long long)d.count, (long long)n, (long long)d.first, d.want, d.got);

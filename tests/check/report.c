@@ -50,10 +50,10 @@ void ck_skip(ck_report *r, const char *fmt, ...) {
 bool ck_wanted(const ck_report *r, const char *name) { return r->only == NULL || strcmp(r->only, name) == 0; }
 
 ck_difference ck_compare(fv_dtype dtype, int64_t n, const double *want, const double *got, double tolerance,
-                         bool each) {
+                         double least, bool each) {
   ck_difference d = {0};
   bool real = dtype == FV_F32 || dtype == FV_F64;
-  double largest = 0;
+  double largest = least;
   for (int64_t i = 0; i < n; i++)
     if (isfinite(want[i])) largest = fmax(largest, fabs(want[i]));
   for (int64_t i = 0; i < n; i++) {
