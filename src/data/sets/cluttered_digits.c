@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluttered-digits: find the digit among pieces of others, then read it (after Mnih et al., "Recurrent Models of Visual
  * Attention", 2014). The digits of the set `digits` are doubled to 16x16 by linear interpolation; a sample is one of them
- * at a uniformly random place on 40x40, and fragments of 6 to 8 pixels a side cut from others of the same split, so that
- * locally they are strokes of digits, too. All is laid on top of each other by maximum; fragments touch the digit but do not
- * cover it, or it could be read as another. Which digit a sample shows depends on
- * its number alone; place and clutter are drawn anew for every epoch (Philox: seed, epoch, sample), for testing once. */
+ * at a uniformly random place on 40x40 and fragments of 6 to 8 pixels a side cut from others of the same split, so that
+ * locally they are strokes of digits, too. All is laid on top of each other by maximum; fragments come up to the digit's box
+ * but not into it, or the digit could become another. Which digit a sample shows depends on its number alone; place and
+ * clutter are drawn anew for every epoch (Philox: seed, epoch, sample), for testing once and for all. */
 #include "data/sets.h"
 
 enum {
@@ -15,13 +15,12 @@ enum {
   FRAGMENTS = 8,
   LEAST = 6,       /* sides of fragments */
   MOST = 8,
-  INTRUDE = 1,     /* so many pixels deep a fragment may reach into the digit's box: more would make it another digit */
   TRIES = 8,       /* for a fragment with ink */
   PLACES = 16,     /* for one beside the digit: at least every second place is */
   FAINT = 64,      /* from here on a pixel is ink */
   TRAIN = 20000,
   TEST = 2000,
-  BLOCKS = 256     /* of the random stream, for each sample; a sample needs about 50 and at most 120 */
+  BLOCKS = 256     /* of the random stream, for each sample; a sample needs about 30 and at most 150 */
 };
 
 typedef struct glyphs {
@@ -70,8 +69,7 @@ static void add_fragment(const glyphs *g, fv_split split, fv_rng *rng, const flo
   }
   for (int i = 0; i < PLACES; i++) {
     int x = below(rng, CANVAS - w + 1), y = below(rng, CANVAS - h + 1);
-    bool beside = x + w <= (int)box[0] + INTRUDE || x >= (int)box[2] - INTRUDE || y + h <= (int)box[1] + INTRUDE ||
-                  y >= (int)box[3] - INTRUDE;
+    bool beside = x + w <= (int)box[0] || x >= (int)box[2] || y + h <= (int)box[1] || y >= (int)box[3];
     if (!beside) continue;
     paste(canvas, x, y, from, w, h);
     return;
