@@ -62,7 +62,7 @@ FV_API fv_status fv_plan(const fv_train_request *request, char **json);
 
 /* Times `steps` training steps of the recipe and where they go. Result: step_milliseconds, other_share (of what is no matrix product or
  * convolution), product_of_alone (products inside a step against the same calls alone), overhead_microseconds a node,
- * peak_gflops, and "nodes": one row an operation and kernel. Leaves no files. */
+ * peak_gflops, predict_milliseconds (one image), and "nodes": one row an operation and kernel. Leaves no files. */
 FV_API fv_status fv_bench_recipe(const fv_train_request *request, int steps, char **json);
 
 /* ---- models --------------------------------------------------------------------------------------------------------- */

@@ -66,7 +66,7 @@ done:
 }
 
 /* ---- predict -------------------------------------------------------------------------------------------------------- */
-fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities) {
+fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
   int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2], k = m->task.n_classes;
   float *x;
   FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 1, false, 1, &m->predict));
@@ -77,6 +77,7 @@ fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, 
     fv_standardise(pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, x);
     fv_exec_run(exec);
     memcpy(probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
+    if (scores) memcpy(scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
   }
   fv_free(x);
   return FV_OK;
@@ -94,7 +95,7 @@ static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   }
 }
 
-static void one_json(fv_json *j, const fv_model *m, const float *p, int k, int64_t *best) {
+static void one_json(fv_json *j, const fv_model *m, const float *p, const float *score, int k, int64_t *best) {
   best_of(p, m->task.n_classes, k, best);
   fv_json_begin(j, NULL, '{');
   fv_json_text(j, "label", m->classes[best[0]]);
@@ -104,6 +105,7 @@ static void one_json(fv_json *j, const fv_model *m, const float *p, int k, int64
     fv_json_begin(j, NULL, '{');
     fv_json_text(j, "label", m->classes[best[i]]);
     fv_json_float(j, "probability", p[best[i]]);
+    fv_json_float(j, "score", score[best[i]]);
     fv_json_end(j, '}');
   }
   fv_json_end(j, ']');
@@ -120,13 +122,17 @@ fv_status fv_model_predict(fv_model *m, const char *input, int k, char **json) {
   FV_REQUIRE(k >= 1, FV_ERR_REQUEST, "top: expected at least 1, got %d", k);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_pictures_read(m, input, &pixels, &n));
-  FV_TRY_DONE(FV_NEW(&p, n * m->task.n_classes));
+  FV_TRY_DONE(FV_NEW(&p, 2 * n * m->task.n_classes));
+  float *scores = p + n * m->task.n_classes;
   FV_TRY_DONE(FV_NEW(&best, k));
-  FV_TRY_DONE(fv_model_probabilities(m, pixels, n, p));
+  FV_TRY_DONE(fv_model_probabilities(m, pixels, n, p, scores));
   fv_json_begin(&j, NULL, '{');
   fv_json_text(&j, "input", input);
   fv_json_begin(&j, "predictions", '[');
-  for (int64_t i = 0; i < n; i++) one_json(&j, m, p + i * m->task.n_classes, k, best);
+  for (int64_t i = 0; i < n; i++) {
+    int64_t at = i * m->task.n_classes;
+    one_json(&j, m, p + at, scores + at, k, best);
+  }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
   FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");

@@ -88,8 +88,8 @@ const char *fv_model_metric_output(const fv_model *m);
 
 /* Makes (once) a compiled graph of the model with its weights packed. */
 fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int workers, fv_runner *r);
-/* u8 [n,H,W,C] -> [n,K], one image at a time. */
-fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities);
+/* u8 [n,H,W,C] -> [n,K], one image at a time; scores: the logits, NULL when not wanted. */
+fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores);
 
 /* ---- images from files (pictures.c) --------------------------------------------------------------------------------------- */
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N. The
