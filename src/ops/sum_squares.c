@@ -30,8 +30,8 @@ static fv_cost cost(const fv_node *n) {
 
 static const fv_case cases[] = {
     {.in = "0"}, {.in = "1"}, {.in = "3"}, {.in = "4"}, {.in = "5"}, {.in = "7"}, {.in = "8"}, {.in = "9"},
-    {.in = "15"}, {.in = "16"}, {.in = "17"}, {.in = "63"}, {.in = "65"}, {.in = "4095"}, {.in = "4096"}, {.in = "4097"},
-    {.in = "81931"}, {0}};
+    {.in = "15"}, {.in = "16"}, {.in = "17"}, {.in = "63"}, {.in = "65"}, {.in = "4095"}, {.in = "4096"},
+    {.in = "4097"}, {.in = "81931"}, {0}};
 
 const fv_op_def fv_op_sum_squares = {
     .name = "sum_squares",
