@@ -160,6 +160,9 @@ fv_status fv_program_new(fv_graph *g, fv_program **program) {
   p->invariant = fv_arena_alloc(p->arena, (size_t)(g->n_values + 1) * sizeof *p->invariant);
   FV_REQUIRE_DONE(p->spots && p->invariant, FV_ERR_MEMORY, "program: out of memory");
   fv_graph_mark_invariant(g, p->invariant);
+  const fv_named_list *written[] = {&g->gradients, &g->tracks}; /* each shard writes its own, whatever they depend on */
+  for (size_t l = 0; l < FV_COUNT(written); l++)
+    for (int i = 0; i < written[l]->n; i++) p->invariant[written[l]->v[i].value->id] = false;
   FV_TRY_DONE(make_steps(p));
   FV_TRY_DONE(fixed_spots(p));
   place_prologue(p);
