@@ -3,16 +3,19 @@
  *
  * A dataset is known by its name ("fashion-mnist") or is a path:
  *   a folder      of class folders with PNG or JPEG files, or of train/ and test/ (or val/) with class folders in them
- *   X.npy         images [n,H,W] or [n,H,W,C] (whole numbers of 0..255, or fractions of 0..1), labels beside it in y.npy
- *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label, which is the first or last column when a
- *                 header calls it label, class, target or y, otherwise the last (the first where the last never varies)
+ *   X.npy         images [n,H,W] or [n,H,W,C], whole numbers of 0..255 or fractions of 0..1; labels beside it in y.npy
+ *                 (also images.npy with labels.npy)
+ *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label. That is the first or last column
+ *                 when a header calls it label, class, target or y; otherwise the last, or the first where the last is the
+ *                 same in all rows
  *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too
- * A folder may also hold one of the latter. Where names contain "train" and the same with "test" (IDX: "t10k") lies beside,
- * that is the test part; otherwise every fifth image of each class, by a fixed shuffle, is kept for testing. "PATH@HxW" or
- * "PATH@HxWxC" says the size of the images: files of a folder are resized to it, flat rows are read as it.
- * Files of a named one are looked for in $FOVEA_DATA_MIRROR (a directory or a URL), the places where a system package puts
- * them, the cache, and are then fetched from the official address; each is checked by SHA-256. A wrong one is refused,
- * never replaced: whoever put it there should know. */
+ * A folder may also hold one of the latter. Where names contain "train" and the same with "test" (IDX: "t10k") lies
+ * beside, that is the test part; otherwise every fifth image of each class, by a fixed shuffle, is kept for testing.
+ * "PATH@HxW" or "PATH@HxWxC" says the size of the images: files of a folder are resized to it, flat rows read as it.
+ *
+ * Files of a named one are looked for in $FOVEA_DATA_MIRROR (a directory or a URL), the places where a system package
+ * puts them, the cache, and are then fetched from the official address; each is checked by SHA-256. A wrong one is
+ * refused, never replaced: whoever put it there should know. */
 #ifndef FOVEA_DATA_H
 #define FOVEA_DATA_H
 
@@ -39,7 +42,7 @@ typedef struct fv_dataset_def fv_dataset_def;
 typedef struct fv_dataset_info {
   const char *name, *doc, *licence, *source, *cite;
   const char *shape;         /* "28x28x1, 10 classes, 60000 train, 10000 test" */
-  const char *training;      /* settings that suit it, such as changes that keep the label: "flip=true shift=2"; or NULL */
+  const char *training;      /* settings that suit it, as changes that keep the label: "flip=true shift=2"; or NULL */
   const fv_data_file *files; /* ends with path NULL; no file: generated or embedded */
 } fv_dataset_info;
 FV_API int fv_dataset_count(void);
@@ -49,13 +52,14 @@ FV_API int fv_dataset_find(const char *name); /* -1 */
 /* Progress of a download: called now and then; total is 0 when not known. Return false to stop. */
 typedef bool fv_progress(void *arg, const char *what, int64_t done, int64_t total);
 
-/* Where a file of the registry is, without fetching and without checking its hash: fills `path`, NULL when it is nowhere
- * yet. Free with fv_string_free. */
+/* Where a file of the registry is, without fetching and without checking its hash: fills `path`, NULL when it is
+ * nowhere yet. Free with fv_string_free. */
 FV_API fv_status fv_data_locate(const fv_data_file *file, char **path);
 /* Makes sure that all files of dataset i are here and have the right hash, downloading what is missing (partial
  * downloads are resumed). */
 FV_API fv_status fv_data_get(int i, fv_progress *progress, void *arg);
-/* Checks every file that is here: FV_ERR_CORRUPT names the first whose hash differs, FV_ERR_NOTFOUND the first missing. */
+/* Checks every file that is here: FV_ERR_CORRUPT names the first whose hash differs, FV_ERR_NOTFOUND the first
+ * missing. */
 FV_API fv_status fv_data_verify(int i, fv_progress *progress, void *arg);
 
 #ifdef __cplusplus

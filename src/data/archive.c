@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* archive.c: members of archives through libarchive, which is opened on first use: it and the libraries it needs would cost
- * every start a few milliseconds. */
+/* archive.c: members of archives through libarchive, which is opened on first use: it and the libraries it needs would
+ * cost every start a few milliseconds. */
 #include "data/sets.h"
 
 #include <archive.h>

@@ -25,7 +25,7 @@ static motion draw_motion(const fv_augment *how, fv_rng *rng) {
   return m;
 }
 
-/* ---- background ----------------------------------------------------------------------------------------------------- */
+/* ---- background -------------------------------------------------------------------------------------------------- */
 static uint8_t border_median(const fv_augmenter *a, const uint8_t *in, int channel) {
   uint16_t count[256] = {0};
   int w = a->w, h = a->h, c = a->c, n = 0;
@@ -45,7 +45,7 @@ static void fill(uint8_t *out, int64_t pixels, int channels, const uint8_t *valu
     for (int k = 0; k < channels; k++) *out++ = value[k];
 }
 
-/* ---- motion --------------------------------------------------------------------------------------------------------- */
+/* ---- motion ------------------------------------------------------------------------------------------------------ */
 static void copy_row(const fv_augmenter *a, bool flip, const uint8_t *in, int from, int n, uint8_t *out) {
   int c = a->c;
   if (!flip) {
@@ -57,7 +57,8 @@ static void copy_row(const fv_augmenter *a, bool flip, const uint8_t *in, int fr
     for (int k = 0; k < c; k++) *out++ = p[k];
 }
 
-static void move_whole(const fv_augmenter *a, const motion *m, const uint8_t *in, const uint8_t *background, uint8_t *out) {
+static void move_whole(const fv_augmenter *a, const motion *m, const uint8_t *in, const uint8_t *background,
+                       uint8_t *out) {
   int c = a->c, left = FV_MIN(FV_MAX(m->dx, 0), a->w), right = FV_MIN(FV_MAX(-m->dx, 0), a->w), n = a->w - left - right;
   for (int y = 0; y < a->h; y++, out += a->w * c) {
     int from = y - m->dy;
@@ -76,19 +77,22 @@ static float pixel_at(const fv_augmenter *a, const uint8_t *in, int x, int y, in
   return inside ? in[(y * a->w + x) * a->c + k] : background[k];
 }
 
-static void sample_point(const fv_augmenter *a, const uint8_t *in, double x, double y, const uint8_t *background, uint8_t *out) {
+static void sample_point(const fv_augmenter *a, const uint8_t *in, double x, double y, const uint8_t *background,
+                         uint8_t *out) {
   double fx = floor(x), fy = floor(y);
   int x0 = (int)fx, y0 = (int)fy;
   float u = (float)(x - fx), v = (float)(y - fy);
   for (int k = 0; k < a->c; k++) {
-    float top = pixel_at(a, in, x0, y0, k, background) * (1 - u) + pixel_at(a, in, x0 + 1, y0, k, background) * u;
-    float low = pixel_at(a, in, x0, y0 + 1, k, background) * (1 - u) + pixel_at(a, in, x0 + 1, y0 + 1, k, background) * u;
+    float p00 = pixel_at(a, in, x0, y0, k, background), p01 = pixel_at(a, in, x0 + 1, y0, k, background);
+    float p10 = pixel_at(a, in, x0, y0 + 1, k, background), p11 = pixel_at(a, in, x0 + 1, y0 + 1, k, background);
+    float top = p00 * (1 - u) + p01 * u, low = p10 * (1 - u) + p11 * u;
     out[k] = (uint8_t)(top * (1 - v) + low * v + 0.5f);
   }
 }
 
 /* Backwards: where each new pixel was before. */
-static void move_turned(const fv_augmenter *a, const motion *m, const uint8_t *in, const uint8_t *background, uint8_t *out) {
+static void move_turned(const fv_augmenter *a, const motion *m, const uint8_t *in, const uint8_t *background,
+                        uint8_t *out) {
   double mid_x = 0.5 * (a->w - 1), mid_y = 0.5 * (a->h - 1), c = m->cos / m->scale, s = m->sin / m->scale;
   for (int y = 0; y < a->h; y++)
     for (int x = 0; x < a->w; x++, out += a->c) {
@@ -112,7 +116,7 @@ static void move_box(const fv_augmenter *a, const motion *m, float box[4]) {
   box[2] = (float)FV_MIN(x1, a->w), box[3] = (float)FV_MIN(y1, a->h);
 }
 
-/* ---- cutout --------------------------------------------------------------------------------------------------------- */
+/* ---- cutout ------------------------------------------------------------------------------------------------------ */
 /* The middle is anywhere in the image, so squares at the edge are smaller. */
 static void cut_square(const fv_augmenter *a, fv_rng *rng, uint8_t *out) {
   int side = (int)a->how.cutout;

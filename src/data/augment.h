@@ -21,8 +21,8 @@ typedef struct fv_augmenter {
 static inline bool fv_augment_any(const fv_augment *a) {
   return a->shift > 0 || a->flip || a->cutout > 0 || a->rotate > 0 || a->scale > 0;
 }
-/* A fresh version of `in` into `out`. box (x0,y0,x1,y1; may be NULL) follows what happened to it. At most 8 numbers are drawn,
- * always the same ones for the same settings. */
+/* A fresh version of `in` into `out`. box (x0,y0,x1,y1; may be NULL) follows what happened to it. At most 8 numbers are
+ * drawn, always the same ones for the same settings. */
 void fv_augment_apply(const fv_augmenter *a, fv_rng *rng, const uint8_t *in, uint8_t *out, float *box);
 
 #endif

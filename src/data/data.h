@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* data.h (private): opened datasets and batches made from them.
  *
- * A sample is a few fields of fixed shape (image u8 [H,W,C], label i32 [], box f32 [4]). A loader turns samples into batches:
- * shuffled, augmented, standardised, filled by a thread of its own one batch ahead. What a batch holds is a pure
- * function of (seed, epoch, position), so the position alone is a loader's state. */
+ * A sample is a few fields of fixed shape (image u8 [H,W,C], label i32 [], box f32 [4]). A loader turns samples into
+ * batches: shuffled, augmented, standardised, filled by a thread of its own one batch ahead. What a batch holds is a
+ * pure function of (seed, epoch, position), so the position alone is a loader's state. */
 #ifndef FV_DATA_DATA_H
 #define FV_DATA_DATA_H
 
@@ -27,15 +27,16 @@ struct fv_dataset {
   int64_t count[FV_SPLITS];
   int n_classes;
   const char *const *classes; /* names, n_classes of them */
-  /* Writes sample `index` of `split`, one buffer a field (NULL: not wanted). `draw` is the epoch: a generated dataset makes
-   * another sample for another draw; test samples ignore it. Thread-safe; a pure function. */
+  /* Writes sample `index` of `split`, one buffer a field (NULL: not wanted). `draw` is the epoch: a generated dataset
+   * makes another sample for another draw; test samples ignore it. Thread-safe; a pure function. */
   void (*read)(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]);
   void (*close)(fv_dataset *d);
   void *impl;
   void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
 };
 
-/* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted: no file need exist. */
+/* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted: no file need
+ * exist. */
 typedef struct fv_data_open {
   const fv_dataset_def *def;
   const char *path;      /* when the dataset is a path */
@@ -59,7 +60,7 @@ fv_status fv_dataset_open(const char *name_or_path, uint64_t seed, fv_ledger *le
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
 
-/* ---- loader --------------------------------------------------------------------------------------------------------- */
+/* ---- loader ------------------------------------------------------------------------------------------------------ */
 /* Deterministic augmentation of images; everything 0: none. */
 typedef struct fv_augment {
   int64_t shift;    /* translate by up to this many pixels each way (edges filled with the border's median) */
@@ -74,8 +75,8 @@ typedef struct fv_loader_options {
   int64_t from, to;      /* part of the split's fixed shuffle (seed): [from, to); validation is the tail of train */
   int64_t batch;
   uint64_t seed;
-  bool shuffle;          /* a new order each epoch; otherwise the split's own order, or the fixed shuffle when a part is taken */
-  bool drop_last;        /* leave out a partial last batch; otherwise it is padded by repeating its first and `n` is less */
+  bool shuffle;          /* a new order each epoch; otherwise the split's, or of a part the fixed shuffle's */
+  bool drop_last;        /* leave out a partial last batch; otherwise its first is repeated and `n` is less */
   bool ahead;            /* fill the next batch on another thread */
   fv_augment augment;
   int n_channels;        /* image standardisation: (x/255 - mean) / deviation per channel; deviation 0: raw x/255 */
@@ -102,7 +103,7 @@ void fv_standardise(const uint8_t *pixels, int64_t n_pixels, int n_channels, con
 /* The split's fixed shuffle, of which loaders take parts: `order` has count[split] places. */
 void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int32_t *order);
 /* Mean and deviation of channel values / 255 over [from, to) of a split's fixed shuffle (f64, fixed order). */
-fv_status fv_data_statistics(const fv_dataset *d, fv_split split, int64_t from, int64_t to, uint64_t seed, float mean[4],
-                             float deviation[4]);
+fv_status fv_data_statistics(const fv_dataset *d, fv_split split, int64_t from, int64_t to, uint64_t seed,
+                             float mean[4], float deviation[4]);
 
 #endif

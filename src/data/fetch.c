@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fetch.c: downloads that survive being cut off. The bytes go to PATH.part; the next try, in this call or a later one, asks for
- * the rest (Range: RFC 9110, section 14). A file gets its name only when its hash is right. libcurl is opened on first
- * use. */
+/* fetch.c: downloads that survive being cut off. The bytes go to PATH.part; the next try, in this call or a later one,
+ * asks for the rest (Range: RFC 9110, section 14). A file gets its name only when its hash is right. libcurl is opened
+ * on first use. */
 #include "data/sets.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <unistd.h>
 
-#define FUNCTIONS(X) X(global_init) X(easy_init) X(easy_setopt) X(easy_perform) X(easy_getinfo) X(easy_cleanup) X(easy_strerror)
+#define FUNCTIONS(X)                                              \
+  X(global_init) X(easy_init) X(easy_setopt) X(easy_perform)      \
+  X(easy_getinfo) X(easy_cleanup) X(easy_strerror)
 #undef curl_easy_setopt /* type-checking macros: only the functions' types are wanted here */
 #undef curl_easy_getinfo
 typedef struct functions {
@@ -39,7 +41,8 @@ static fv_status load(functions *f) {
   void *found[FV_COUNT(names) - 1];
   FV_TRY(fv_library_load("libcurl.so.4", "libcurl4", names, found));
   memcpy(f, found, sizeof *f);
-  FV_REQUIRE(f->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, FV_ERR_IO, "download: expected libcurl to start, got an error");
+  FV_REQUIRE(f->global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, FV_ERR_IO,
+             "download: expected libcurl to start, got an error");
   return FV_OK;
 }
 

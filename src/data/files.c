@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* files.c: where a registered file is. Places in order: the mirror when it is a directory, where system packages put things,
- * the cache; then it is fetched into the cache, from the mirror when that is an address, or from the official address.
- * What lies in a place must be right: a wrong file is refused with both hashes, because going on to the next place would
- * hide a damaged disk or a mirror gone astray. */
+/* files.c: where a registered file is. Places in order: the mirror when it is a directory, where system packages put
+ * things, the cache; then it is fetched into the cache, from the mirror when that is an address, or from the official
+ * address. What lies in a place must be right: a wrong file is refused with both hashes, because going on to the next
+ * place would hide a damaged disk or a mirror gone astray. */
 #include "data/sets.h"
 
 #include <stdlib.h>
@@ -99,7 +99,7 @@ static fv_status check_file(const fv_data_file *f, const place *p) {
   return FV_OK;
 }
 
-/* ---- fetching ------------------------------------------------------------------------------------------------------- */
+/* ---- fetching ---------------------------------------------------------------------------------------------------- */
 static fv_status fetch_file(const fv_data_open *o, const fv_data_file *f, fv_arena *arena, const char *path) {
   const char *dir, *address;
   FV_TRY(get_mirror(&dir, &address));
@@ -113,7 +113,7 @@ static fv_status fetch_file(const fv_data_open *o, const fv_data_file *f, fv_are
     if (status != FV_ERR_NOTFOUND || !f->url) return status;
   }
   FV_REQUIRE(f->url, FV_ERR_NOTFOUND,
-             "data (%s): expected it in $FOVEA_DATA_MIRROR or at %s, got neither, and no address offers it in this form",
+             "data (%s): expected it in $FOVEA_DATA_MIRROR or at %s, got neither, and no address has it in this form",
              f->path, path);
   fetch.url = f->url;
   return fv_fetch_file(&fetch);
@@ -129,7 +129,7 @@ fv_status fv_data_need(const fv_data_open *o, const fv_data_file *f, fv_arena *a
   return fetch_file(o, f, arena, *path);
 }
 
-/* ---- for users ------------------------------------------------------------------------------------------------------ */
+/* ---- for users --------------------------------------------------------------------------------------------------- */
 static const fv_dataset_def *row_of(const fv_data_file *file) {
   for (int i = 0; fv_datasets[i]; i++)
     for (const fv_data_file *f = fv_datasets[i]->info.files; f && f->path; f++)

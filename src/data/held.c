@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* held.c: datasets that lie whole in memory, one slab: images, labels, and for each split the list of its rows. Where the
- * world gives no test part, one is cut off: stratified, and by a shuffle no seed changes, so that no run ever trains on
- * what another run tests on. */
+/* held.c: datasets that lie whole in memory, one slab: images, labels, and for each split the list of its rows. Where
+ * the world gives no test part, one is cut off: stratified, and by a shuffle no seed changes, so that no run ever
+ * trains on what another run tests on. */
 #include "data/sets.h"
 
 static void read_held(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]) {
@@ -35,7 +35,8 @@ static fv_status make_held(const fv_data_open *o, fv_dataset *d, fv_shape image,
   return FV_OK;
 }
 
-fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS], fv_held **held) {
+fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS],
+                      fv_held **held) {
   int64_t n = count[FV_SPLIT_TRAIN] + count[FV_SPLIT_TEST];
   for (int s = 0; s < FV_SPLITS; s++) d->count[s] = count[s];
   FV_TRY(make_held(o, d, image, held));
@@ -53,7 +54,7 @@ fv_status fv_held_new_cut(const fv_data_open *o, fv_dataset *d, fv_shape image, 
   d->count[FV_SPLIT_TRAIN] = d->count[FV_SPLIT_TEST] = 0;
   for (int64_t i = 0; i < n; i++) d->count[is_test[i]]++;
   FV_REQUIRE_DONE(d->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST,
-                  "dataset (%s): expected a class of 3 images or more to cut a test part from, got %lld images of %d classes",
+                  "dataset (%s): expected a class of 3 images or more to cut a test part from, got %lld of %d classes",
                   d->name, (long long)n, d->n_classes);
   FV_TRY_DONE(make_held(o, d, image, held));
   if (!*held) goto done;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* idx.c: images and labels from IDX files, unpacked straight into the place where they stay: a dataset is in memory once. */
+/* idx.c: images and labels from IDX files, unpacked straight into the place where they stay: a dataset is in memory
+ * once. */
 #include "data/sets.h"
 
 static fv_status pour(fv_gzip *g, int ndim, const int64_t *dim, uint8_t *out) {

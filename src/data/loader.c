@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loader.c: batches, one ahead of need. What a batch holds depends on (seed, epoch, position) and nothing else: an epoch's
- * order is a permutation drawn from (seed, epoch), what happens to a sample from (seed, epoch, sample). The filling thread and
- * the caller pass two slots back and forth through two counters: batches filled, and batches given back. */
+/* loader.c: batches, one ahead of need. What a batch holds depends on (seed, epoch, position) and nothing else: an
+ * epoch's order is a permutation drawn from (seed, epoch), what happens to a sample from (seed, epoch, sample). The
+ * filling thread and the caller pass two slots back and forth through two counters: batches filled, and batches given
+ * back. */
 #include "data/augment.h"
 
 #include <math.h>
@@ -35,7 +36,7 @@ void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int3
   fv_rng_permutation(&rng, order, d->count[split]);
 }
 
-/* ---- filling -------------------------------------------------------------------------------------------------------- */
+/* ---- filling ----------------------------------------------------------------------------------------------------- */
 static void order_epoch(fv_loader *l) {
   if (l->ordered_epoch == l->epoch) return;
   l->ordered_epoch = l->epoch;
@@ -106,7 +107,7 @@ static void fill_next(fv_loader *l) {
   if (++l->position == l->batches) l->position = 0, l->epoch++;
 }
 
-/* ---- ahead ---------------------------------------------------------------------------------------------------------- */
+/* ---- ahead ------------------------------------------------------------------------------------------------------- */
 static void fill_ahead(void *arg) {
   fv_loader *l = arg;
   for (;;) {
@@ -140,7 +141,7 @@ static void stop_thread(fv_loader *l) {
   fv_thread_join(l->thread);
 }
 
-/* ---- making one ----------------------------------------------------------------------------------------------------- */
+/* ---- making one -------------------------------------------------------------------------------------------------- */
 static fv_status check_options(const fv_loader_options *o) {
   int64_t count = o->data->count[o->split];
   FV_REQUIRE(o->from >= 0 && o->from < o->to && o->to <= count && count <= INT32_MAX, FV_ERR_REQUEST,
@@ -155,7 +156,8 @@ static fv_status check_options(const fv_loader_options *o) {
   FV_REQUIRE(a->shift >= 0 && a->shift <= 4096 && a->cutout >= 0 && a->cutout <= 4096 && a->rotate >= 0 &&
                  a->rotate <= 180 && a->scale >= 0 && a->scale < 1,
              FV_ERR_REQUEST,
-             "loader (%s): expected shift and cutout of 0 to 4096, rotate of 0 to 180, scale below 1, got %lld, %lld, %g, %g",
+             "loader (%s): expected shift and cutout of 0 to 4096, rotate of 0 to 180, scale below 1, got %lld, %lld, "
+             "%g, %g",
              o->data->name, (long long)a->shift, (long long)a->cutout, a->rotate, a->scale);
   return FV_OK;
 }

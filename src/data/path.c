@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path.c: what kind of dataset a path is, and what its kinds have in common: parts found by name, sizes, a test part. */
+/* path.c: what kind of dataset a path is, and what its kinds have in common: parts found by name, sizes, a test
+ * part. */
 #include "data/sets.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ bool fv_path_ends(const char *path, const char *suffix) {
   return n >= k && memcmp(path + n - k, suffix, k) == 0;
 }
 
-/* ---- names beside names --------------------------------------------------------------------------------------------- */
+/* ---- names beside names ------------------------------------------------------------------------------------------ */
 static const char *last_found(const char *text, const char *word) {
   const char *found = NULL;
   for (const char *p = text; (p = strstr(p, word)); p++) found = p;
@@ -49,7 +50,7 @@ const char *fv_path_test_part(fv_arena *arena, const char *path) {
   return first_beside(arena, path, rules);
 }
 
-/* ---- sizes ---------------------------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------------------------------------------------- */
 fv_status fv_path_image_shape(const fv_data_open *o, const char *path, int64_t pixels, fv_shape *shape) {
   if (o->size.ndim == 3 || (o->size.ndim == 2 && pixels % (o->size.dim[0] * o->size.dim[1]) == 0)) {
     int64_t plane = o->size.dim[0] * o->size.dim[1];
@@ -89,7 +90,7 @@ fv_status fv_path_array_shape(const fv_data_open *o, const fv_array *a, const ch
   return FV_OK;
 }
 
-/* ---- parts ---------------------------------------------------------------------------------------------------------- */
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
 fv_status fv_path_number_classes(const fv_part part[FV_SPLITS], fv_dataset *d) {
   int32_t most = 0;
   for (int s = 0; s < FV_SPLITS; s++)
@@ -130,7 +131,7 @@ fv_status fv_path_hold(const fv_data_open *o, fv_dataset *d, const fv_part part[
   return pour(test, arg, h->image + train->n * h->pixels);
 }
 
-/* ---- kinds ---------------------------------------------------------------------------------------------------------- */
+/* ---- kinds ------------------------------------------------------------------------------------------------------- */
 /* A folder may hold one of these in place of class folders. */
 static const char *file_in_folder(fv_arena *arena, const char *dir) {
   static const char *const names[] = {"train-images-idx3-ubyte.gz", "train-images-idx3-ubyte", "X_train.npy",
@@ -155,8 +156,8 @@ static fv_status open_file(const fv_data_open *o, fv_dataset *d) {
   if (fv_path_ends(o->path, ".npy")) return fv_path_open_npy(o, d);
   if (fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv")) return fv_path_open_csv(o, d);
   if (strstr(o->path, "idx3") || strstr(o->path, "idx4")) return fv_path_open_idx(o, d);
-  return FV_FAIL(FV_ERR_REQUEST, "dataset (%s): expected a folder of class folders, a .csv, .tsv or .npy file or IDX images",
-                 o->path);
+  return FV_FAIL(FV_ERR_REQUEST,
+                 "dataset (%s): expected a folder of class folders, a .csv, .tsv or .npy file or IDX images", o->path);
 }
 
 fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {
@@ -167,8 +168,8 @@ fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {
     at.path = file;
   } else if (!fv_path_exists(o->path)) {
     at.path = images_of_prefix(d->arena, o->path);
-    FV_REQUIRE(at.path, FV_ERR_NOTFOUND, "dataset (%s): expected the name of a dataset, a file or a folder, got nothing there",
-               o->path);
+    FV_REQUIRE(at.path, FV_ERR_NOTFOUND,
+               "dataset (%s): expected the name of a dataset, a file or a folder, got nothing there", o->path);
   }
   return open_file(&at, d);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_csv.c: images as rows of text. The file is gone through three times (layout, labels, pixels), so that only the text
- * itself is held beside the images, and a plan can know all sizes without holding any. */
+/* path_csv.c: images as rows of text. The file is gone through three times (layout, labels, pixels), so that only the
+ * text itself is held beside the images, and a plan can know all sizes without holding any. */
 #include "data/sets.h"
 
 #include <math.h>
@@ -44,7 +44,7 @@ done:
   return status;
 }
 
-/* ---- layout --------------------------------------------------------------------------------------------------------- */
+/* ---- layout ------------------------------------------------------------------------------------------------------ */
 typedef struct last_column {
   char first[32];
   bool varies;
@@ -96,7 +96,7 @@ static fv_status find_layout(const char *path, layout *l) {
   return FV_OK;
 }
 
-/* ---- labels --------------------------------------------------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------------------------------------------------ */
 /* Names in order of appearance; numbers are names, too, until all are seen. */
 typedef struct name_table {
   fv_arena *arena;
@@ -159,7 +159,7 @@ static fv_status settle_labels(fv_dataset *d, const name_table *t, fv_part part[
   return FV_OK;
 }
 
-/* ---- pixels --------------------------------------------------------------------------------------------------------- */
+/* ---- pixels ------------------------------------------------------------------------------------------------------ */
 typedef struct pixels {
   uint8_t *out;
 } pixels;

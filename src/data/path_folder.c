@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_folder.c: CLASS/NAME.png and .jpg, or the same below train/ and test/ (or val/). Classes are the folders' names in
- * byte order. Names are scanned first; the pictures are then read one by one straight into their place. */
+/* path_folder.c: CLASS/NAME.png and .jpg, or the same below train/ and test/ (or val/). Classes are the folders' names
+ * in byte order. Names are scanned first; the pictures are then read one by one straight into their place. */
 #include "data/sets.h"
 
 #include <strings.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_npy.c: X.npy and y.npy. Pixels are bytes, whole numbers of 0..255, or fractions of 0..1; which of the two, the largest
- * value of the training part says. */
+/* path_npy.c: X.npy and y.npy. Pixels are bytes, whole numbers of 0..255, or fractions of 0..1; which of the two, the
+ * largest value of the training part says. */
 #include "data/sets.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* registry.c: the table of datasets, and opening one of them or a path. Whatever opens, the labels are looked at once here, so
- * that nothing behind needs to doubt them. */
+/* registry.c: the table of datasets, and opening one of them or a path. Whatever opens, the labels are looked at once
+ * here, so that nothing behind needs to doubt them. */
 #include "data/sets.h"
 
 const char *const fv_split_names[FV_SPLITS + 1] = {"train", "test", NULL};

@@ -7,12 +7,12 @@
 #include "data/data.h"
 #include "io/io.h"
 
-/* ---- files of the registry (files.c) -------------------------------------------------------------------------------- */
+/* ---- files of the registry (files.c) ----------------------------------------------------------------------------- */
 /* The path of one file of o->def, its hash checked; fetched first when it is nowhere. The path lives in `arena`. */
 fv_status fv_data_need(const fv_data_open *o, const fv_data_file *file, fv_arena *arena, const char **path);
 
-/* Downloads url to `path` by way of PATH.part, which a later call goes on with; the file appears under its name only whole and
- * with the right hash. FV_ERR_NOTFOUND: the server has no such file. fetch.c */
+/* Downloads url to `path` by way of PATH.part, which a later call goes on with; the file appears under its name only
+ * whole and with the right hash. FV_ERR_NOTFOUND: the server has no such file. fetch.c */
 typedef struct fv_fetch {
   const char *url, *path, *sha256;
   int64_t bytes;
@@ -28,10 +28,11 @@ fv_status fv_data_hash(const char *path, bool unpacked, char hex[65]);
 typedef struct fv_archive fv_archive;
 fv_status fv_archive_open(const char *path, fv_archive **archive);
 fv_status fv_archive_next(fv_archive *archive, const char **name); /* NULL at the end; valid until the next call */
-fv_status fv_archive_read(fv_archive *archive, void *out, size_t n, size_t *got); /* *got < n only at the member's end */
+/* *got < n only at the member's end. */
+fv_status fv_archive_read(fv_archive *archive, void *out, size_t n, size_t *got);
 void fv_archive_close(fv_archive *archive); /* NULL is fine */
 
-/* ---- samples held in memory (held.c) -------------------------------------------------------------------------------- */
+/* ---- samples held in memory (held.c) ----------------------------------------------------------------------------- */
 /* Rows lie in the order of the files; each split is a list of rows. */
 typedef struct fv_held {
   int64_t pixels;  /* bytes of one image */
@@ -41,9 +42,10 @@ typedef struct fv_held {
 } fv_held;
 /* Sets d's fields, counts, reader and slab for images [H,W,C]: the rows of train, then those of test, in order. *held
  * is NULL in a dry opening. */
-fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS], fv_held **held);
-/* The same for data without a test part of its own: the labels of all n rows decide, are copied, and the split is cut by
- * fv_data_cut. d->n_classes must be set. */
+fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS],
+                      fv_held **held);
+/* The same for data without a test part of its own: the labels of all n rows decide, are copied, and the split is cut
+ * by fv_data_cut. d->n_classes must be set. */
 fv_status fv_held_new_cut(const fv_data_open *o, fv_dataset *d, fv_shape image, const int32_t *label, int64_t n,
                           fv_held **held);
 /* Marks which of n samples are for testing: of each class every fifth, rounded, by a shuffle that nothing changes. */
@@ -51,7 +53,7 @@ fv_status fv_data_cut(const int32_t *label, int64_t n, int n_classes, uint8_t *i
 /* Class names "0", "1", ... */
 fv_status fv_data_number_classes(fv_dataset *d, int n_classes);
 
-/* ---- images and labels in IDX files (idx.c) ------------------------------------------------------------------------- */
+/* ---- images and labels in IDX files (idx.c) ---------------------------------------------------------------------- */
 /* The unsigned bytes of an IDX file whose dimensions are exactly these, straight to their place. */
 fv_status fv_idx_pour(const char *path, int ndim, const int64_t *dim, uint8_t *out);
 /* The same for [n] labels: any whole-number type. */
@@ -62,15 +64,15 @@ fv_status fv_idx_open_row(const fv_data_open *o, fv_dataset *d, fv_shape image, 
 /* CIFAR's five training members and one test member of `per_batch` records each, out of the archive at `path`. */
 fv_status fv_cifar10_pour(const char *path, int64_t per_batch, uint8_t *image, int32_t *label);
 
-/* ---- paths ---------------------------------------------------------------------------------------------------------- */
+/* ---- paths ------------------------------------------------------------------------------------------------------- */
 /* Opens o->path, whatever it is (path.c); the kinds are path_*.c. */
 fv_status fv_path_open(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_folder(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_csv(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_npy(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_idx(const fv_data_open *o, fv_dataset *d);
-/* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file is
- * there. */
+/* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file
+ * is there. */
 const char *fv_path_beside(fv_arena *arena, const char *path, const char *from, const char *to);
 /* The same for the labels of a file of images, and for the test part of a training file. */
 const char *fv_path_labels(fv_arena *arena, const char *path);
@@ -95,7 +97,7 @@ fv_status fv_path_array_shape(const fv_data_open *o, const fv_array *a, const ch
 /* Checks that labels are 0 to 65535 and sets d's classes to 0..largest. */
 fv_status fv_path_number_classes(const fv_part part[FV_SPLITS], fv_dataset *d);
 
-/* ---- the embedded digits -------------------------------------------------------------------------------------------- */
+/* ---- the embedded digits ----------------------------------------------------------------------------------------- */
 enum { FV_DIGITS = 1797 };
 extern const char fv_digits_text[FV_DIGITS][66]; /* the label, then 64 pixels 'a'..'q' */
 /* Of one digit: its label, and its pixels 0..16 scaled to 0..255. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* standardise.c: bytes to numbers a network likes, and the mean and deviation that takes. Sums are whole numbers, so the
- * statistics are exact but for their last rounding, in whatever order they are taken. */
+/* standardise.c: bytes to numbers a network likes, and the mean and deviation that takes. Sums are whole numbers, so
+ * the statistics are exact but for their last rounding, in whatever order they are taken. */
 #include "data/augment.h"
 
 #include <math.h>
@@ -49,13 +49,13 @@ static void finish(const sums *s, double n, int channels, float mean[4], float d
   }
 }
 
-fv_status fv_data_statistics(const fv_dataset *d, fv_split split, int64_t from, int64_t to, uint64_t seed, float mean[4],
-                             float deviation[4]) {
+fv_status fv_data_statistics(const fv_dataset *d, fv_split split, int64_t from, int64_t to, uint64_t seed,
+                             float mean[4], float deviation[4]) {
   fv_status status = FV_OK;
   int field = fv_dataset_field(d, "image");
-  FV_REQUIRE(field >= 0 && d->field[field].dtype == FV_U8 && d->field[field].shape.ndim == 3 && to > from && from >= 0 &&
-                 to <= d->count[split],
-             FV_ERR_REQUEST, "statistics (%s): expected images and a part of their %lld, got [%lld,%lld)", d->name,
+  bool images = field >= 0 && d->field[field].dtype == FV_U8 && d->field[field].shape.ndim == 3;
+  FV_REQUIRE(images && to > from && from >= 0 && to <= d->count[split], FV_ERR_REQUEST,
+             "statistics (%s): expected images and a part of their %lld, got [%lld,%lld)", d->name,
              (long long)d->count[split], (long long)from, (long long)to);
   int64_t pixels = fv_shape_count(d->field[field].shape);
   int channels = (int)d->field[field].shape.dim[2];

@@ -19,7 +19,7 @@ static fv_dataset *open_data(const char *name, uint64_t seed) {
   return d;
 }
 
-/* ---- registry ------------------------------------------------------------------------------------------------------- */
+/* ---- registry ---------------------------------------------------------------------------------------------------- */
 static void test_rows(void **state) {
   (void)state;
   assert_true(fv_dataset_count() >= 6);
@@ -100,7 +100,7 @@ static void test_no_memory(void **state) {
     }
 }
 
-/* ---- digits --------------------------------------------------------------------------------------------------------- */
+/* ---- digits ------------------------------------------------------------------------------------------------------ */
 static void read_digit(const fv_dataset *d, fv_split split, int64_t i, uint8_t *pixels, int32_t *label) {
   void *out[FV_MAX_FIELDS] = {pixels, label};
   d->read(d, split, i, 0, out);
@@ -150,7 +150,7 @@ static void test_digits_are_digits(void **state) {
   fv_dataset_close(d);
 }
 
-/* ---- cluttered digits ----------------------------------------------------------------------------------------------- */
+/* ---- cluttered digits -------------------------------------------------------------------------------------------- */
 typedef struct scene {
   uint8_t image[1600];
   int32_t label;
@@ -208,7 +208,7 @@ static void test_clutter_content(void **state) {
   fv_dataset_close(d);
 }
 
-/* ---- standardisation and statistics --------------------------------------------------------------------------------- */
+/* ---- standardisation and statistics ------------------------------------------------------------------------------ */
 static void test_statistics(void **state) {
   (void)state;
   fv_dataset *d = open_data("digits", 0);
@@ -249,10 +249,10 @@ static void test_standardise(void **state) {
   }
 }
 
-/* ---- loader --------------------------------------------------------------------------------------------------------- */
+/* ---- loader ------------------------------------------------------------------------------------------------------ */
 static fv_loader_options loader_options(const fv_dataset *d) {
-  return (fv_loader_options){.data = d, .split = FV_SPLIT_TRAIN, .to = d->count[FV_SPLIT_TRAIN], .batch = 64, .seed = 11,
-                             .shuffle = true, .n_channels = 1, .mean = {0.3f}, .deviation = {0.4f}};
+  return (fv_loader_options){.data = d, .split = FV_SPLIT_TRAIN, .to = d->count[FV_SPLIT_TRAIN], .batch = 64,
+                             .seed = 11, .shuffle = true, .n_channels = 1, .mean = {0.3f}, .deviation = {0.4f}};
 }
 
 static fv_loader *open_loader(const fv_loader_options *o) {
@@ -397,7 +397,7 @@ static void test_loader_refuses(void **state) {
   fv_dataset_close(d);
 }
 
-/* ---- augmentation --------------------------------------------------------------------------------------------------- */
+/* ---- augmentation ------------------------------------------------------------------------------------------------ */
 enum { AW = 9, AH = 7 };
 static void picture(uint8_t *p, int c) {
   for (int i = 0; i < AW * AH * c; i++) p[i] = (uint8_t)(40 + i % 200);
@@ -481,7 +481,7 @@ static void test_cutout(void **state) {
   for (int i = 0; i < S * S; i++) assert_int_equal(out[i], 77);
 }
 
-/* ---- the cut -------------------------------------------------------------------------------------------------------- */
+/* ---- the cut ----------------------------------------------------------------------------------------------------- */
 static void test_cut(void **state) {
   (void)state;
   int32_t label[103];

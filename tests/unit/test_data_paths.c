@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_data_paths.c: folders, CSV, npy and IDX files as datasets, made here from the built-in digits; and what is said when
- * they are wrong. */
+/* test_data_paths.c: folders, CSV, npy and IDX files as datasets, made here from the built-in digits; and what is said
+ * when they are wrong. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,7 +96,7 @@ static void assert_all_there(fv_dataset *d, int least_classes) {
   fv_dataset_close(d);
 }
 
-/* ---- csv ------------------------------------------------------------------------------------------------------------ */
+/* ---- csv --------------------------------------------------------------------------------------------------------- */
 static void put_csv(const char *name, int from, int to, bool label_first, const char *header) {
   fv_text t = {0};
   const char *sep = strstr(name, ".tsv") ? "\t" : ",";
@@ -190,7 +190,7 @@ static void test_csv_bad(void **state) {
   refuse("text.csv", FV_ERR_REQUEST, "text.csv");
 }
 
-/* ---- npy and idx ---------------------------------------------------------------------------------------------------- */
+/* ---- npy and idx ------------------------------------------------------------------------------------------------- */
 static void put_npy(const char *name, const char *descr, const char *shape, const void *bytes, size_t n) {
   fv_text t = {0};
   char head[128];
@@ -292,7 +292,7 @@ static void test_idx(void **state) {
   refuse("a", FV_ERR_REQUEST, "expected images");
 }
 
-/* ---- folders -------------------------------------------------------------------------------------------------------- */
+/* ---- folders ----------------------------------------------------------------------------------------------------- */
 static void put_image(const char *name, int w, int h, int channels, const uint8_t *bytes) {
   char path[256];
   fv_image image = {.w = w, .h = h, .channels = channels, .pixels = (uint8_t *)(uintptr_t)bytes};
@@ -355,7 +355,7 @@ static void test_folder_bad(void **state) {
   refuse("what.xyz", FV_ERR_REQUEST, "expected a folder of class folders, a .csv");
 }
 
-/* ---- cifar ---------------------------------------------------------------------------------------------------------- */
+/* ---- cifar ------------------------------------------------------------------------------------------------------- */
 /* The members of a tar archive as ustar lays them out. */
 static void tar_member(fv_text *t, const char *name, const uint8_t *bytes, size_t n) {
   char head[512] = {0};
@@ -380,7 +380,8 @@ static void test_cifar(void **state) {
   static uint8_t batch[EACH * RECORD], image[6 * EACH * 3072];
   int32_t got[6 * EACH];
   fv_text t = {0};
-  const char *const names[] = {"test_batch", "data_batch_5", "data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4"};
+  const char *const names[] = {"test_batch",   "data_batch_5", "data_batch_1",
+                               "data_batch_2", "data_batch_3", "data_batch_4"};
   const int place[] = {5, 4, 0, 1, 2, 3};
   tar_member(&t, "cifar-10-batches-bin/readme.html", (const uint8_t *)"hello", 5);
   for (int m = 0; m < 6; m++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_data_real.c: the registered sets as the world has them, from $FOVEA_DATA_MIRROR; without it, skipped. Class counts and
- * means are published figures. */
+/* test_data_real.c: the registered sets as the world has them, from $FOVEA_DATA_MIRROR; without it, skipped. Class
+ * counts and means are published figures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

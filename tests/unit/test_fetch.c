@@ -27,7 +27,7 @@ static struct server {
   atomic_int requests, ranges;
 } server;
 
-/* ---- the server ----------------------------------------------------------------------------------------------------- */
+/* ---- the server -------------------------------------------------------------------------------------------------- */
 static void send_all(int fd, const void *bytes, size_t n) {
   for (const char *p = bytes; n > 0;) {
     ssize_t sent = send(fd, p, n, MSG_NOSIGNAL);
@@ -39,7 +39,8 @@ static void send_all(int fd, const void *bytes, size_t n) {
 
 static void send_head(int fd, const char *status, size_t length, const char *more) {
   char head[512];
-  int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n", status, length, more);
+  int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n", status,
+                   length, more);
   send_all(fd, head, (size_t)n);
 }
 
@@ -114,7 +115,7 @@ static int stop_server(void **state) {
   return 0;
 }
 
-/* ---- helpers -------------------------------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------------------------------------- */
 static char dir[64], target[128], part[160], url[128];
 
 static int fresh(void **state) {
@@ -162,7 +163,7 @@ static void assert_fails(fv_status got, fv_status want, const char *says) {
   assert_false(fv_path_exists(target));
 }
 
-/* ---- tests ---------------------------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 static void test_whole(void **state) {
   (void)state;
   assert_int_equal(fetch_from("/ok", NULL, NULL), FV_OK);
@@ -297,7 +298,7 @@ static void test_two_at_once(void **state) {
   fv_lock_release(lock);
 }
 
-/* ---- the places of a registered file -------------------------------------------------------------------------------- */
+/* ---- the places of a registered file ----------------------------------------------------------------------------- */
 static fv_status need(const char *path) {
   fv_status status;
   fv_arena *arena;

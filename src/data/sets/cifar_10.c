@@ -21,7 +21,8 @@ static int part_of(const char *name) {
 }
 
 /* One member, a chunk at a time: the whole would be 30 MB beside its own copy. */
-static fv_status pour_member(fv_archive *a, const char *what, int64_t n, uint8_t *buffer, uint8_t *image, int32_t *label) {
+static fv_status pour_member(fv_archive *a, const char *what, int64_t n, uint8_t *buffer, uint8_t *image,
+                             int32_t *label) {
   size_t got;
   for (int64_t done = 0; done < n;) {
     int64_t take = FV_MIN(n - done, CHUNK);
@@ -58,7 +59,8 @@ fv_status fv_cifar10_pour(const char *path, int64_t per_batch, uint8_t *image, i
     seen |= 1u << part;
   }
   for (int i = 0; i < PARTS; i++)
-    FV_REQUIRE_DONE(seen & 1u << i, FV_ERR_CORRUPT, "cifar-10 (%s): expected the member %s, got none", path, members[i]);
+    FV_REQUIRE_DONE(seen & 1u << i, FV_ERR_CORRUPT, "cifar-10 (%s): expected the member %s, got none", path,
+                    members[i]);
 done:
   if (status == FV_ERR_CORRUPT && name) status = fv_error_prefix(status, "%s", path);
   fv_archive_close(a);
@@ -82,8 +84,8 @@ const fv_dataset_def fv_dataset_cifar_10 = {
              .doc = "small colour photographs of animals and vehicles",
              .licence = "none stated",
              .source = "https://www.cs.toronto.edu/~kriz/cifar.html",
-             .cite = "A. Krizhevsky: Learning multiple layers of features from tiny images. Technical report, University of "
-                     "Toronto, 2009",
+             .cite = "A. Krizhevsky: Learning multiple layers of features from tiny images. Technical report, "
+                     "University of Toronto, 2009",
              .shape = "32x32x3, 10 classes, 50000 train, 10000 test",
              .training = "epochs=30 flip=true shift=4",
              .files = files},

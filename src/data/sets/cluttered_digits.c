@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluttered-digits: find the digit among pieces of others, then read it (after Mnih et al., "Recurrent Models of Visual
- * Attention", 2014). The digits of the set `digits` are doubled to 16x16 by linear interpolation; a sample is one of them
- * at a uniformly random place on 40x40 and fragments of 6 to 8 pixels a side cut from others of the same split, so that
- * locally they are strokes of digits, too. All is laid on top of each other by maximum; fragments come up to the digit's box
- * but not into it, or the digit could become another. Which digit a sample shows depends on its number alone; place and
- * clutter are drawn anew for every epoch (Philox: seed, epoch, sample), for testing once and for all. */
+ * Attention", 2014). The digits of the set `digits` are doubled to 16x16 by linear interpolation; a sample is one of
+ * them at a uniformly random place on 40x40 and fragments of 6 to 8 pixels a side cut from others of the same split, so
+ * that locally they are strokes of digits, too. All is laid on top of each other by maximum; fragments come up to the
+ * digit's box but not into it, or the digit could become another. Which digit a sample shows depends on its number
+ * alone; place and clutter are drawn anew for every epoch (Philox: seed, epoch, sample), for testing once and for
+ * all. */
 #include "data/sets.h"
 
 enum {
@@ -30,7 +31,7 @@ typedef struct glyphs {
   uint64_t seed, stream[FV_SPLITS];
 } glyphs;
 
-/* ---- a sample ------------------------------------------------------------------------------------------------------- */
+/* ---- a sample ---------------------------------------------------------------------------------------------------- */
 static void paste(uint8_t *canvas, int x, int y, const uint8_t *from, int w, int h) {
   for (int r = 0; r < h; r++)
     for (int c = 0; c < w; c++) {
@@ -95,7 +96,7 @@ static void read_sample(const fv_dataset *d, fv_split split, int64_t index, uint
   for (int i = 0; i < FRAGMENTS; i++) add_fragment(g, split, &rng, box, out[0]);
 }
 
-/* ---- the glyphs ----------------------------------------------------------------------------------------------------- */
+/* ---- the glyphs -------------------------------------------------------------------------------------------------- */
 /* Linear interpolation to twice the size, pixel centres aligned: weights 1/4 and 3/4, the border repeated. */
 static void double_digit(int digit, uint8_t out[CELL]) {
   uint8_t in[SMALL * SMALL];
@@ -147,10 +148,11 @@ static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
 
 const fv_dataset_def fv_dataset_cluttered_digits = {
     .info = {.name = "cluttered-digits",
-             .doc = "one digit somewhere among eight fragments of others, with the box around its ink; made from `digits`",
+             .doc = "one digit somewhere among eight fragments of others, with the box around its ink; from `digits`",
              .licence = "CC BY 4.0",
              .source = "generated from the data set digits, training and test digits kept apart",
-             .cite = "E. Alpaydin, C. Kaynak: Optical recognition of handwritten digits. UCI Machine Learning Repository, 1998",
+             .cite = "E. Alpaydin, C. Kaynak: Optical recognition of handwritten digits. UCI Machine Learning "
+                     "Repository, 1998",
              .shape = "40x40x1, 10 classes, 20000 train (new clutter each epoch), 2000 test",
              .training = "epochs=6"},
     .open = open_set};

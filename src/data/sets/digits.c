@@ -27,10 +27,11 @@ static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
 
 const fv_dataset_def fv_dataset_digits = {
     .info = {.name = "digits",
-             .doc = "handwritten digits 0 to 9, built in; one in five of each digit, by a fixed shuffle, is for testing",
+             .doc = "handwritten digits 0 to 9, built in; one in five of each, by a fixed shuffle, is for testing",
              .licence = "CC BY 4.0",
              .source = "https://archive.ics.uci.edu/dataset/80 (the test part, 1797 images)",
-             .cite = "E. Alpaydin, C. Kaynak: Optical recognition of handwritten digits. UCI Machine Learning Repository, 1998",
+             .cite = "E. Alpaydin, C. Kaynak: Optical recognition of handwritten digits. UCI Machine Learning "
+                     "Repository, 1998",
              .shape = "8x8x1, 10 classes, 1438 train, 359 test",
              .training = "epochs=60 batch=64 shift=1 rotate=10"},
     .open = open_set};

@@ -19,7 +19,8 @@ static const fv_data_file files[] = {
     {0}};
 static const char *const classes[] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
                                       "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
-static const char *const system_dirs[] = {"/usr/share/datasets/fashion-mnist", NULL}; /* Debian: dataset-fashion-mnist */
+/* Debian: dataset-fashion-mnist */
+static const char *const system_dirs[] = {"/usr/share/datasets/fashion-mnist", NULL};
 
 static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
   d->classes = classes;
@@ -32,8 +33,8 @@ const fv_dataset_def fv_dataset_fashion_mnist = {
              .doc = "articles of clothing from a shop's catalogue, grey on black",
              .licence = "MIT",
              .source = "https://github.com/zalandoresearch/fashion-mnist",
-             .cite = "H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine learning "
-                     "algorithms. arXiv:1708.07747, 2017",
+             .cite = "H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine "
+                     "learning algorithms. arXiv:1708.07747, 2017",
              .shape = "28x28x1, 10 classes, 60000 train, 10000 test",
              .training = "epochs=15 flip=true shift=2",
              .files = files},

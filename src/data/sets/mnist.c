@@ -24,8 +24,8 @@ const fv_dataset_def fv_dataset_mnist = {
              .doc = "handwritten digits 0 to 9, grey, white on black, centred by their mass",
              .licence = "CC BY-SA 3.0",
              .source = "http://yann.lecun.com/exdb/mnist/",
-             .cite = "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. "
-                     "Proceedings of the IEEE 86(11), 1998",
+             .cite = "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document "
+                     "recognition. Proceedings of the IEEE 86(11), 1998",
              .shape = "28x28x1, 10 classes, 60000 train, 10000 test",
              .training = "epochs=15 shift=2 rotate=10 zoom=0.1",
              .files = files},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usps: digits from envelopes. The original files hold numbers of -1 to 1 as text; the mirror's are the same images as bytes
- * in IDX form, which no official address offers. */
+/* usps: digits from envelopes. The original files hold numbers of -1 to 1 as text; the mirror's are the same images as
+ * bytes in IDX form, which no official address offers. */
 #include "data/sets.h"
 
 static const fv_data_file files[] = {
@@ -24,8 +24,8 @@ const fv_dataset_def fv_dataset_usps = {
              .doc = "digits from US mail envelopes, grey, white on black; as IDX from a mirror only",
              .licence = "none stated",
              .source = "https://hastie.su.domains/ElemStatLearn/data.html (zip.train.gz, zip.test.gz)",
-             .cite = "Y. LeCun et al.: Backpropagation applied to handwritten zip code recognition. Neural Computation 1(4), "
-                     "1989",
+             .cite = "Y. LeCun et al.: Backpropagation applied to handwritten zip code recognition. Neural Computation "
+                     "1(4), 1989",
              .shape = "16x16x1, 10 classes, 7291 train, 2007 test",
              .training = "epochs=30 shift=1 rotate=10",
              .files = files},
