@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch_norm (Ioffe & Szegedy 2015), while training: each channel by its own mean and variance over all rows of
- * [..., C]; then the residual of a block and relu, since what follows the normalisation in a residual net would otherwise
+/* batch_norm (Ioffe & Szegedy 2015), while training: each channel by its own mean and variance over all rows of [...,
+ * C]; then the residual of a block and relu, since what follows the normalisation in a residual net would otherwise
  * pass over memory again. With running statistics a normalisation is linear, and the graph folds it away. */
 #include "ops/lines.h"
 #include "ops/norm.h"

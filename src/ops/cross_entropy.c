@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cross_entropy: softmax and negative log-likelihood in one, PyTorch's definition. With p = label_smoothing, class weights
- * w, C classes and l = log sum exp(x), row i with label t has the loss
+/* cross_entropy: softmax and negative log-likelihood in one, PyTorch's definition. With p = label_smoothing, class
+ * weights w, C classes and l = log sum exp(x), row i with label t has the loss
  *   (1 - p) w[t] (l - x[t]) + p / C sum_c w[c] (l - x[c]);
- * `mean` divides the sum by sum w[t] over the rows that count. l is the second output: with it the gradient is one pass. */
+ * `mean` divides the sum by sum w[t] over the rows that count. l is the second output: with it the gradient is one
+ * pass. */
 #include "ops/cross_entropy.h"
 
 #include "ops/lines.h"
@@ -110,7 +111,8 @@ static const fv_case cases[] = {
     {.in = "31,5@-4..4; 31:i32@0..4", .attrs = "ignore_zero=true label_smoothing=0.3"},
     {.in = "0,5; 0:i32", .attrs = "reduction=sum"}, {.in = "0,5; 0:i32", .attrs = "reduction=none"},
     {.in = "0,5; 0:i32", NAN_LOSS, .note = "the mean of no rows is NaN, as in PyTorch"},
-    {.in = "3,5; 3:i32@-1..-1", .attrs = "ignore_index=-1", NAN_LOSS, .note = "the mean of no rows is NaN, as in PyTorch"},
+    {.in = "3,5; 3:i32@-1..-1", .attrs = "ignore_index=-1", NAN_LOSS,
+     .note = "the mean of no rows is NaN, as in PyTorch"},
     {.in = "5,3; 5:i32@3..3", .attrs = "reduction=none", NAN_LOSS, .note = "a label out of range gives NaN"},
     {0}};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cross_entropy_grad: with q = softmax(x) = exp(x - l), W = sum_c w[c], g = dloss (/ sum of the rows' weights for mean):
+/* cross_entropy_grad: with q = softmax(x) = exp(x - l), W = sum_c w[c], g = dloss (/ sum of the rows' weights for
+ * mean):
  *   dx[c] = g ((1 - p) w[t] (q[c] - [c = t]) + p / C (W q[c] - w[c])), zero for ignored rows.
  * Optionally the class weights' gradient, as second output. */
 #include "ops/cross_entropy.h"

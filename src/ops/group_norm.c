@@ -68,10 +68,13 @@ static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 8); }
 
 static const fv_case cases[] = {
     {.in = "0,4,6", .attrs = "groups=2"}, {.in = "2,0,6; 6; 6", .attrs = "groups=2"}, {.in = "2,3,0"},
-    {.in = "2,1,1", .attrs = "eps=0.5"}, {.in = "3,6; 6; 6", .attrs = "groups=2"}, {.in = "2,5,3; 3; 3", .attrs = "groups=3"},
-    {.in = "2,5,4; 4; 4", .attrs = "groups=2"}, {.in = "2,7,8; 8", .attrs = "groups=4"}, {.in = "2,7,9; -; 9", .attrs = "groups=3"},
+    {.in = "2,1,1", .attrs = "eps=0.5"}, {.in = "3,6; 6; 6", .attrs = "groups=2"},
+    {.in = "2,5,3; 3; 3", .attrs = "groups=3"},
+    {.in = "2,5,4; 4; 4", .attrs = "groups=2"}, {.in = "2,7,8; 8", .attrs = "groups=4"},
+    {.in = "2,7,9; -; 9", .attrs = "groups=3"},
     {.in = "2,17,15; 15; 15", .attrs = "groups=5"}, {.in = "2,3,3,16; 16; 16", .attrs = "groups=4"},
-    {.in = "1,5,5,17; 17; 17"}, {.in = "2,5,7,32; 32; 32", .attrs = "groups=8"}, {.in = "2,11,33; 33; 33", .attrs = "groups=11"},
+    {.in = "1,5,5,17; 17; 17"}, {.in = "2,5,7,32; 32; 32", .attrs = "groups=8"},
+    {.in = "2,11,33; 33; 33", .attrs = "groups=11"},
     {.in = "2,19,33; 33; 33", .attrs = "groups=33"}, {.in = "1,3,3,134; 134; 134", .attrs = "groups=2 eps=0.1"},
     {.in = "2,300,32; 32; 32", .attrs = "groups=4"},
     {0}};

@@ -41,7 +41,8 @@ static double h_at(const fv_call *c, const part *p, int64_t i) {
   return (fv_get(&c->in[1], place(p, i)) - p->mean) * p->rstd;
 }
 static double g_at(const fv_call *c, const part *p, int64_t i) {
-  return fv_get(&c->in[0], place(p, i)) * (c->n_in > 2 && c->in[2].data ? fv_get(&c->in[2], p->first + i % p->width) : 1);
+  const fv_tensor *w = c->n_in > 2 && c->in[2].data ? &c->in[2] : NULL;
+  return fv_get(&c->in[0], place(p, i)) * (w ? fv_get(w, p->first + i % p->width) : 1);
 }
 
 static void measure(const fv_call *c, part *p) {

@@ -13,7 +13,7 @@ typedef struct fv_lines {
 fv_lines fv_lines_of(fv_shape shape, int64_t axis);
 /* The same, but an empty tensor has no lines at all: there may be very many lines of nothing. */
 fv_lines fv_lines_filled(fv_shape shape, int64_t axis);
-/* Rows of the last dimension: outer = all before it, inner = 1; a scalar is one row of one; rows of nothing are none. */
+/* Rows of the last dimension: outer = all before it, inner = 1; a scalar is one row, rows of nothing none. */
 fv_lines fv_lines_last(fv_shape shape);
 
 bool fv_node_has_in(const fv_node *n, int i); /* given and not absent */
@@ -31,14 +31,15 @@ fv_shape fv_shape_drop(fv_shape s, int axis); /* without it */
 /* `per_element` flops for each element of input i. */
 fv_cost fv_cost_input(const fv_node *n, int i, double per_element);
 
-/* ---- losses: what becomes of the items' losses --------------------------------------------------------------------- */
+/* ---- losses: what becomes of the items' losses ------------------------------------------------------------------ */
 enum { FV_REDUCE_MEAN, FV_REDUCE_SUM, FV_REDUCE_NONE };
 extern const char *const fv_reduction_names[];
 #define FV_REDUCTION_OPTION(struct_)                                                                    \
   {"reduction", FV_OPT_ENUM, offsetof(struct_, reduction), "mean", 0, 0, fv_reduction_names, \
    "mean of the items' losses, their sum, or each"}
 
-/* Element-wise losses: inputs x, target, [two more, broadcast to x]; `item` gets one number of each, 1 for an absent one. */
+/* Element-wise losses: inputs x, target, [two more, broadcast to x]; `item` gets one number of each, 1 for an absent
+ * one. */
 #define FV_LOSS_OPERANDS 4
 fv_status fv_loss_infer(fv_infer *c, int64_t reduction);
 void fv_loss_ref(const fv_call *c, int64_t reduction, double (*item)(const void *attrs, const double *v));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log_softmax_grad: dx = dy - exp(y) sum dy, from the result y alone. Where y is -inf (masked) dy is ignored and dx = 0. */
+/* log_softmax_grad: dx = dy - exp(y) sum dy, from the result y alone. Where y is -inf (masked) dy is ignored and dx =
+ * 0. */
 #include "ops/lines.h"
 #include "ops/softmax.h"
 

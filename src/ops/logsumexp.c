@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* logsumexp: y = max + log sum exp(x - max) along an axis. A line of which the mask leaves nothing is -inf, the log of an
- * empty sum, and its gradient (dy softmax(x)) is zero. */
+/* logsumexp: y = max + log sum exp(x - max) along an axis. A line of which the mask leaves nothing is -inf, the log
+ * of an empty sum, and its gradient (dy softmax(x)) is zero. */
 #include "ops/logsumexp.h"
 
 #include "ops/lines.h"

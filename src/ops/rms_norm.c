@@ -50,7 +50,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_rms_norm = {
     .name = "rms_norm",
-    .doc = "x / sqrt(mean(x^2) + eps) * weight over the last dimension; inputs x, optional weight (Zhang & Sennrich 2019)",
+    .doc = "x / sqrt(mean(x^2) + eps) * weight over the last dimension; inputs x, optional weight "
+           "(Zhang & Sennrich 2019)",
     .n_in = 1,
     .n_in_max = 2,
     .flags = FV_OP_INPLACE,

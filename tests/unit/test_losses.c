@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Losses, masks, normalisation and dropout through compiled programs, against formulas written another way than the
- * references: cross-entropy as the entropy against a smoothed distribution, statistics far from zero, shares of bits. */
+ * references: cross-entropy as the entropy against a smoothed distribution, statistics far from zero, bits. */
 #include "ir/ir.h"
 #include "ops/cross_entropy.h"
 #include "ops/dropout.h"
@@ -60,7 +60,7 @@ static void machine_free(machine *m) {
   fv_params_free(m->params);
 }
 
-/* ---- cross-entropy --------------------------------------------------------------------------------------------------- */
+/* ---- cross-entropy ---------------------------------------------------------------------------------------------- */
 #define ROWS 5
 #define CLASSES 3
 static const float logits[ROWS * CLASSES] = {1, 2, 0.5f, -1, 0, 3, 2, 2, 2, -0.5f, 0.25f, 0, 10, -10, 1};
@@ -123,7 +123,7 @@ static void test_cross_entropy_labels(void **state) {
   assert_true(isnan(loss));
 }
 
-/* ---- masks ------------------------------------------------------------------------------------------------------------ */
+/* ---- masks ------------------------------------------------------------------------------------------------------ */
 /* loss = sum over what is kept of k y, y = log_softmax: d/dx[k] = k - p[k] sum of the weights; nothing for the rest. */
 static void test_masked_log_softmax(void **state) {
   (void)state;
@@ -151,7 +151,7 @@ static void test_masked_log_softmax(void **state) {
   machine_free(&m);
 }
 
-/* ---- statistics ------------------------------------------------------------------------------------------------------- */
+/* ---- statistics ------------------------------------------------------------------------------------------------- */
 /* Channels a thousand deviations from zero: sums of squares would keep no digit of the variance. */
 static void test_batch_norm_far_from_zero(void **state) {
   (void)state;
@@ -183,7 +183,7 @@ static void test_batch_norm_far_from_zero(void **state) {
   machine_free(&m);
 }
 
-/* ---- dropout ---------------------------------------------------------------------------------------------------------- */
+/* ---- dropout ---------------------------------------------------------------------------------------------------- */
 enum { N = 20000 };
 static void run_dropout(int64_t stream, const int32_t rng[4], float *y) {
   static float ones[N];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* columns.h: passes over the columns of [rows, C], for the normalisations over channels.
  *
- * Work goes by blocks of at most 64 columns, whose state fits on the stack, and within a block by tiles of rows that stay
- * in the nearest caches. Narrow tensors are folded: k rows of C columns are one of k C, so that vectors are full. A
- * tile's statistics are taken in two passes (sum; then squares of the distance from that mean), tiles are combined in f64
- * (Chan et al. 1979): one trip to memory, and no cancellation. The order depends on the shape alone. */
+ * Work goes by blocks of at most 64 columns, whose state fits on the stack, and within a block by tiles of rows that
+ * stay in the nearest caches. Narrow tensors are folded: k rows of C columns are one of k C, so that vectors are
+ * full. A tile's statistics are taken in two passes (sum; then squares of the distance from that mean), tiles are
+ * combined in f64 (Chan et al. 1979): one trip to memory, and no cancellation. The order depends on the shape alone. */
 #ifndef FV_CPU_KERNELS_COLUMNS_H
 #define FV_CPU_KERNELS_COLUMNS_H
 
@@ -183,7 +183,7 @@ static void column_apply(const float *x, const float *residual, float *y, const 
   }
 }
 
-/* ---- backward --------------------------------------------------------------------------------------------------------
+/* ---- backward ---------------------------------------------------------------------------------------------------
  * z = dy, or 0 where y is not positive (y given). First s[j] = sum z, t[j] = sum z (x - mean); then
  * dx = p z + q (x - mean) + r. */
 typedef struct col_sums {
@@ -224,7 +224,8 @@ INLINE void strip_grad_sums(const float *x, const float *dy, const float *y, flo
 INLINE void grad_sums_rows(const float *x, const float *dy, const float *y, float *dz, int64_t rows, int64_t ld,
                            int64_t width, const float *mean, float *s, float *t) {
 #define BODY(j, nv, lanes) \
-  strip_grad_sums(x + i, dy + i, y ? y + i : NULL, dz ? dz + i : NULL, FV_MIN(rows, CHAIN), ld, mean, s, t, j, nv, lanes)
+  strip_grad_sums(x + i, dy + i, y ? y + i : NULL, dz ? dz + i : NULL, FV_MIN(rows, CHAIN), ld, mean, s, t, j, nv, \
+                  lanes)
   for (int64_t i = 0; rows > 0; rows -= CHAIN, i += CHAIN * ld) COLUMN_STRIPS(width, STRIP, BODY);
 #undef BODY
 }

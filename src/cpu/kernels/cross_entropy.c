@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cross_entropy: a row's maximum, log sum exp and loss while the row is in the cache; the losses are summed in f64, rows in
- * order. The gradient is one pass, since log sum exp was kept. */
+/* cross_entropy: a row's maximum, log sum exp and loss while the row is in the cache; the losses are summed in f64,
+ * rows in order. The gradient is one pass, since log sum exp was kept. */
 #include "ops/cross_entropy.h"
 
 #include "cpu/vmath.h"

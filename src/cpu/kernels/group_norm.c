@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* group_norm and its gradient on channels-last data: per-column sums of a sample (columns.h), columns joined into their
- * groups in f64, then one linear pass. Columns go in bundles of whole groups: several narrow groups, or one wide group in
- * chunks. A unit is a sample; with weight gradients, which are sums over samples, there is one unit. */
+/* group_norm and its gradient on channels-last data: per-column sums of a sample (columns.h), columns joined into
+ * their groups in f64, then one linear pass. Columns go in bundles of whole groups: several narrow groups, or one
+ * wide group in chunks. A unit is a sample; with weight gradients, which are sums over samples, there is one unit. */
 #include "columns.h"
 #include "ops/norm.h"
 
@@ -85,7 +85,7 @@ static void forward(const fv_call *c) {
                    c->n_in > 2 ? c->in[2].data : NULL, (float *)c->out[0].data + s * size);
 }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------ */
+/* ---- backward --------------------------------------------------------------------------------------------------- */
 typedef struct group_sums {
   double g[COLS], gx[COLS]; /* by group: sums of dy weight, and of that times (x - mean) */
 } group_sums;

@@ -56,7 +56,8 @@ INLINE void run(const fv_call *c, int64_t reduction, double k, row_term *term) {
     o.step[j] = j < 2 || fv_shape_count(c->in[j].shape) == n ? 1 : 0;
   }
   double sum = row_reduce(n, term, &o).a;
-  if (reduction != FV_REDUCE_NONE) *(float *)c->out[0].data = (float)(reduction == FV_REDUCE_MEAN ? sum / (double)n : sum);
+  if (reduction == FV_REDUCE_MEAN) sum /= (double)n;
+  if (reduction != FV_REDUCE_NONE) *(float *)c->out[0].data = (float)sum;
 }
 static void run_mse(const fv_call *c) { run(c, ((const fv_mse_loss_attrs *)c->attrs)->reduction, 0, term_mse); }
 static void run_bce(const fv_call *c) { run(c, ((const fv_bce_attrs *)c->attrs)->reduction, 0, term_bce); }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* layer_norm and rms_norm with their gradients: a row at a time, several passes over it while it lies in the first-level
- * cache. rms_norm is layer_norm with the mean taken as zero, and shares the code. Statistics: the mean, then the
- * distances from it, which also correct it. A unit is a row; with weight gradients, sums over rows, there is one unit. */
+/* layer_norm and rms_norm with their gradients: a row at a time, several passes over it while it lies in the first-
+ * level cache. rms_norm is layer_norm with the mean taken as zero, and shares the code. Statistics: the mean, then
+ * the distances from it, which also correct it. A unit is a row; with weight gradients, sums over rows, there is one
+ * unit. */
 #include "ops/lines.h"
 #include "ops/norm.h"
 #include "rows.h"
@@ -73,7 +74,7 @@ INLINE void forward(const fv_call *c, bool rms, double eps) {
 static void layer_forward(const fv_call *c) { forward(c, false, ((const fv_layer_norm_attrs *)c->attrs)->eps); }
 static void rms_forward(const fv_call *c) { forward(c, true, ((const fv_rms_norm_attrs *)c->attrs)->eps); }
 
-/* ---- backward ------------------------------------------------------------------------------------------------------ */
+/* ---- backward --------------------------------------------------------------------------------------------------- */
 /* Sums over rows: short chains in f32, then f64. */
 typedef struct affine_sums {
   double *dw, *db;

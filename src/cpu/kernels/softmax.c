@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* softmax, log_softmax, logsumexp and their gradients. Along the last axis a row at a time: maximum, exponentials and
  * their sum, result, while the row is in the nearest cache. Along another axis the lanes of a vector are neighbouring
- * lines. A unit is a row, or a vector of lines. Masks of rows only: other axes with a mask are left to the reference. */
+ * lines. A unit is a row, or a vector of lines. Masks of rows only: the reference does other axes. */
 #include "cpu/vmath.h"
 #include "ops/lines.h"
 #include "ops/logsumexp.h"
@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
 typedef struct row {
   const float *x, *y; /* gradients: x = dy */
   float *out;         /* also where exponentials are kept; NULL: nowhere */
@@ -106,7 +106,7 @@ INLINE void log_softmax_grad_row(row *r) {
 #undef STEP
 }
 
-/* ---- lines along another axis: lanes are neighbouring lines, k steps by `inner` ---------------------------------------- */
+/* ---- lines along another axis: lanes are neighbouring lines, k steps by `inner` --------------------------------- */
 typedef struct lines {
   const float *x, *y;
   float *out;
@@ -162,7 +162,7 @@ INLINE void log_softmax_grad_lines(const lines *l) {
   for (int64_t k = 0; k < l->n; k++) line_out(l, k, log_slope(line_x(l, k), line_y(l, k), sum));
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------ */
 typedef enum kind { SOFTMAX, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX_GRAD, LOG_SOFTMAX_GRAD } kind;
 
 /* The sum of an empty line is -inf and must be written; other results of empty lines are nothing. */
