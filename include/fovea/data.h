@@ -6,8 +6,8 @@
  *   X.npy         images [n,H,W] or [n,H,W,C], whole numbers of 0..255 or fractions of 0..1; labels beside it in y.npy
  *                 (also images.npy with labels.npy)
  *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label. That is the first or last column
- *                 when a header calls it label, class, target or y; otherwise the last, or the first where the last is the
- *                 same in all rows
+ *                 when a header calls it label, class, target or y; otherwise the last, or the first where the last is
+ *                 the same in all rows
  *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too
  * A folder may also hold one of the latter. Where names contain "train" and the same with "test" (IDX: "t10k") lies
  * beside, that is the test part; otherwise every fifth image of each class, by a fixed shuffle, is kept for testing.

@@ -72,20 +72,25 @@ static void move_whole(const fv_augmenter *a, const motion *m, const uint8_t *in
   }
 }
 
-static float pixel_at(const fv_augmenter *a, const uint8_t *in, int x, int y, int k, const uint8_t *background) {
+/* The pixel's channels, or the background's. */
+static const uint8_t *pixel_at(const fv_augmenter *a, const uint8_t *in, int x, int y, const uint8_t *background) {
   bool inside = x >= 0 && x < a->w && y >= 0 && y < a->h;
-  return inside ? in[(y * a->w + x) * a->c + k] : background[k];
+  return inside ? in + (y * a->w + x) * a->c : background;
+}
+
+static int round_down(double v) {
+  int towards_zero = (int)v;
+  return towards_zero - (v < towards_zero);
 }
 
 static void sample_point(const fv_augmenter *a, const uint8_t *in, double x, double y, const uint8_t *background,
                          uint8_t *out) {
-  double fx = floor(x), fy = floor(y);
-  int x0 = (int)fx, y0 = (int)fy;
-  float u = (float)(x - fx), v = (float)(y - fy);
+  int x0 = round_down(x), y0 = round_down(y);
+  float u = (float)(x - x0), v = (float)(y - y0);
+  const uint8_t *p00 = pixel_at(a, in, x0, y0, background), *p01 = pixel_at(a, in, x0 + 1, y0, background);
+  const uint8_t *p10 = pixel_at(a, in, x0, y0 + 1, background), *p11 = pixel_at(a, in, x0 + 1, y0 + 1, background);
   for (int k = 0; k < a->c; k++) {
-    float p00 = pixel_at(a, in, x0, y0, k, background), p01 = pixel_at(a, in, x0 + 1, y0, k, background);
-    float p10 = pixel_at(a, in, x0, y0 + 1, k, background), p11 = pixel_at(a, in, x0 + 1, y0 + 1, k, background);
-    float top = p00 * (1 - u) + p01 * u, low = p10 * (1 - u) + p11 * u;
+    float top = p00[k] * (1 - u) + p01[k] * u, low = p10[k] * (1 - u) + p11[k] * u;
     out[k] = (uint8_t)(top * (1 - v) + low * v + 0.5f);
   }
 }
