@@ -94,6 +94,7 @@ void fv_model_free(fv_model *m) {
   if (!m) return;
   fv_runner_free(&m->eval);
   fv_runner_free(&m->predict);
+  fv_free(m->image);
   fv_slab_free(m->slab);
   fv_params_free(m->params);
   fv_pool_free(m->pool);

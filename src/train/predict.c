@@ -68,18 +68,16 @@ done:
 /* ---- predict -------------------------------------------------------------------------------------------------------- */
 fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
   int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2], k = m->task.n_classes;
-  float *x;
   FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 1, false, 1, &m->predict));
-  FV_TRY(FV_NEW(&x, size));
+  if (!m->image) FV_TRY(FV_NEW(&m->image, size));
   fv_exec *exec = m->predict.exec[0];
-  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), x);
+  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), m->image);
   for (int64_t i = 0; i < n; i++) {
-    fv_standardise(pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, x);
+    fv_standardise(pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, m->image);
     fv_exec_run(exec);
     memcpy(probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
     if (scores) memcpy(scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
   }
-  fv_free(x);
   return FV_OK;
 }
 

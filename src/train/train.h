@@ -59,6 +59,7 @@ struct fv_model {
   fv_params *params;
   float *slab;                 /* the parameters */
   fv_runner eval, predict;     /* made on first use */
+  float *image;                /* one standardised image, for predictions; made with `predict` */
 };
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
