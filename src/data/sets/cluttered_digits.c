@@ -154,5 +154,5 @@ const fv_dataset_def fv_dataset_cluttered_digits = {
              .cite = "E. Alpaydin, C. Kaynak: Optical recognition of handwritten digits. UCI Machine Learning "
                      "Repository, 1998",
              .shape = "40x40x1, 10 classes, 20000 train (new clutter each epoch), 2000 test",
-             .training = "epochs=6"},
+             .training = "epochs=4 lr=0.01"},
     .open = open_set};
