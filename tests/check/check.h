@@ -105,7 +105,7 @@ typedef struct ck_buffer {
   size_t size;
 } ck_buffer;
 void ck_buffer_init(ck_buffer *b, const char *kind, int index);
-/* Room for `size` bytes among canaries, filled with `dirt`; align > 1 is kept (CK_PLACE_ODD ignores it). */
+/* Room for `size` bytes among canaries, filled with `dirt`; align > 1 is kept wherever it is placed. */
 fv_status ck_buffer_place(ck_buffer *b, size_t size, size_t align, ck_place place, uint8_t dirt);
 bool ck_buffer_intact(const ck_buffer *b, int64_t *where); /* where: byte offset from data of the first overwritten */
 void ck_buffer_free(ck_buffer *b);

@@ -68,7 +68,7 @@ fv_status ck_buffer_place(ck_buffer *b, size_t size, size_t align, ck_place plac
       b->data = b->base + b->cap - fv_round_up((int64_t)size, (int64_t)FV_MAX(align, (size_t)1));
       break;
     case CK_PLACE_START: b->data = b->base; break;
-    case CK_PLACE_ODD: b->data = b->base + 64 + 4; break;
+    case CK_PLACE_ODD: b->data = b->base + 64 + (align > 1 ? 0 : 4); break;
   }
   uint8_t *lo, *hi;
   canary_range(b, &lo, &hi);
