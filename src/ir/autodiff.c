@@ -17,7 +17,7 @@ fv_value *fv_sum_to(fv_graph *g, fv_value *v, fv_shape shape) {
   return r && !fv_shape_equal(r->shape, shape) ? fv_op(g, "reshape", &to, r) : r;
 }
 
-/* Which values the wanted gradients flow through: those that depend on a target. */
+/* Which values the wanted gradients flow through: the targets (already marked) and those that depend on one. */
 static void mark_needed(const fv_graph *g, int n_nodes, bool *need) {
   for (int i = 0; i < n_nodes; i++) {
     const fv_node *node = g->nodes[i];
@@ -25,7 +25,7 @@ static void mark_needed(const fv_graph *g, int n_nodes, bool *need) {
     for (int k = 0; k < node->n_in; k++) any |= need[node->in[k]->id];
     for (int k = 0; k < node->n_out; k++) {
       fv_dtype t = node->out[k]->dtype;
-      need[node->out[k]->id] = any && (t == FV_F32 || t == FV_F64);
+      need[node->out[k]->id] |= any && (t == FV_F32 || t == FV_F64);
     }
   }
 }
@@ -102,7 +102,6 @@ fv_status fv_graph_differentiate(fv_graph *g, fv_value *loss, bool params, int n
     need[i] = g->values[i]->kind == FV_VALUE_PARAM && g->params->v[g->values[i]->out_index].group != FV_GROUP_BUFFER;
   for (int i = 0; i < n_wrt; i++) need[wrt[i]->id] = true;
   mark_needed(g, n_nodes, need);
-  for (int i = 0; i < n_wrt; i++) need[wrt[i]->id] = true; /* also inner values asked for */
   double one = 1;
   float onef = 1;
   grads[loss->id] = fv_const_data(g, g->real, loss->shape, g->real == FV_F64 ? (void *)&one : (void *)&onef);

@@ -14,7 +14,7 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int w
 }
 
 /* ---- eval ----------------------------------------------------------------------------------------------------------- */
-static fv_status check_data(const fv_model *m, const fv_dataset *d) {
+fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
   int image = fv_dataset_field(d, "image");
   FV_REQUIRE(image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image), FV_ERR_REQUEST,
              "dataset '%s': expected images %s as the model was trained on, got %s", d->name, fv_shape_text(m->task.image),
@@ -48,7 +48,7 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   fv_status status = FV_OK;
   *json = NULL;
   FV_TRY_DONE(fv_dataset_open(data ? data : m->data, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &d));
-  FV_TRY_DONE(check_data(m, d));
+  FV_TRY_DONE(fv_model_check_data(m, d));
   FV_REQUIRE_DONE(d->count[split] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split '%s', got none", d->name,
                   fv_split_names[split]);
   fv_loader_options o = {.data = d, .split = split, .to = d->count[split], .batch = m->train.batch, .ahead = true,

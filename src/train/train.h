@@ -87,6 +87,8 @@ fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dat
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
 
+/* Its images and classes are those the model knows. */
+fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d);
 /* Makes (once) a compiled graph of the model with its weights packed. */
 fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int workers, fv_runner *r);
 /* u8 [n,H,W,C] -> [n,K], one image at a time; scores: the logits, NULL when not wanted. */

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain.c: the request: which images, which method, what is written. The request is checked before any work is done. */
+#include "train/explain.h"
+
+enum { SHOWN = 12, SAMPLES = 200, KINDS = 3 };
+
+typedef struct session {
+  fv_model *m;
+  const fv_explain_request *rq;
+  fv_lens lens;
+  int view, kind; /* kind: of rq->out */
+  fv_dataset *data;
+  fv_sights given, sampled; /* the input's images; those of the test split */
+  fv_explained e;
+  fv_faith faith;
+} session;
+
+/* ---- checks ----------------------------------------------------------------------------------------------------------- */
+static const char *const kinds[KINDS] = {".png", ".html", ".json"};
+
+static fv_status check_request(session *s) {
+  const char *out = s->rq->out, *dot = out ? strrchr(out, '.') : NULL;
+  FV_REQUIRE(s->rq->samples >= 0, FV_ERR_REQUEST, "explain: samples: expected 1 or more (0: the usual number), got %lld",
+             (long long)s->rq->samples);
+  s->kind = -1;
+  for (int i = 0; dot && i < KINDS; i++)
+    if (!strcmp(dot, kinds[i])) s->kind = i;
+  FV_REQUIRE(!out || s->kind >= 0, FV_ERR_REQUEST, "explain: out: expected a name that ends in .png, .html or .json, got '%s'", out);
+  return FV_OK;
+}
+
+/* ---- images ------------------------------------------------------------------------------------------------------------- */
+static bool from_test(const char *input) { return input && !strncmp(input, "test:", 5); }
+
+static fv_status open_data(session *s) {
+  if (s->rq->input && !from_test(s->rq->input) && !s->rq->faithfulness) return FV_OK;
+  s->e.data = s->rq->data ? s->rq->data : s->m->data;
+  FV_TRY(fv_dataset_open(s->e.data, (uint64_t)s->m->train.seed, &s->m->ledger, NULL, NULL, &s->data));
+  FV_TRY(fv_model_check_data(s->m, s->data));
+  FV_REQUIRE(s->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split 'test', got none", s->e.data);
+  return FV_OK;
+}
+
+static fv_status make_sights(const fv_model *m, int64_t n, fv_sights *s) {
+  s->n = n;
+  if (!s->pixels) FV_TRY(FV_NEW(&s->pixels, n * fv_shape_count(m->task.image)));
+  FV_TRY(FV_NEW(&s->v, n));
+  for (int64_t i = 0; i < n; i++) s->v[i] = (fv_sight){.index = -1, .label = -1};
+  return FV_OK;
+}
+
+static void read_sight(const fv_dataset *d, int64_t index, uint8_t *pixels, fv_sight *sight) {
+  int32_t label = -1;
+  int image = fv_dataset_field(d, "image"), named = fv_dataset_field(d, "label"), box = fv_dataset_field(d, "box");
+  void *out[FV_MAX_FIELDS] = {NULL};
+  out[image] = pixels;
+  if (named >= 0) out[named] = &label;
+  if (box >= 0) out[box] = sight->box;
+  d->read(d, FV_SPLIT_TEST, index, 0, out);
+  sight->index = index;
+  sight->label = label;
+  sight->has_box = box >= 0;
+}
+
+static fv_status read_given(session *s) {
+  const char *input = s->rq->input;
+  int64_t n = 1, index = 0;
+  if (!input) return FV_OK;
+  if (!from_test(input)) {
+    FV_TRY(fv_pictures_read(s->m, input, &s->given.pixels, &n));
+    return make_sights(s->m, n, &s->given);
+  }
+  FV_REQUIRE(fv_parse_int(input + 5, &index) && index >= 0 && index < s->data->count[FV_SPLIT_TEST], FV_ERR_REQUEST,
+             "%s: expected a number from 0 to %lld", input, (long long)s->data->count[FV_SPLIT_TEST] - 1);
+  FV_TRY(make_sights(s->m, 1, &s->given));
+  read_sight(s->data, index, s->given.pixels, s->given.v);
+  return FV_OK;
+}
+
+/* Evenly spaced over the split, so that one sorted by class gives some of each. */
+static fv_status read_samples(session *s) {
+  if (s->rq->input && !s->rq->faithfulness) return FV_OK;
+  int64_t count = s->data->count[FV_SPLIT_TEST], usual = s->rq->faithfulness ? SAMPLES : SHOWN;
+  int64_t n = FV_MIN(s->rq->samples ? s->rq->samples : usual, count);
+  FV_TRY(make_sights(s->m, n, &s->sampled));
+  for (int64_t i = 0; i < n; i++)
+    read_sight(s->data, i * count / n, s->sampled.pixels + i * fv_shape_count(s->m->task.image), &s->sampled.v[i]);
+  return FV_OK;
+}
+
+/* ---- result ------------------------------------------------------------------------------------------------------------- */
+static void put_point(fv_json *j, const char *key, const int64_t xy[2]) {
+  fv_json_begin(j, key, '[');
+  fv_json_int(j, NULL, xy[0]);
+  fv_json_int(j, NULL, xy[1]);
+  fv_json_end(j, ']');
+}
+
+static void put_image(fv_json *j, const session *s, const fv_sights *from, int64_t i, float *pixels) {
+  const fv_sight *v = &from->v[i];
+  int64_t peak[2];
+  fv_sight_peak(&s->lens, from, s->view, i, pixels, peak);
+  fv_json_begin(j, NULL, '{');
+  if (v->index >= 0) fv_json_int(j, "index", v->index);
+  else fv_json_text(j, "input", s->rq->input);
+  if (v->label >= 0) fv_json_text(j, "label", s->m->classes[v->label]);
+  fv_json_text(j, "prediction", s->m->classes[v->prediction]);
+  fv_json_float(j, "probability", v->probability);
+  put_point(j, "peak", peak);
+  if (v->has_box) fv_json_bool(j, "in_box", fv_box_holds(v->box, peak[0], peak[1]));
+  fv_json_end(j, '}');
+}
+
+/* Each method's map: its size, the peaks in image pixels and, in a file, its numbers. */
+static void put_map(fv_json *j, const session *s, int view, const fv_sights *from, int64_t n, bool values, float *pixels) {
+  const fv_explain_view *v = &s->lens.view[view];
+  int64_t peak[2], cells = (int64_t)v->h * v->w;
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "name", v->method->name);
+  fv_json_int(j, "height", v->h);
+  fv_json_int(j, "width", v->w);
+  fv_json_begin(j, "peaks", '[');
+  for (int64_t i = 0; i < n; i++) {
+    fv_sight_peak(&s->lens, from, view, i, pixels, peak);
+    put_point(j, NULL, peak);
+  }
+  fv_json_end(j, ']');
+  if (values) {
+    fv_json_begin(j, "values", '[');
+    for (int64_t i = 0; i < n; i++) {
+      fv_json_begin(j, NULL, '[');
+      for (int64_t c = 0; c < cells; c++) fv_json_float(j, NULL, from->map[view][i * cells + c]);
+      fv_json_end(j, ']');
+    }
+    fv_json_end(j, ']');
+  }
+  fv_json_end(j, '}');
+}
+
+static void put_curve(fv_json *j, const char *key, const fv_faith_curve *c) {
+  fv_json_begin(j, key, '[');
+  for (int s = 0; s <= FV_EXPLAIN_STEPS; s++) fv_json_real(j, NULL, c->p[s]);
+  fv_json_end(j, ']');
+}
+
+static void put_order(fv_json *j, const char *name, const fv_faith *f, int k) {
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "name", name);
+  fv_json_real(j, "deletion_auc", f->deletion[k].auc);
+  fv_json_real(j, "insertion_auc", f->insertion[k].auc);
+  if (f->has_boxes) fv_json_real(j, "pointing_game", k < FV_EXPLAIN_METHODS ? f->pointing[k] : f->pointing_chance);
+  put_curve(j, "deletion", &f->deletion[k]);
+  put_curve(j, "insertion", &f->insertion[k]);
+  fv_json_end(j, '}');
+}
+
+static void put_faith(fv_json *j, const session *s, bool curves) {
+  const fv_faith *f = &s->faith;
+  int random = FV_EXPLAIN_METHODS, gradient = s->lens.n_views - 1; /* the row without attention is the last */
+  fv_json_begin(j, "faithfulness", '{');
+  fv_json_int(j, "samples", f->samples);
+  fv_json_real(j, "deletion_auc", f->deletion[s->view].auc);
+  fv_json_real(j, "deletion_auc_random", f->deletion[random].auc);
+  fv_json_real(j, "deletion_auc_gradient", f->deletion[gradient].auc);
+  fv_json_real(j, "insertion_auc", f->insertion[s->view].auc);
+  fv_json_real(j, "insertion_auc_random", f->insertion[random].auc);
+  fv_json_real(j, "insertion_auc_gradient", f->insertion[gradient].auc);
+  if (f->has_boxes) fv_json_real(j, "pointing_game", f->pointing[s->view]);
+  if (f->has_boxes) fv_json_real(j, "pointing_game_chance", f->pointing_chance);
+  if (curves) {
+    fv_json_begin(j, "orders", '[');
+    for (int v = 0; v < s->lens.n_views; v++)
+      if (f->measured[v]) put_order(j, s->lens.view[v].method->name, f, v);
+    put_order(j, "random", f, random);
+    fv_json_end(j, ']');
+  }
+  fv_json_end(j, '}');
+}
+
+/* For a file: all images, all numbers. */
+static fv_status put_result(const session *s, bool file, fv_json *j) {
+  float *pixels;
+  const fv_sights *from = s->e.shown;
+  int64_t n = file ? from->n : s->e.n_shown;
+  FV_TRY(FV_NEW(&pixels, fv_shape_count(s->m->task.image)));
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "method", s->lens.view[s->view].method->name);
+  fv_json_begin(j, "images", '[');
+  for (int64_t i = 0; i < n; i++) put_image(j, s, from, i, pixels);
+  fv_json_end(j, ']');
+  fv_json_begin(j, "maps", '[');
+  for (int v = 0; v < s->lens.n_views; v++) put_map(j, s, v, from, n, file, pixels);
+  fv_json_end(j, ']');
+  if (s->rq->faithfulness) put_faith(j, s, file);
+  fv_free(pixels);
+  return FV_OK;
+}
+
+static fv_status write_json(const session *s, const char *path) {
+  fv_json j = {0};
+  fv_status status = put_result(s, true, &j);
+  if (status == FV_OK) {
+    fv_json_end(&j, '}');
+    fv_text_append(&j.text, "\n", 1);
+    if (j.text.failed) status = FV_FAIL(FV_ERR_MEMORY, "explain: out of memory");
+    else status = fv_file_write(path, j.text.s, j.text.n);
+  }
+  fv_json_free(&j);
+  return status;
+}
+
+static fv_status put_all(const session *s, fv_json *j) {
+  fv_text sketch = {0};
+  FV_TRY(put_result(s, false, j));
+  fv_json_begin(j, "files", '[');
+  if (s->rq->out) fv_json_text(j, NULL, s->rq->out);
+  fv_json_end(j, ']');
+  if (s->rq->terminal) {
+    fv_status status = fv_explain_terminal(&s->e, s->rq->terminal_columns, &sketch);
+    if (status == FV_OK) fv_json_text(j, "terminal", sketch.s);
+    fv_text_free(&sketch);
+    FV_TRY(status);
+  }
+  fv_json_end(j, '}');
+  FV_REQUIRE(!j->text.failed, FV_ERR_MEMORY, "explain: out of memory");
+  return FV_OK;
+}
+
+/* ---- the request ---------------------------------------------------------------------------------------------------------- */
+static fv_status look(session *s) {
+  if (s->given.n) FV_TRY(fv_lens_look(&s->lens, &s->given));
+  if (s->sampled.n) FV_TRY(fv_lens_look(&s->lens, &s->sampled));
+  s->e.lens = &s->lens;
+  s->e.view = s->view;
+  s->e.input = s->rq->input;
+  s->e.shown = s->given.n ? &s->given : &s->sampled;
+  s->e.n_shown = FV_MIN(s->e.shown->n, s->given.n ? 4 * SHOWN : SHOWN);
+  if (!s->rq->faithfulness) return FV_OK;
+  bool views[FV_EXPLAIN_METHODS] = {false}; /* a page compares them all; otherwise the one asked for and the plain gradient */
+  for (int v = 0; v < s->lens.n_views; v++) views[v] = s->kind >= 1 || v == s->view || v == s->lens.n_views - 1;
+  FV_TRY(fv_faith_measure(&s->lens, &s->sampled, views, &s->faith));
+  s->e.faith = &s->faith;
+  return FV_OK;
+}
+
+static fv_status write_out(const session *s) {
+  fv_status (*const write[KINDS])(const fv_explained *, const char *) = {fv_explain_sheet, fv_explain_page, NULL};
+  if (s->kind < 0) return FV_OK;
+  return write[s->kind] ? write[s->kind](&s->e, s->rq->out) : write_json(s, s->rq->out);
+}
+
+fv_status fv_model_explain(fv_model *m, const fv_explain_request *request, char **json) {
+  session s = {.m = m, .rq = request};
+  fv_json j = {0};
+  fv_status status = FV_OK;
+  *json = NULL;
+  FV_TRY_DONE(check_request(&s));
+  FV_TRY_DONE(fv_lens_new(m, &s.lens));
+  FV_TRY_DONE(fv_lens_find(&s.lens, request->method, &s.view));
+  FV_TRY_DONE(open_data(&s));
+  FV_TRY_DONE(read_given(&s));
+  FV_TRY_DONE(read_samples(&s));
+  FV_TRY_DONE(look(&s));
+  FV_TRY_DONE(write_out(&s));
+  FV_TRY_DONE(put_all(&s, &j));
+done:
+  fv_sights_free(&s.given);
+  fv_sights_free(&s.sampled);
+  fv_dataset_close(s.data);
+  fv_lens_free(&s.lens);
+  if (status == FV_OK) *json = j.text.s;
+  else fv_json_free(&j);
+  return status;
+}

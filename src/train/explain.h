@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain.h (private): where a model looked, and whether that is what counted.
+ *
+ * A lens is the model's graph for one image with its taps as outputs, and the gradient of the predicted class's score with
+ * respect to them and to the image. A method turns those numbers into a map; all maps go the same way from there: enlarged
+ * linearly to the image's size, drawn, their highest pixel taken, cells ordered by them. */
+#ifndef FV_TRAIN_EXPLAIN_H
+#define FV_TRAIN_EXPLAIN_H
+
+#include "train/train.h"
+
+enum { FV_EXPLAIN_TAPS = 64, FV_EXPLAIN_METHODS = 8, FV_EXPLAIN_STEPS = 20, FV_EXPLAIN_RANDOM = 3 };
+
+/* What a method reads: the taps of its kind for one image, in the order of the layers. */
+typedef struct fv_explain_taps {
+  int n;
+  const fv_tensor *tap[FV_EXPLAIN_TAPS], *gradient[FV_EXPLAIN_TAPS]; /* d score / d tap */
+  const fv_tensor *image;                                            /* d score / d image */
+  double *scratch;                                                   /* room for two numbers a token */
+} fv_explain_taps;
+
+/* A row: methods are tried in their order, the first that applies is the default. Two rows of one name are the same idea
+ * for different kinds of attention; the first that applies counts. */
+typedef struct fv_explain_method {
+  const char *name, *doc, *kind; /* kind of its taps; NULL: it needs none */
+  void (*map)(const fv_explain_taps *t, int64_t cells, float *map);
+} fv_explain_method;
+extern const fv_explain_method fv_explain_methods[]; /* ends with name NULL */
+
+/* A method as it applies to this model. */
+typedef struct fv_explain_view {
+  const fv_explain_method *method;
+  int h, w; /* of its map */
+} fv_explain_view;
+
+typedef struct fv_lens {
+  fv_model *m;
+  fv_runner r;
+  int n_views, n_taps;
+  fv_explain_view view[FV_EXPLAIN_METHODS];
+  struct {
+    const char *name, *gradient, *kind; /* names of outputs */
+  } tap[FV_EXPLAIN_TAPS];
+  int64_t tokens; /* the most that a tap has */
+} fv_lens;
+fv_status fv_lens_new(fv_model *m, fv_lens *lens);
+void fv_lens_free(fv_lens *lens);
+/* The view of that name; NULL or "attention": the first. */
+fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view);
+
+/* One image and what became of it. */
+typedef struct fv_sight {
+  int64_t index, label; /* in the test split; -1: not from there */
+  bool has_box;
+  float box[4]; /* x0, y0, x1, y1 */
+  int64_t prediction;
+  float probability;
+} fv_sight;
+typedef struct fv_sights {
+  int64_t n;
+  uint8_t *pixels;                 /* [n,H,W,C] */
+  fv_sight *v;
+  float *map[FV_EXPLAIN_METHODS];  /* of each view: [n,h,w] */
+} fv_sights;
+void fv_sights_free(fv_sights *s);
+/* x, y of the highest pixel of image i's map, enlarged into `pixels` [H,W]. */
+void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i, float *pixels, int64_t peak[2]);
+/* Runs every image through the lens: fills predictions and maps. */
+fv_status fv_lens_look(fv_lens *lens, fv_sights *s);
+
+/* ---- maps (explain_map.c) ----------------------------------------------------------------------------------------------- */
+/* h x w with h * w = cells whose sides are as an image's of that size, near enough; false: there is none. */
+bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w);
+/* The map between the centres of its cells, at the centres of out_h x out_w pixels: what the overlay draws. */
+void fv_map_enlarge(const float *map, int h, int w, int out_h, int out_w, float *out);
+/* The highest of n numbers, the first of equals; what is not finite never is. */
+int64_t fv_map_peak(const float *v, int64_t n);
+bool fv_box_holds(const float box[4], int64_t x, int64_t y);
+
+/* ---- faithfulness (explain_faith.c) --------------------------------------------------------------------------------------- */
+/* Mean probability of the predicted class after each twentieth of the cells, and the area below (0 to 1). */
+typedef struct fv_faith_curve {
+  double p[FV_EXPLAIN_STEPS + 1], auc;
+} fv_faith_curve;
+typedef struct fv_faith {
+  int64_t samples;
+  int cells_h, cells_w;
+  bool measured[FV_EXPLAIN_METHODS];
+  fv_faith_curve deletion[FV_EXPLAIN_METHODS + 1], insertion[FV_EXPLAIN_METHODS + 1]; /* the one after the views: random */
+  bool has_boxes;
+  double pointing[FV_EXPLAIN_METHODS], pointing_chance;
+} fv_faith;
+/* `s` has been looked at. `views`: which of the lens's; the random order comes always. */
+fv_status fv_faith_measure(const fv_lens *lens, const fv_sights *s, const bool *views, fv_faith *f);
+typedef struct fv_ranked {
+  double sum; /* of the map over the cell's n pixels */
+  int32_t n, cell;
+} fv_ranked;
+/* The cells [gh,gw] in the order in which they go: by their mean of the enlarged map [h,w], largest first, the first of equals. */
+void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked *ranks);
+
+/* ---- what is written (explain_draw.c) ------------------------------------------------------------------------------------- */
+typedef struct fv_explained {
+  const fv_lens *lens;
+  const char *input, *data; /* as asked; data: the name of the test split's set, NULL when none was needed */
+  int view;                 /* the one asked for */
+  const fv_sights *shown;
+  int64_t n_shown;
+  const fv_faith *faith;    /* NULL: not asked for */
+} fv_explained;
+/* "3 -> 8 (0.97)" */
+void fv_explain_caption(const fv_explained *e, int64_t i, char *text, size_t size);
+fv_status fv_explain_sheet(const fv_explained *e, const char *path);
+fv_status fv_explain_page(const fv_explained *e, const char *path);
+/* The first image beside its map. */
+fv_status fv_explain_terminal(const fv_explained *e, int columns, fv_text *out);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain_faith.c: does the model need what the map points at? Deletion and insertion curves (Petsiuk, Das & Saenko 2018) and
+ * the pointing game (Zhang et al. 2016).
+ * The image is cut into cells, as many as the model's own attention has, and they go in twenty steps, most important first; what
+ * is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as in the paper, would
+ * let small images be read before the first step. Every order goes by the same cells, also the random one and that of
+ * gradients: scattered single pixels would spoil an image more than whole cells do and make the comparison unfair. */
+#include "train/explain.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { STEPS = FV_EXPLAIN_STEPS, LEVELS = STEPS + 1, ORDERS = FV_EXPLAIN_METHODS + FV_EXPLAIN_RANDOM };
+
+/* ---- orders --------------------------------------------------------------------------------------------------------- */
+static int by_mean(const void *a, const void *b) {
+  const fv_ranked *x = a, *y = b;
+  double u = x->sum / FV_MAX(x->n, 1), v = y->sum / FV_MAX(y->n, 1);
+  return u > v ? -1 : u < v ? 1 : (int)(x->cell - y->cell);
+}
+
+static int cell_of(int y, int x, int h, int w, int gh, int gw) { return y * gh / h * gw + x * gw / w; }
+
+void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked *r) {
+  int n = gh * gw;
+  for (int c = 0; c < n; c++) r[c] = (fv_ranked){.cell = c};
+  for (int i = 0; i < h * w; i++) {
+    fv_ranked *cell = &r[cell_of(i / w, i % w, h, w, gh, gw)];
+    cell->sum += isfinite(pixels[i]) ? (double)pixels[i] : 0;
+    cell->n++;
+  }
+  qsort(r, (size_t)n, sizeof *r, by_mean);
+}
+
+/* ---- curves --------------------------------------------------------------------------------------------------------- */
+typedef struct worker {
+  float *x, *batch, *pixels; /* the image; STEPS stages of it; its map enlarged */
+  fv_ranked *rank;
+  int32_t *shuffle;
+} worker;
+
+typedef struct job {
+  const fv_lens *lens;
+  const fv_sights *s;
+  fv_runner r;              /* STEPS images a run */
+  worker *workers;
+  int n_orders, order[ORDERS]; /* a view, or -1 - k: the k-th random one */
+  int h, w, channels, gh, gw;
+  float blank[4];
+  float *p;                 /* [samples, orders, 2, LEVELS] */
+} job;
+
+static void rank_cells(const job *j, int64_t sample, int order, const worker *k) {
+  if (order >= 0) {
+    const fv_explain_view *v = &j->lens->view[order];
+    fv_map_enlarge(j->s->map[order] + sample * v->h * v->w, v->h, v->w, j->h, j->w, k->pixels);
+    fv_faith_order(k->pixels, j->h, j->w, j->gh, j->gw, k->rank);
+    return;
+  }
+  int n = j->gh * j->gw;
+  fv_rng rng = fv_rng_new((uint64_t)sample, fv_stream_of("explain.random") + (uint64_t)(-1 - order));
+  fv_rng_permutation(&rng, k->shuffle, n);
+  for (int i = 0; i < n; i++) k->rank[i] = (fv_ranked){.cell = k->shuffle[i]};
+}
+
+/* Stage s of 1..STEPS: the first s twentieths of the cells are gone (deletion) or all that is there (insertion). */
+static void fill_stages(const job *j, bool insertion, const worker *k) {
+  int cells = j->gh * j->gw;
+  int32_t *place = k->shuffle; /* of each cell in the order */
+  for (int i = 0; i < cells; i++) place[k->rank[i].cell] = i;
+  float *out = k->batch;
+  for (int s = 1; s <= STEPS; s++) {
+    int gone = (s * cells + STEPS / 2) / STEPS;
+    const float *in = k->x;
+    for (int i = 0; i < j->h * j->w; i++) {
+      bool before = place[cell_of(i / j->w, i % j->w, j->h, j->w, j->gh, j->gw)] < gone;
+      for (int c = 0; c < j->channels; c++) *out++ = before == insertion ? in[c] : j->blank[c];
+      in += j->channels;
+    }
+  }
+}
+
+static void run_stages(const job *j, int64_t prediction, const worker *k, fv_exec *exec, float *p) {
+  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), k->batch);
+  fv_exec_run(exec);
+  const float *all = fv_exec_output(exec, "probabilities")->data;
+  for (int s = 0; s < STEPS; s++) p[s + 1] = all[s * j->lens->m->task.n_classes + prediction];
+}
+
+static void run_task(void *arg, int64_t task, int at) {
+  const job *j = arg;
+  const fv_model *m = j->lens->m;
+  const worker *k = &j->workers[at];
+  int64_t sample = task / j->n_orders, size = fv_shape_count(m->task.image);
+  const fv_sight *sight = &j->s->v[sample];
+  float *deletion = j->p + task * 2 * LEVELS, *insertion = deletion + LEVELS;
+  fv_standardise(j->s->pixels + sample * size, size / j->channels, j->channels, m->mean, m->deviation, k->x);
+  rank_cells(j, sample, j->order[task % j->n_orders], k);
+  fill_stages(j, false, k);
+  run_stages(j, sight->prediction, k, j->r.exec[at], deletion);
+  fill_stages(j, true, k);
+  run_stages(j, sight->prediction, k, j->r.exec[at], insertion);
+  deletion[0] = insertion[STEPS]; /* the image as it is */
+  insertion[0] = deletion[STEPS]; /* nothing of it */
+}
+
+/* ---- making and freeing ----------------------------------------------------------------------------------------------- */
+static fv_status make_worker(const job *j, worker *k) {
+  int64_t size = fv_shape_count(j->lens->m->task.image);
+  FV_TRY(FV_NEW(&k->x, size));
+  FV_TRY(FV_NEW(&k->batch, STEPS * size));
+  FV_TRY(FV_NEW(&k->pixels, j->h * j->w));
+  FV_TRY(FV_NEW(&k->rank, j->gh * j->gw));
+  return FV_NEW(&k->shuffle, j->gh * j->gw);
+}
+
+static void free_job(job *j) {
+  for (int i = 0; j->workers && i < fv_pool_threads(j->lens->m->pool); i++) {
+    worker *k = &j->workers[i];
+    fv_free(k->x);
+    fv_free(k->batch);
+    fv_free(k->pixels);
+    fv_free(k->rank);
+    fv_free(k->shuffle);
+  }
+  fv_free(j->workers);
+  fv_free(j->p);
+  fv_runner_free(&j->r);
+}
+
+/* The cells are those of the model's first method; where that is the image itself, tenths of it. */
+static void choose_cells(job *j) {
+  const fv_explain_view *v = &j->lens->view[0];
+  j->gh = v->method->kind ? v->h : FV_MIN(j->h, 10);
+  j->gw = v->method->kind ? v->w : FV_MIN(j->w, 10);
+}
+
+static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *views, job *j) {
+  fv_model *m = lens->m;
+  *j = (job){.lens = lens, .s = s, .h = (int)m->task.image.dim[0], .w = (int)m->task.image.dim[1],
+             .channels = (int)m->task.image.dim[2]};
+  choose_cells(j);
+  for (int c = 0; c < j->channels; c++) j->blank[c] = m->deviation[c] > 0 ? 0 : m->mean[c]; /* the mean, standardised */
+  for (int i = 0; i < lens->n_views; i++)
+    if (views[i]) j->order[j->n_orders++] = i;
+  for (int i = 0; i < FV_EXPLAIN_RANDOM; i++) j->order[j->n_orders++] = -1 - i;
+  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, STEPS, false, fv_pool_threads(m->pool), &j->r));
+  FV_TRY(FV_NEW(&j->workers, fv_pool_threads(m->pool)));
+  for (int i = 0; i < fv_pool_threads(m->pool); i++) FV_TRY(make_worker(j, &j->workers[i]));
+  return FV_NEW(&j->p, s->n * j->n_orders * 2 * LEVELS);
+}
+
+/* ---- figures ---------------------------------------------------------------------------------------------------------- */
+/* Adds the curves of the k-th order to a mean over `of` of them. */
+static void add_curve(const job *j, int k, int direction, int64_t of, fv_faith_curve *curve) {
+  for (int64_t i = 0; i < j->s->n; i++)
+    for (int s = 0; s < LEVELS; s++)
+      curve->p[s] += (double)j->p[((i * j->n_orders + k) * 2 + direction) * LEVELS + s] / (double)of;
+}
+
+/* Trapezoids over [0, 1]. */
+static void close_curve(fv_faith_curve *c) {
+  for (int s = 0; s < STEPS; s++) c->auc += (c->p[s] + c->p[s + 1]) / (2 * STEPS);
+}
+
+static void add_figures(const job *j, fv_faith *f) {
+  int random = FV_EXPLAIN_METHODS;
+  for (int k = 0; k < j->n_orders; k++) {
+    int to = j->order[k] < 0 ? random : j->order[k];
+    int64_t of = j->s->n * (to == random ? FV_EXPLAIN_RANDOM : 1);
+    add_curve(j, k, 0, of, &f->deletion[to]);
+    add_curve(j, k, 1, of, &f->insertion[to]);
+  }
+  for (int i = 0; i <= random; i++) {
+    close_curve(&f->deletion[i]);
+    close_curve(&f->insertion[i]);
+  }
+}
+
+void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i, float *pixels, int64_t peak[2]) {
+  const fv_explain_view *v = &lens->view[view];
+  int h = (int)lens->m->task.image.dim[0], w = (int)lens->m->task.image.dim[1];
+  fv_map_enlarge(s->map[view] + i * v->h * v->w, v->h, v->w, h, w, pixels);
+  int64_t best = fv_map_peak(pixels, (int64_t)h * w);
+  peak[0] = best % w, peak[1] = best / w;
+}
+
+static void point(const job *j, fv_faith *f) {
+  int64_t peak[2];
+  double share = 1 / (double)j->s->n;
+  f->has_boxes = true;
+  for (int64_t i = 0; i < j->s->n; i++) {
+    const float *b = j->s->v[i].box;
+    f->has_boxes = f->has_boxes && j->s->v[i].has_box;
+    f->pointing_chance += share * (double)(b[2] - b[0]) * (double)(b[3] - b[1]) / ((double)j->h * (double)j->w);
+    for (int v = 0; v < j->lens->n_views; v++) {
+      fv_sight_peak(j->lens, j->s, v, i, j->workers[0].pixels, peak);
+      if (fv_box_holds(b, peak[0], peak[1])) f->pointing[v] += share;
+    }
+  }
+}
+
+fv_status fv_faith_measure(const fv_lens *lens, const fv_sights *s, const bool *views, fv_faith *f) {
+  job j;
+  *f = (fv_faith){.samples = s->n};
+  memcpy(f->measured, views, sizeof f->measured);
+  fv_status status = make_job(lens, s, views, &j);
+  if (status == FV_OK) {
+    f->cells_h = j.gh, f->cells_w = j.gw;
+    fv_pool_run(lens->m->pool, s->n * j.n_orders, run_task, &j);
+    add_figures(&j, f);
+    point(&j, f);
+  }
+  free_job(&j);
+  return status;
+}

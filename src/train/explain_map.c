@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* explain_map.c: the methods, each a row: from attention weights and gradients to one number a place.
+ * Yang et al. 2016 (pooling), Woo et al. 2018 (spatial), Abnar & Zuidema 2020 (rollout), Chefer et al. 2021 (gradient times
+ * attention), Simonyan et al. 2014 (input gradient). */
+#include "train/explain.h"
+
+#include <math.h>
+
+/* ---- maps ----------------------------------------------------------------------------------------------------------- */
+bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w) {
+  double best = log(1.5), shape = log((double)image_h / (double)image_w); /* maps of odd sizes are rounded up or down */
+  bool found = false;
+  for (int64_t y = 1; y <= cells; y++) {
+    double off = cells % y ? INFINITY : fabs(log((double)y / (double)(cells / y)) - shape);
+    if (!(off < best)) continue;
+    best = off;
+    found = true;
+    *h = (int)y, *w = (int)(cells / y);
+  }
+  return found;
+}
+
+static double cell(const float *map, int h, int w, int y, int x) {
+  return (double)map[(int64_t)FV_MIN(FV_MAX(y, 0), h - 1) * w + FV_MIN(FV_MAX(x, 0), w - 1)];
+}
+
+void fv_map_enlarge(const float *map, int h, int w, int out_h, int out_w, float *out) {
+  for (int r = 0; r < out_h; r++)
+    for (int c = 0; c < out_w; c++) {
+      double y = (r + 0.5) / out_h * h - 0.5, x = (c + 0.5) / out_w * w - 0.5;
+      int iy = (int)floor(y), ix = (int)floor(x);
+      double ty = y - iy, tx = x - ix;
+      double top = cell(map, h, w, iy, ix) * (1 - tx) + cell(map, h, w, iy, ix + 1) * tx;
+      double low = cell(map, h, w, iy + 1, ix) * (1 - tx) + cell(map, h, w, iy + 1, ix + 1) * tx;
+      out[(int64_t)r * out_w + c] = (float)(top * (1 - ty) + low * ty);
+    }
+}
+
+int64_t fv_map_peak(const float *v, int64_t n) {
+  int64_t best = -1;
+  for (int64_t i = 0; i < n; i++)
+    if (isfinite(v[i]) && (best < 0 || v[i] > v[best])) best = i;
+  return FV_MAX(best, 0);
+}
+
+bool fv_box_holds(const float box[4], int64_t x, int64_t y) {
+  double px = (double)x + 0.5, py = (double)y + 0.5;
+  return px >= (double)box[0] && px < (double)box[2] && py >= (double)box[1] && py < (double)box[3];
+}
+
+/* ---- one number a place in the last layer's attention --------------------------------------------------------------------- */
+static void last_tap(const fv_explain_taps *t, int64_t cells, float *map) {
+  memcpy(map, t->tap[t->n - 1]->data, (size_t)cells * sizeof *map);
+}
+
+/* What each place added to the score, where it added: relu(d score / d a * a). */
+static void last_tap_gradient(const fv_explain_taps *t, int64_t cells, float *map) {
+  const float *a = t->tap[t->n - 1]->data, *d = t->gradient[t->n - 1]->data;
+  for (int64_t i = 0; i < cells; i++) map[i] = FV_MAX(a[i] * d[i], 0);
+}
+
+/* ---- layers of self-attention ----------------------------------------------------------------------------------------------
+ * Both follow the class token's row v from the last layer down to the first: v <- keep v + share v A, where A is the mean over
+ * heads of the weights, or of relu(gradient * weights). Rollout's keep = share = 1/2 stands for the residual path, so that
+ * v stays a distribution; Chefer's update R <- R + A R has both 1. */
+static void through_layer(const fv_tensor *weights, const fv_tensor *gradient, double keep, double share, double *v, double *next) {
+  int64_t heads = weights->shape.dim[1], t = weights->shape.dim[2];
+  const float *a = weights->data, *d = gradient ? gradient->data : NULL;
+  for (int64_t s = 0; s < t; s++) next[s] = keep * v[s];
+  for (int64_t h = 0; h < heads; h++)
+    for (int64_t r = 0; r < t; r++) {
+      double part = share * v[r] / (double)heads;
+      for (int64_t s = 0; s < t; s++) {
+        int64_t i = (h * t + r) * t + s;
+        next[s] += part * (d ? fmax((double)a[i] * (double)d[i], 0) : (double)a[i]);
+      }
+    }
+  memcpy(v, next, (size_t)t * sizeof *v);
+}
+
+static void through_layers(const fv_explain_taps *t, bool gradient, double keep, double share, int64_t cells, float *map) {
+  int64_t tokens = t->tap[0]->shape.dim[2];
+  double *v = t->scratch, *next = v + tokens;
+  memset(v, 0, (size_t)tokens * sizeof *v);
+  v[0] = 1;
+  for (int l = t->n - 1; l >= 0; l--) through_layer(t->tap[l], gradient ? t->gradient[l] : NULL, keep, share, v, next);
+  for (int64_t i = 0; i < cells; i++) map[i] = (float)v[i + 1]; /* behind the class token */
+}
+
+static void rollout(const fv_explain_taps *t, int64_t cells, float *map) { through_layers(t, false, 0.5, 0.5, cells, map); }
+static void relevance(const fv_explain_taps *t, int64_t cells, float *map) { through_layers(t, true, 1, 1, cells, map); }
+
+static void input_gradient(const fv_explain_taps *t, int64_t cells, float *map) {
+  const float *d = t->image->data;
+  int64_t channels = t->image->shape.dim[3];
+  for (int64_t i = 0; i < cells; i++) {
+    map[i] = 0;
+    for (int64_t c = 0; c < channels; c++) map[i] += fabsf(d[i * channels + c]);
+  }
+}
+
+const fv_explain_method fv_explain_methods[] = {
+    {"pooling", "how much each place weighed when the last map was pooled", FV_TAP_POOLING, last_tap},
+    {"rollout", "attention followed through all layers from the class token to the patches", FV_TAP_WEIGHTS, rollout},
+    {"spatial", "the last spatial gate: which places it let through", FV_TAP_SPATIAL, last_tap},
+    {"gradient", "attention of all layers, weighted by what it added to the score", FV_TAP_WEIGHTS, relevance},
+    {"gradient", "pooling weights times their effect on the score", FV_TAP_POOLING, last_tap_gradient},
+    {"input-gradient", "how strongly the score reacts to each pixel; knows nothing of attention", NULL, input_gradient},
+    {0}};
