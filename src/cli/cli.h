@@ -104,6 +104,7 @@ const char *cli_count(double n, cli_text text);     /* 1,234,567 */
 const char *cli_bytes(double n, cli_text text);     /* 12.3 MiB */
 const char *cli_duration(double s, cli_text text);  /* 3 min 20 s */
 void cli_wrap(const char *label, int width, const char *text); /* "  label      text", folded at the edge of the window */
+void cli_paragraph(const char *text);
 int cli_columns(void);
 bool cli_is_terminal(void);
 /* A result of the library: as it is, or as a table. Frees it. */

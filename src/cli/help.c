@@ -55,8 +55,8 @@ static void print_setting(void *arg, const char *name, const char *about, const 
 }
 
 static void print_recipe(const fv_recipe_info *r) {
-  printf("\n%s: ", r->name);
-  printf("%s\n", r->doc);
+  printf("\nrecipe\n");
+  cli_wrap(r->name, 15, r->doc);
   if (r->paper) cli_wrap("papers", 15, r->paper);
   cli_wrap("trained on", 15, r->default_data);
   printf("\npresets (--preset NAME)\n");
@@ -100,7 +100,7 @@ static int help_command(const cli_args *a) {
   printf("usage: fovea %s%s%s\n\n%s\n", c->name, *c->usage ? " " : "", c->usage, c->doc);
   if (c->more) {
     putchar('\n');
-    cli_wrap("", 0, c->more);
+    cli_paragraph(c->more);
   }
   print_options(c);
   if (i >= 0) {

@@ -63,24 +63,31 @@ static int width_of(const char *s, size_t n) {
   return width;
 }
 
-void cli_wrap(const char *label, int width, const char *text) {
-  int edge = cli_columns(), at = width + 4, room = edge - at < 20 ? 20 : edge - at, used = 0;
-  int label_width = width_of(label, strlen(label));
-  printf("  %s%*s", label, width - label_width, "");
-  if (label_width > width) printf("\n%*s", width + 2, "");
+/* Words folded at the edge; the cursor is in column `at` and comes back to it. */
+static void fold(int at, const char *text) {
+  int edge = cli_columns(), room = edge - at < 20 ? 20 : edge - at, used = 0;
   for (size_t n; *text; text += n) {
     text += strspn(text, " ");
     n = strcspn(text, " ");
     int w = width_of(text, n);
     if (used && used + 1 + w > room) {
-      printf("\n%*s", width + 2, "");
+      printf("\n%*s", at, "");
       used = 0;
     }
-    printf(used ? " %.*s" : "  %.*s", (int)n, text);
+    printf(used ? " %.*s" : "%.*s", (int)n, text);
     used += w + (used > 0);
   }
   putchar('\n');
 }
+
+void cli_wrap(const char *label, int width, const char *text) {
+  int label_width = width_of(label, strlen(label));
+  if (label_width > width) printf("  %s\n%*s", label, width + 4, "");
+  else printf("  %s%*s", label, width - label_width + 2, "");
+  fold(width + 4, text);
+}
+
+void cli_paragraph(const char *text) { fold(0, text); }
 
 static bool ends_with(const char *s, const char *end) {
   size_t n = strlen(s), m = strlen(end);
@@ -149,7 +156,7 @@ void cli_print_table(const json_t *object) { print_rows(object, label_width(obje
 
 /* ---- results -------------------------------------------------------------------------------------------------------- */
 int cli_print_json(json_t *object) {
-  char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+  char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(object);
   if (!text) return cli_out_of_memory();
   puts(text);
