@@ -65,6 +65,17 @@ FV_API fv_memory_stats fv_memory_get_stats(void);
 /* Makes the n-th allocation from now (1 = the next) and all later ones fail; 0 ends it. For tests. */
 FV_API void fv_memory_fail_after(uint64_t n);
 
+/* After this SIGINT and SIGTERM ask for an end instead of ending the process: what runs saves and returns
+ * FV_ERR_STOPPED. A second SIGINT ends the process. */
+FV_API void fv_stop_catch(void);
+FV_API bool fv_stop_requested(void);
+
+/* ---- text, for programs that talk to people --------------------------------------------------------------------------
+ * The name of `names` (NULL-terminated) nearest to `name` by edit distance, NULL when none is near enough. */
+FV_API const char *fv_nearest_name(const char *name, const char *const *names);
+/* A whole number and nothing else: no trailing bytes, no overflow. */
+FV_API bool fv_parse_int(const char *text, int64_t *value);
+
 /* ---- option tables ------------------------------------------------------------------------------------------------
  * One table describes the fields of a struct: it parses, prints, checks, saves and documents them. Operations'
  * attributes, recipes' settings and the command line's flags all use it. A table ends with a row whose name is NULL. */

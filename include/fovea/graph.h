@@ -114,6 +114,13 @@ FV_API void fv_track(fv_graph *g, fv_value *buffer, fv_value *v);
 FV_API fv_status fv_graph_differentiate(fv_graph *g, fv_value *loss, bool params, int n_wrt, fv_value *const *wrt,
                                         fv_value **grads);
 
+/* ---- attention mechanisms ------------------------------------------------------------------------------------------- */
+typedef struct fv_mechanism_info {
+  const char *name, *doc, *paper;
+} fv_mechanism_info;
+FV_API int fv_mechanism_count(void);
+FV_API fv_mechanism_info fv_mechanism_get_info(int i);
+
 /* Graphviz text; free with fv_string_free. */
 FV_API fv_status fv_graph_dot(const fv_graph *g, char **dot);
 FV_API void fv_string_free(char *s);

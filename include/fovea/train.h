@@ -21,6 +21,7 @@ typedef struct fv_recipe_info {
   const char *name, *doc, *paper, *default_data;
   const fv_option *options;  /* its own settings */
   const fv_preset *presets;  /* ends with name NULL */
+  const char *training;      /* where it departs from the defaults of fv_train_options: "epochs=12 lr=0.01" */
 } fv_recipe_info;
 FV_API int fv_recipe_count(void);
 FV_API fv_recipe_info fv_recipe_get_info(int i);
@@ -59,6 +60,8 @@ FV_API fv_status fv_train(const fv_train_request *request, char **json);
 /* The same buffers and programs, made but not filled: parameters, flops_forward, flops_step, bytes_parameters,
  * bytes_activations, bytes_total, fits. */
 FV_API fv_status fv_plan(const fv_train_request *request, char **json);
+/* The training step's graph as Graphviz text. */
+FV_API fv_status fv_plan_dot(const fv_train_request *request, char **dot);
 
 /* Times `steps` training steps of the recipe and where they go. Result: step_milliseconds, other_share (of what is no matrix product or
  * convolution), product_of_alone (products inside a step against the same calls alone), overhead_microseconds a node,

@@ -119,10 +119,7 @@ typedef struct fv_text { /* a growing string; zero-initialise, then append; `s` 
 void fv_text_printf(fv_text *t, const char *fmt, ...) FV_PRINTF(2, 3);
 void fv_text_append(fv_text *t, const char *bytes, size_t n);
 void fv_text_free(fv_text *t);
-/* The name of `names` (NULL-terminated) nearest to `name` by edit distance, NULL when none is near enough. */
-const char *fv_nearest_name(const char *name, const char *const *names);
-/* Whole-string parses: no trailing bytes, no overflow, finite. false when not. */
-bool fv_parse_int(const char *s, int64_t *v);
+/* Whole-string parses: no trailing bytes, no overflow, finite. false when not. (fv_parse_int, fv_nearest_name: fovea/base.h) */
 bool fv_parse_real(const char *s, double *v);
 bool fv_parse_bool(const char *s, bool *v);
 /* Writes v with the fewest digits that read back to the same bits ('.' in any locale); returns buf. */

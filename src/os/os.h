@@ -81,9 +81,7 @@ void fv_lock_release(fv_lock *lock);
 /* ---- terminal, signals ------------------------------------------------------------------------------------------- */
 bool fv_is_terminal(int fd);
 int fv_terminal_columns(int fd); /* 80 when unknown */
-/* SIGINT and SIGTERM set a flag instead of ending the process; a second SIGINT ends it. */
-void fv_stop_catch(void);
-bool fv_stop_requested(void);
+/* Signals: fv_stop_catch and fv_stop_requested of fovea/base.h. */
 
 /* ---- libraries loaded when first needed: what starts fast must not pay for what it does not use ---------------------
  * fv_library_load("libcurl.so.4", names, functions): fills functions[i] for each of the NULL-terminated names;

@@ -8,7 +8,11 @@ int fv_recipe_count(void) {
   return n;
 }
 
-fv_recipe_info fv_recipe_get_info(int i) { return fv_recipes[i]->info; }
+fv_recipe_info fv_recipe_get_info(int i) {
+  fv_recipe_info info = fv_recipes[i]->info;
+  info.training = fv_recipes[i]->training;
+  return info;
+}
 
 int fv_recipe_find(const char *name) {
   for (int i = 0; fv_recipes[i]; i++)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* predict.c: what a model says to images. Each input may hold many; "-" stands for a list of inputs on standard input, a line
+ * each, answered as they come. */
+#include "cli.h"
+
+#include <stdlib.h>
+
+typedef struct answers {
+  const cli_args *args;
+  fv_model *model;
+  json_t *all; /* with --json */
+} answers;
+
+static void print_prediction(const char *input, size_t index, size_t n, const json_t *entry) {
+  const json_t *top = json_object_get(entry, "top");
+  size_t i;
+  json_t *guess;
+  if (n > 1) printf("%s[%zu]", input, index);
+  else printf("%s", input);
+  json_array_foreach((json_t *)(uintptr_t)top, i, guess)
+    printf("  %s %.2f %%", json_string_value(json_object_get(guess, "label")),
+           100 * json_number_value(json_object_get(guess, "probability")));
+  putchar('\n');
+}
+
+static int answer(answers *w, const char *input) {
+  char *json = NULL;
+  json_error_t error;
+  fv_status status = fv_model_predict(w->model, input, (int)w->args->top, &json);
+  if (status != FV_OK) return cli_failed(status);
+  json_t *result = json_loads(json, 0, &error), *list = json_object_get(result, "predictions");
+  fv_string_free(json);
+  if (!result) return cli_out_of_memory();
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    json_t *entry = json_array_get(list, i);
+    if (!w->args->json) print_prediction(input, i, json_array_size(list), entry);
+    else if (!json_object_get(entry, "input")) json_object_set_new(entry, "input", json_string(input));
+  }
+  if (w->args->json) json_array_extend(w->all, list);
+  json_decref(result);
+  return 0;
+}
+
+static int answer_lines(answers *w) {
+  char *line = NULL;
+  size_t room = 0;
+  ssize_t n;
+  int code = 0;
+  while (code == 0 && (n = getline(&line, &room, stdin)) >= 0) {
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = 0;
+    if (n > 0) code = answer(w, line);
+    if (!w->args->json) fflush(stdout);
+  }
+  free(line);
+  return code;
+}
+
+static int run(const cli_args *a) {
+  answers w = {.args = a, .all = a->json ? json_array() : NULL};
+  fv_status status = fv_model_open(a->names[0], (int)a->threads, &w.model);
+  int code = status == FV_OK ? 0 : cli_failed(status);
+  for (int i = 1; code == 0 && i < a->n_names; i++)
+    code = strcmp(a->names[i], "-") == 0 ? answer_lines(&w) : answer(&w, a->names[i]);
+  fv_model_free(w.model);
+  if (a->json && code == 0) return cli_print_json(json_pack("{s:o}", "predictions", w.all));
+  json_decref(w.all);
+  return code;
+}
+
+static const cli_option options[] = {
+    {.name = "top", .kind = CLI_NUMBER, CLI_FIELD(top), .value = "K", .letter = 'k', .min = 1, .max = 1000000,
+     .doc = "how many of the likeliest labels to tell; 3 unless given"},
+    CLI_THREADS, CLI_JSON, {0}};
+extern const cli_command cli_predict;
+const cli_command cli_predict = {
+    .name = "predict", .usage = "MODEL INPUT... [--top K]", .options = options, .min_names = 2, .max_names = -1,
+    .wants = "a model and at least one input", .run = run, .doc = "labels for images",
+    .more = "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or NPY file, test:N for an image of "
+            "the test split, or - for a list of these on standard input, one a line."};

@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Manual pages and completion agree with the program.
+. "$(dirname "$0")/lib.sh"
+commands=$("$fovea" help | sed -n '/^commands/,/^$/p' | awk '/^  [a-z]/ {print $1}')
+[ "$(echo "$commands" | wc -l)" -ge 9 ] && ok || bad 'help lists too few commands'
+for c in $commands; do
+  says "$here/../../man/fovea.1" "^\.B(R)? (fovea )?$c( |$)"
+  expect 0 help --man "$c"; says out "^\.TH FOVEA.-$c"; says out '^\.SH OPTIONS'
+  if command -v groff >/dev/null; then
+    groff -man -Tutf8 -ww -z out 2>err || bad "groff: $c"
+    silent err
+  fi
+done
+for c in $(sed -n '/^\.SH COMMANDS/,/^\.SH ENV/s/^\.B fovea \([a-z]*\).*/\1/p' "$here/../../man/fovea.1"); do
+  case " $(echo $commands) " in *" $c "*) ok ;; *) bad "fovea.1 tells of '$c', the program does not" ;; esac
+done
+
+expect 0 completion bash; cp out script
+if command -v bash >/dev/null; then
+  # complete WORD...: what bash would offer for the last word
+  complete() {
+    bash --norc -c '. ./script; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _fovea; printf "%s\n" "${COMPREPLY[@]}"' - "$fovea" "$@" >out 2>err
+    silent err
+  }
+  complete tr; is "$(cat out)" train 'completion of tr'
+  complete train ''; says out '^image-classify$'
+  complete train image-classify --thr; is "$(cat out)" --threads 'completion of --thr'
+  complete train image-classify --data fas; says out '^fashion-mnist$'
+  complete data ''; says out '^verify$'
+  complete data info ''; says out '^mnist$'
+  complete bench recipe ''; says out '^image-classify$'
+  complete eval m --split ''; says out '^test$'
+  complete help pl; is "$(cat out)" plan 'completion of help pl'
+else
+  skip 'completion: no bash here'
+fi
+finish
