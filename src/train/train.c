@@ -133,7 +133,7 @@ static fv_status end_epoch(fv_trainer *t) {
     if (better) {
       t->at.best = v.metric;
       t->at.best_loss = v.loss;
-      t->at.best_epoch = t->at.epoch;
+      t->at.best_epoch = fv_ceil_div(t->at.step, t->steps_an_epoch);
       FV_TRY(fv_checkpoint_save_best(t, t->kept));
     }
   }
