@@ -27,6 +27,6 @@ const fv_dataset_def fv_dataset_mnist = {
              .cite = "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document "
                      "recognition. Proceedings of the IEEE 86(11), 1998",
              .shape = "28x28x1, 10 classes, 60000 train, 10000 test",
-             .training = "epochs=15 shift=2 rotate=10 zoom=0.1",
+             .training = "epochs=8 shift=2 rotate=10 zoom=0.1",
              .files = files},
     .open = open_set};
