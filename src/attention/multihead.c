@@ -51,8 +51,9 @@ static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value 
 }
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
-  fv_value *q = fv_op(g, "linear", NULL, in[0], par[0], par[3]), *k = fv_op(g, "linear", NULL, in[1], par[1], par[4]);
-  fv_value *v = fv_op(g, "linear", NULL, in[2], par[2], par[5]);
+  fv_value *key = in[1] == fv_absent(g) ? in[0] : in[1], *value = in[2] == fv_absent(g) ? key : in[2];
+  fv_value *q = fv_op(g, "linear", NULL, in[0], par[0], par[3]), *k = fv_op(g, "linear", NULL, key, par[1], par[4]);
+  fv_value *v = fv_op(g, "linear", NULL, value, par[2], par[5]);
   attend(g, attrs, q, k, v, in[3], out);
   out[0] = fv_op(g, "linear", NULL, out[0], par[6], par[7]);
 }
@@ -64,7 +65,7 @@ const fv_attention_def fv_attention_multihead = {
     .paper = "Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
     .attrs_size = sizeof(multihead_attrs),
     .attrs = attrs_table,
-    .inputs = (const char *const[]){"query", "key", "value", "mask?", NULL},
+    .inputs = (const char *const[]){"query", "key?", "value?", "mask?", NULL},
     .params = (const char *const[]){"Wq", "Wk", "Wv", "bq", "bk", "bv", "Wo", "bo", NULL},
     .outputs = (const char *const[]){"y", "weights", NULL},
     .build = build};

@@ -4,6 +4,7 @@
  *   check kernel [OP] [--isa NAME] [--bench]      every kernel against its operation's reference
  *   check grad [OP]                               every gradient against differences
  *   check graph [N]                               random graphs: passes, planner and executor against the interpreter
+ *   check golden DIR                              attention mechanisms against the reference files of a directory
  *   check self                                    that the checks above can fail
  * It ends with "N passed, N failed, N skipped" and the exit status 1 when anything failed. */
 #include "check.h"
@@ -14,10 +15,11 @@ static const struct {
 } modes[] = {
     {"op", ck_mode_op},       {"kernel", ck_mode_kernel}, {"grad", ck_mode_grad},
     {"graph", ck_mode_graph}, {"self", ck_mode_self},
+    {"golden", ck_mode_golden},
 };
 
 static int usage(const char *problem, const char *what) {
-  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|self [NAME] [--isa NAME] [--seed N] [--bench]\n",
+  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|self|golden [NAME] [--isa NAME] [--seed N] [--bench]\n",
           problem, what);
   return 2;
 }
