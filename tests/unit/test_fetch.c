@@ -9,9 +9,12 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "data/sets.h"
@@ -254,12 +257,33 @@ static void test_errors(void **state) {
   server.port = port;
 }
 
+/* Only where the device is there: opening it for writing would make a file of that name otherwise. */
 static void test_disk_full(void **state) {
   (void)state;
+  struct stat st;
+  if (stat("/dev/full", &st) != 0 || !S_ISCHR(st.st_mode)) skip();
   write_part("", 0);
   assert_int_equal(unlink(part), 0);
   assert_int_equal(symlink("/dev/full", part), 0);
   assert_fails(fetch_from("/ok", NULL, NULL), FV_ERR_IO, "No space left on device");
+}
+
+/* A write that fails half-way: what was written stays, and the next call goes on from there. */
+static void test_write_fails(void **state) {
+  (void)state;
+  struct rlimit whole, small;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &whole), 0);
+  small = whole;
+  small.rlim_cur = CUT;
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+  fv_status status = fetch_from("/ok", NULL, NULL);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &whole), 0);
+  assert_fails(status, FV_ERR_IO, "File too large");
+  assert_int_equal(fv_file_size(part), CUT);
+  assert_int_equal(fetch_from("/ok", NULL, NULL), FV_OK);
+  assert_fetched();
+  assert_int_equal(server.ranges, 1);
 }
 
 static bool stop_half(void *arg, const char *what, int64_t done, int64_t total) {
@@ -388,6 +412,7 @@ int main(void) {
       TEST(test_foreign_part), TEST(test_wrong_content), TEST(test_too_long),
       TEST(test_errors),       TEST(test_disk_full),     TEST(test_stopped),
       TEST(test_two_at_once),  TEST(test_places),        TEST(test_no_address),
+      TEST(test_write_fails),
   };
   unsetenv("http_proxy");
   unsetenv("all_proxy");
