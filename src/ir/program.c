@@ -181,7 +181,7 @@ void fv_program_free(fv_program *p) {
   if (!p) return;
   for (int i = 0; p->states && i < p->n_prologue + p->n_packs; i++) {
     const fv_step *step = i < p->n_prologue ? &p->prologue[i] : p->packs[i - p->n_prologue].step;
-    if (step->kernel && step->kernel->release) step->kernel->release(p->states[i]);
+    if (step->kernel && step->kernel->release && p->states[i]) step->kernel->release(p->states[i]);
   }
   fv_free(p->states);
   fv_arena_free(p->arena);

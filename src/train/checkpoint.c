@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* checkpoint.c: everything a run needs to go on as if it had never stopped. One safetensors file a checkpoint, written aside
- * and renamed: the flat slabs (parameters, optimiser's state, running mean) and, in the metadata, where the run is. Random
- * numbers are functions of seed and position, so they need no state. Older checkpoints are removed only after the new one is
- * safe; a damaged one is passed over for the one before. */
+ * and renamed: the flat slabs (parameters, optimiser's state, running mean) and, in the metadata, where the run is and a hash
+ * over both. Random numbers are functions of seed and position, so they need no state. Older checkpoints are removed only after
+ * the new one is safe; a damaged one is passed over for the one before. */
 #include "train/trainer.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { MOST_SLABS = 4 };
 
-static const char *path_of(const fv_trainer *t, const char *name) {
-  return fv_arena_printf(t->m->arena, "%s/checkpoint/%s", t->out, name);
+static fv_status path_of(const fv_trainer *t, const char *name, char path[FV_RUN_PATH]) {
+  char inside[128];
+  snprintf(inside, sizeof inside, "checkpoint/%s", name);
+  return fv_trainer_path(t, inside, path);
 }
 
 /* The slabs that make up the state, as arrays. */
@@ -40,13 +41,24 @@ static bool parse_point(const char *text, fv_progress_point *p) {
                         &p->position, &p->loss_sum, &p->metric_sum, &p->best, &p->best_loss, &p->best_epoch, &p->stale) == 9;
 }
 
+static void name_of(int64_t step, char name[64]) { snprintf(name, 64, "step-%012" PRId64 ".safetensors", step); }
+
+/* Over where the run is and all numbers: safetensors itself cannot tell a flipped bit from a weight. */
+static void digest_of(const char *point, const fv_array *arrays, int n, char hex[65]) {
+  fv_sha256 sha;
+  fv_sha256_init(&sha);
+  fv_sha256_update(&sha, point, strlen(point));
+  for (int i = 0; i < n; i++) fv_sha256_update(&sha, arrays[i].data, arrays[i].bytes);
+  fv_sha256_final(&sha, hex);
+}
+
 /* Names of checkpoints, oldest first: "step-000000001234.safetensors". */
 static fv_status list_checkpoints(const fv_trainer *t, fv_arena *arena, char ***names, size_t *n) {
-  const char *dir = path_of(t, "");
-  char **all;
+  char dir[FV_RUN_PATH], **all;
   size_t n_all;
   *n = 0;
   *names = NULL;
+  FV_TRY(path_of(t, "", dir));
   if (!fv_path_is_dir(dir)) return FV_OK;
   FV_TRY(fv_dir_list(dir, arena, &all, &n_all));
   for (size_t i = 0; i < n_all; i++)
@@ -55,14 +67,19 @@ static fv_status list_checkpoints(const fv_trainer *t, fv_arena *arena, char ***
   return FV_OK;
 }
 
-static fv_status remove_old(const fv_trainer *t) {
+/* After `saved`: those beyond what is to be kept, and those past it. Such are what a resumed run could not read. */
+static fv_status remove_others(const fv_trainer *t, const char *saved) {
+  char **names, path[FV_RUN_PATH];
+  size_t n, past = 0;
   fv_arena *arena;
-  char **names;
-  size_t n;
   FV_TRY(fv_arena_new(&arena));
   fv_status status = list_checkpoints(t, arena, &names, &n);
-  for (size_t i = 0; status == FV_OK && i + (size_t)t->m->train.keep < n; i++)
-    status = fv_file_remove(fv_path_join(arena, path_of(t, ""), names[i]));
+  while (status == FV_OK && past < n && strcmp(names[n - 1 - past], saved) > 0) past++;
+  for (size_t i = 0; status == FV_OK && i < n; i++) {
+    if (i + past < n && i + past + (size_t)t->m->train.keep >= n) continue;
+    status = path_of(t, names[i], path);
+    if (status == FV_OK) status = fv_file_remove(path);
+  }
   fv_arena_free(arena);
   return status;
 }
@@ -70,69 +87,105 @@ static fv_status remove_old(const fv_trainer *t) {
 fv_status fv_checkpoint_save(const fv_trainer *t) {
   fv_array arrays[MOST_SLABS];
   float *slabs[MOST_SLABS];
-  char point[512], name[64];
+  char point[512], name[64], hex[65], path[FV_RUN_PATH];
+  FV_TRY(fv_trainer_check_weights(t));
   int n = slabs_of(t, arrays, slabs);
   print_point(&t->at, point, sizeof point);
-  snprintf(name, sizeof name, "step-%012" PRId64 ".safetensors", t->at.step);
-  fv_pair meta[] = {{"format", "fovea-checkpoint-1"}, {"point", point}};
-  FV_TRY(fv_dir_make(path_of(t, "")));
-  FV_TRY(fv_safetensors_write(path_of(t, name), arrays, n, meta, FV_COUNT(meta)));
-  return remove_old(t);
+  digest_of(point, arrays, n, hex);
+  fv_pair meta[] = {{"format", "fovea-checkpoint-1"}, {"point", point}, {"sha256", hex}};
+  FV_TRY(path_of(t, "", path));
+  FV_TRY(fv_dir_make(path));
+  name_of(t->at.step, name);
+  FV_TRY(path_of(t, name, path));
+  FV_TRY(fv_safetensors_write(path, arrays, n, meta, FV_COUNT(meta)));
+  return remove_others(t, name);
 }
 
-static fv_status load_slabs(fv_trainer *t, const fv_safetensors *file, const char *path) {
-  fv_array arrays[MOST_SLABS];
-  float *slabs[MOST_SLABS];
-  int n = slabs_of(t, arrays, slabs);
-  fv_progress_point point = t->at;
-  const char *text = fv_safetensors_meta(file, "point");
-  FV_REQUIRE(parse_point(text, &point) && point.step >= 0 && point.epoch >= 0 && point.position >= 0 &&
-                 point.position < t->steps_an_epoch, FV_ERR_CORRUPT, "%s: expected a checkpoint, got none", path);
+/* The slabs as they are in the file, in our order; FV_ERR_CORRUPT when it is no whole checkpoint of this model. */
+static fv_status check_one(const fv_trainer *t, const fv_safetensors *file, const char *path, const fv_array *mine, int n,
+                           fv_array theirs[MOST_SLABS], fv_progress_point *point) {
+  const char *text = fv_safetensors_meta(file, "point"), *wanted = fv_safetensors_meta(file, "sha256");
+  char hex[65];
+  FV_REQUIRE(wanted && parse_point(text, point) && point->step >= 0 && point->epoch >= 0 && point->position >= 0 &&
+                 point->position < t->steps_an_epoch,
+             FV_ERR_CORRUPT, "%s: expected a checkpoint, got none", path);
   for (int i = 0; i < n; i++) {
-    const fv_array *a = fv_safetensors_find(file, arrays[i].name);
-    FV_REQUIRE(a && a->count == arrays[i].count, FV_ERR_CORRUPT, "%s: '%s': expected %lld numbers, got %lld", path, arrays[i].name,
-               (long long)arrays[i].count, (long long)(a ? a->count : 0));
+    const fv_array *a = fv_safetensors_find(file, mine[i].name);
+    FV_REQUIRE(a && a->count == mine[i].count && a->elem == FV_ELEM_F32, FV_ERR_CORRUPT, "%s: '%s': expected %lld numbers, got %lld",
+               path, mine[i].name, (long long)mine[i].count, (long long)(a ? a->count : 0));
+    theirs[i] = *a;
   }
-  for (int i = 0; i < n; i++) FV_TRY(fv_array_to_f32(fv_safetensors_find(file, arrays[i].name), slabs[i]));
-  t->at = point;
+  digest_of(text, theirs, n, hex);
+  FV_REQUIRE(!strcmp(hex, wanted), FV_ERR_CORRUPT, "%s: expected SHA-256 %s of what it holds, got %s", path, wanted, hex);
   return FV_OK;
 }
 
 static fv_status load_one(fv_trainer *t, const char *path) {
+  fv_array mine[MOST_SLABS], theirs[MOST_SLABS];
+  float *slabs[MOST_SLABS];
+  fv_progress_point point = t->at;
   fv_safetensors *file;
+  int n = slabs_of(t, mine, slabs);
   FV_TRY(fv_safetensors_open(path, &file));
-  fv_status status = load_slabs(t, file, path);
+  fv_status status = check_one(t, file, path, mine, n, theirs, &point);
+  for (int i = 0; i < n && status == FV_OK; i++) status = fv_array_to_f32(&theirs[i], slabs[i]);
+  if (status == FV_OK) t->at = point;
   fv_safetensors_close(file);
   return status;
 }
 
-fv_status fv_checkpoint_load(fv_trainer *t, bool *found) {
+static void tell_passed_over(const fv_trainer *t) {
+  if (t->rq->report) t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = fv_error_message()});
+}
+
+fv_status fv_checkpoint_load(fv_trainer *t) {
+  fv_arena *arena;
+  char **names, path[FV_RUN_PATH];
+  size_t n;
+  fv_status status = FV_OK;
+  FV_TRY(fv_arena_new(&arena));
+  FV_TRY_DONE(list_checkpoints(t, arena, &names, &n));
+  for (size_t i = n; i-- > 0;) {
+    FV_TRY_DONE(path_of(t, names[i], path));
+    status = load_one(t, path);
+    if (status == FV_OK || status == FV_ERR_MEMORY) break;
+    if (i > 0) tell_passed_over(t); /* when none is whole, it is said rather than begun again over them */
+    else status = fv_error_prefix(status, "resume of %s (%zu checkpoints, none whole)", t->out, n);
+  }
+done:
+  fv_arena_free(arena);
+  return status;
+}
+
+fv_status fv_checkpoint_last(const fv_trainer *t, char path[FV_RUN_PATH]) {
   fv_arena *arena;
   char **names;
   size_t n;
-  *found = false;
+  *path = 0;
   FV_TRY(fv_arena_new(&arena));
   fv_status status = list_checkpoints(t, arena, &names, &n);
-  for (size_t i = n; status == FV_OK && i-- > 0 && !*found;) {
-    fv_status one = load_one(t, fv_path_join(arena, path_of(t, ""), names[i]));
-    *found = one == FV_OK;
-    if (one != FV_OK && i == 0) status = one; /* none is whole: say so rather than begin again over it */
-  }
+  if (status == FV_OK && n) status = path_of(t, names[n - 1], path);
   fv_arena_free(arena);
   return status;
 }
 
 /* ---- the best so far -------------------------------------------------------------------------------------------------- */
+static const char BEST[] = "best.safetensors";
+
 fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab) {
-  FV_TRY(fv_dir_make(path_of(t, "")));
-  return fv_model_save(t->m, slab, NULL, path_of(t, "best.safetensors"));
+  char path[FV_RUN_PATH];
+  FV_TRY(path_of(t, "", path));
+  FV_TRY(fv_dir_make(path));
+  FV_TRY(path_of(t, BEST, path));
+  return fv_model_save(t->m, slab, NULL, path);
 }
 
 fv_status fv_checkpoint_load_best(const fv_trainer *t, float *slab) {
+  char path[FV_RUN_PATH];
   fv_safetensors *file;
-  const char *path = path_of(t, "best.safetensors");
+  FV_TRY(path_of(t, BEST, path));
   FV_TRY(fv_safetensors_open(path, &file));
-  fv_status status = fv_model_read_slab(t->m, file, "", path, slab);
+  fv_status status = fv_model_read_slab(t->m, file, path, slab);
   fv_safetensors_close(file);
   return status;
 }
@@ -158,8 +211,9 @@ static fv_status compare_objects(const char *out, const json_t *run, const json_
 fv_status fv_run_compare(const fv_trainer *t) {
   json_t *run = NULL, *now = NULL;
   fv_json j = {0};
-  const char *path = fv_path_join(t->m->arena, t->out, "config.json");
+  char path[FV_RUN_PATH];
   fv_status status = FV_OK;
+  FV_TRY_DONE(fv_trainer_path(t, "config.json", path));
   fv_json_begin(&j, NULL, '{');
   FV_TRY_DONE(fv_model_describe(t->m, &j));
   fv_json_end(&j, '}');

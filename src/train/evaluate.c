@@ -32,8 +32,8 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   memcpy(j->hit + shard * j->r->n, fv_exec_output(exec, j->metric)->data, bytes);
 }
 
-fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, fv_scores *scores,
-                      fv_train_report *report, void *arg) {
+fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, bool stoppable,
+                      fv_scores *scores, fv_train_report *report, void *arg) {
   fv_status status = FV_OK;
   int64_t batches = fv_loader_batches(loader);
   job j = {.r = r, .data = data, .metric = fv_model_metric_output(m)};
@@ -51,7 +51,7 @@ fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dat
     }
     scores->samples += j.batch->n;
     if (report) report(arg, &(fv_train_event){.phase = "evaluate", .step = b + 1, .steps = batches});
-    FV_REQUIRE_DONE(!fv_stop_requested(), FV_ERR_STOPPED, "stopped while evaluating");
+    FV_REQUIRE_DONE(!stoppable || !fv_stop_requested(), FV_ERR_STOPPED, "stopped while evaluating");
   }
   scores->loss = loss / (double)FV_MAX(scores->samples, 1);
   scores->metric = hits / (double)FV_MAX(scores->samples, 1);

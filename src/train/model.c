@@ -118,13 +118,17 @@ done:
   return status;
 }
 
-fv_status fv_model_build(fv_model *m) {
+fv_status fv_model_declare(fv_model *m) {
   m->task.label_smoothing = m->train.label_smoothing;
   if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
   fv_graph *g;
   FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, 1, false, &g)); /* for its parameters */
   fv_graph_free(g);
-  FV_TRY(fv_params_layout(m->params));
+  return fv_params_layout(m->params);
+}
+
+fv_status fv_model_build(fv_model *m) {
+  FV_TRY(fv_model_declare(m));
   FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_PARAMETERS, m->params->size * (int64_t)sizeof(float), (void **)&m->slab));
   if (!m->ledger.dry) fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
   return FV_OK;

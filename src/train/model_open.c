@@ -60,21 +60,34 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   return read_numbers(root, "deviation", path, m->task.image.dim[2], m->deviation);
 }
 
-/* Every parameter of the recipe, from the tensor of its name, with its shape; nothing missing, nothing besides. */
-fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, const char *prefix, const char *path, float *slab) {
+fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, const char *path) {
   for (int i = 0; i < m->params->n; i++) {
     const fv_param_info *p = &m->params->v[i];
-    char name[512];
-    snprintf(name, sizeof name, "%s%s", prefix, p->name);
-    const fv_array *a = fv_safetensors_find(file, name);
-    FV_REQUIRE(a, FV_ERR_CORRUPT, "%s: expected a tensor '%s', got none", path, name);
+    const fv_array *a = fv_safetensors_find(file, p->name);
+    FV_REQUIRE(a, FV_ERR_CORRUPT, "%s: expected a tensor '%s', got none", path, p->name);
     bool same = a->ndim == p->shape.ndim;
     for (int d = 0; same && d < a->ndim; d++) same = a->dim[d] == p->shape.dim[d];
-    FV_REQUIRE(same, FV_ERR_CORRUPT, "%s: tensor '%s': expected %s, got %s", path, name, fv_shape_text(p->shape),
+    FV_REQUIRE(same, FV_ERR_CORRUPT, "%s: tensor '%s': expected %s, got %s", path, p->name, fv_shape_text(p->shape),
                fv_dims_text(a->dim, a->ndim));
-    FV_TRY(fv_array_to_f32(a, slab + p->offset));
+  }
+  FV_REQUIRE(fv_safetensors_count(file) == m->params->n, FV_ERR_CORRUPT, "%s: expected the model's %d tensors, got %lld", path,
+             m->params->n, (long long)fv_safetensors_count(file));
+  return FV_OK;
+}
+
+fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, const char *path, float *slab) {
+  FV_TRY(fv_model_check_tensors(m, file, path));
+  for (int i = 0; i < m->params->n; i++) {
+    const fv_param_info *p = &m->params->v[i];
+    FV_TRY(fv_array_to_f32(fv_safetensors_find(file, p->name), slab + p->offset));
   }
   return FV_OK;
+}
+
+/* What a caller may ask for is a request; what a file says is its own fault. */
+static fv_status blame_file(fv_status status, const char *path) {
+  if (status == FV_OK) return status;
+  return fv_error_prefix(status == FV_ERR_REQUEST ? FV_ERR_CORRUPT : status, "%s: metadata", path);
 }
 
 static fv_status open_root(const json_t *root, const char *path, int threads, fv_model **model) {
@@ -87,11 +100,11 @@ static fv_status open_root(const json_t *root, const char *path, int threads, fv
   FV_TRY(sets_of(root, "settings", path, sets, &n_sets, MOST));
   FV_TRY(sets_of(root, "training", path, sets, &n_sets, MOST));
   fv_status status = fv_model_new(recipe, data, NULL, sets, n_sets, threads, model);
-  if (status != FV_OK) return fv_error_prefix(FV_ERR_CORRUPT, "%s: metadata", path);
+  FV_TRY(blame_file(status, path));
   const json_t *preset = json_object_get(root, "preset");
   if (json_is_string(preset)) (*model)->preset = fv_arena_strdup((*model)->arena, json_string_value(preset));
   FV_TRY(read_task(*model, root, path));
-  return fv_model_build(*model);
+  return blame_file(fv_model_declare(*model), path);
 }
 
 fv_status fv_model_open(const char *given, int threads, fv_model **model) {
@@ -107,7 +120,10 @@ fv_status fv_model_open(const char *given, int threads, fv_model **model) {
   FV_REQUIRE_DONE(meta, FV_ERR_CORRUPT, "%s: expected a model written by fovea, got a file without its metadata", path);
   FV_TRY_DONE(fv_json_parse(meta, strlen(meta), path, (size_t)64 << 20, &root));
   FV_TRY_DONE(open_root(root, path, threads, model));
-  FV_TRY_DONE(fv_model_read_slab(*model, file, "", path, (*model)->slab));
+  /* Only now: a few words of metadata must not be able to ask for more memory than the file has bytes. */
+  FV_TRY_DONE(fv_model_check_tensors(*model, file, path));
+  FV_TRY_DONE(fv_slab_new(&(*model)->ledger, FV_ACCOUNT_PARAMETERS, (*model)->params->size * (int64_t)sizeof(float), (void **)&(*model)->slab));
+  FV_TRY_DONE(fv_model_read_slab(*model, file, path, (*model)->slab));
 done:
   json_decref(root);
   fv_safetensors_close(file);

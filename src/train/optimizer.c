@@ -86,7 +86,7 @@ static fv_status clip(const fv_optimizer *o, fv_pool *pool, double *norm, double
   double sum = 0;
   for (int64_t i = 0; i < fv_single_out_count(o->norm, 0); i++) sum += (double)o->squares[i];
   *norm = sqrt(sum);
-  FV_REQUIRE(isfinite(*norm), FV_ERR_NUMERIC, "training: expected a finite gradient, got a norm of %g: try a lower lr", *norm);
+  FV_REQUIRE(isfinite(*norm), FV_ERR_NUMERIC, "expected a finite gradient, got a norm of %g: try a lower lr", *norm);
   if (*norm > o->settings->clip) *scale = o->settings->clip / *norm;
   return FV_OK;
 }

@@ -10,7 +10,9 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int w
   fv_runner_free(r);
   FV_TRY(fv_model_graph(m, mode, n, taps, &g));
   FV_TRY(fv_runner_new(&m->ledger, g, m->slab, workers, n, r));
-  return fv_runner_refresh(r, m->slab, m->pool);
+  fv_status status = fv_runner_refresh(r, m->slab, m->pool);
+  if (status != FV_OK) fv_runner_free(r);
+  return status;
 }
 
 /* ---- eval ----------------------------------------------------------------------------------------------------------- */
@@ -57,7 +59,7 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   memcpy(o.deviation, m->deviation, sizeof o.deviation);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
   FV_TRY_DONE(fv_model_runner(m, FV_MODE_EVAL, m->train.batch / m->train.shards, false, fv_pool_threads(m->pool), &m->eval));
-  FV_TRY_DONE(fv_evaluate(m, &m->eval, loader, d, &scores, report, arg));
+  FV_TRY_DONE(fv_evaluate(m, &m->eval, loader, d, true, &scores, report, arg));
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));
 done:
   fv_loader_free(loader);

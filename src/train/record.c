@@ -21,24 +21,28 @@ static size_t kept_bytes(const char *text, size_t n, int64_t step) {
 }
 
 fv_status fv_record_open(fv_trainer *t) {
-  const char *path = fv_path_join(t->m->arena, t->out, "metrics.jsonl");
+  char path[FV_RUN_PATH], events[FV_RUN_PATH];
   uint8_t *old = NULL;
   size_t n = 0;
+  FV_TRY(fv_trainer_path(t, "metrics.jsonl", path));
+  FV_TRY(fv_trainer_path(t, EVENTS, events));
   if (fv_path_exists(path)) FV_TRY(fv_file_read(path, (size_t)1 << 30, &old, &n));
   t->history = (char *)old;
   t->history_bytes = old ? kept_bytes((char *)old, n, t->at.step) : 0;
   FV_TRY(fv_file_write(path, old ? (char *)old : "", t->history_bytes));
-  return fv_events_open(fv_path_join(t->m->arena, t->out, EVENTS), t->at.step, fv_wall_seconds(), &t->events);
+  return fv_events_open(events, t->at.step, fv_wall_seconds(), &t->events);
 }
 
 static fv_status append_line(fv_trainer *t, const fv_text *line) {
+  char path[FV_RUN_PATH];
+  FV_TRY(fv_trainer_path(t, "metrics.jsonl", path));
   char *more = fv_realloc(t->history, t->history_bytes + line->n + 1);
   FV_REQUIRE(more && !line->failed, FV_ERR_MEMORY, "metrics: out of memory");
   memcpy(more + t->history_bytes, line->s, line->n);
   t->history = more;
   t->history_bytes += line->n;
   more[t->history_bytes++] = '\n';
-  return fv_file_write(fv_path_join(t->m->arena, t->out, "metrics.jsonl"), t->history, t->history_bytes);
+  return fv_file_write(path, t->history, t->history_bytes);
 }
 
 fv_status fv_record_epoch(fv_trainer *t, double rate, double loss, double metric, const fv_scores *validation) {
@@ -95,6 +99,8 @@ static int64_t read_curves(const fv_trainer *t, double *epoch, double *y[CURVES]
 }
 
 static fv_status draw_curves(const fv_trainer *t, double *store, int64_t most) {
+  char path[FV_RUN_PATH];
+  FV_TRY(fv_trainer_path(t, "curves.png", path));
   double *y[CURVES];
   for (int c = 0; c < CURVES; c++) y[c] = store + (c + 1) * most;
   int64_t n = read_curves(t, store, y, most);
@@ -108,7 +114,7 @@ static fv_status draw_curves(const fv_trainer *t, double *store, int64_t most) {
   char title[256];
   snprintf(title, sizeof title, "%s on %s", t->m->recipe->info.name, t->data->name);
   fv_figure figure = {.title = title, .panels = panels, .n_panels = 2};
-  return fv_figure_write_png(fv_path_join(t->m->arena, t->out, "curves.png"), &figure);
+  return fv_figure_write_png(path, &figure);
 }
 
 fv_status fv_record_close(fv_trainer *t) {

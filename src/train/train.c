@@ -5,6 +5,7 @@
 #include "train/schedule.h"
 #include "train/trainer.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* ---- plan ----------------------------------------------------------------------------------------------------------- */
@@ -53,52 +54,75 @@ fv_status fv_plan(const fv_train_request *rq, char **json) {
 }
 
 /* ---- the run directory ---------------------------------------------------------------------------------------------- */
-/* A run that is already there is moved aside, never written over; the lock goes with the name. */
-static fv_status set_aside(fv_trainer *t) {
-  if (!fv_path_exists(fv_path_join(t->m->arena, t->out, "config.json"))) return FV_OK;
+/* The slashes at the end go, so that "OUT.1" is a name beside it. */
+static fv_status name_out(fv_trainer *t, const char *given) {
+  size_t n = strlen(given);
+  t->out = fv_arena_strdup(t->m->arena, given);
+  FV_REQUIRE(t->out, FV_ERR_MEMORY, "train: out of memory");
+  while (n > 1 && t->out[n - 1] == '/') t->out[--n] = 0;
+  return FV_OK;
+}
+
+static bool run_is_there(const fv_trainer *t) {
+  char config[FV_RUN_PATH];
+  return fv_trainer_path(t, "config.json", config) == FV_OK && fv_path_exists(config);
+}
+
+/* Moves the run to a free name beside it. */
+static fv_status move_aside(const fv_trainer *t) {
+  char old[FV_RUN_PATH], text[2 * FV_RUN_PATH];
   for (int i = 1; i < 10000; i++) {
-    const char *old = fv_arena_printf(t->m->arena, "%s.%d", t->out, i);
-    FV_REQUIRE(old, FV_ERR_MEMORY, "train: out of memory");
+    int n = snprintf(old, sizeof old, "%s.%d", t->out, i);
+    FV_REQUIRE(n > 0 && (size_t)n < sizeof old, FV_ERR_REQUEST, "%s: expected a shorter name for the run directory", t->out);
     if (fv_path_exists(old)) continue;
-    FV_REQUIRE(rename(t->out, old) == 0, FV_ERR_IO, "%s: expected to move the earlier run to %s, got refused", t->out, old);
-    if (t->rq->report)
-      t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = fv_arena_printf(t->m->arena, "the earlier run in %s is now in %s", t->out, old)});
-    fv_lock_release(t->lock);
-    t->lock = NULL;
-    FV_TRY(fv_dir_make(t->out));
-    return fv_lock_take(t->out, &t->lock);
+    FV_REQUIRE(rename(t->out, old) == 0, FV_ERR_IO, "%s: expected to move the earlier run to %s, got %s", t->out, old,
+               strerror(errno));
+    snprintf(text, sizeof text, "the earlier run in %s is now in %s", t->out, old);
+    if (t->rq->report) t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
+    return FV_OK;
   }
   return FV_FAIL(FV_ERR_REQUEST, "%s: expected fewer earlier runs beside it", t->out);
 }
 
+/* A run that is already there is moved aside, never written over; the lock goes with the name. */
+static fv_status set_aside(fv_trainer *t) {
+  if (!run_is_there(t)) return FV_OK;
+  FV_TRY(move_aside(t));
+  fv_lock_release(t->lock);
+  t->lock = NULL;
+  FV_TRY(fv_dir_make(t->out));
+  return fv_lock_take(t->out, &t->lock);
+}
+
 static fv_status write_config(const fv_trainer *t) {
+  char path[FV_RUN_PATH];
   fv_json j = {0};
+  fv_status status = FV_OK;
+  FV_TRY_DONE(fv_trainer_path(t, "config.json", path));
   fv_json_begin(&j, NULL, '{');
-  fv_status status = fv_model_describe(t->m, &j);
+  FV_TRY_DONE(fv_model_describe(t->m, &j));
   fv_json_end(&j, '}');
   fv_text_printf(&j.text, "\n");
-  if (status == FV_OK) status = fv_file_write(fv_path_join(t->m->arena, t->out, "config.json"), j.text.s, j.text.n);
+  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "train: out of memory");
+  FV_TRY_DONE(fv_file_write(path, j.text.s, j.text.n));
+done:
   fv_json_free(&j);
   return status;
 }
 
-static const char *result_path(const fv_trainer *t) { return fv_path_join(t->m->arena, t->out, "result.json"); }
-
 /* Resuming where there is a run: its settings must be these. *finished is its result when it has come to its end. */
 static fv_status prepare_out(fv_trainer *t, char **finished) {
-  const char *config = fv_path_join(t->m->arena, t->out, "config.json");
-  bool found = false;
+  char result[FV_RUN_PATH];
+  size_t n;
   *finished = NULL;
-  if (!t->rq->resume || !fv_path_exists(config)) {
+  if (!t->rq->resume || !run_is_there(t)) {
     FV_TRY(set_aside(t));
     return write_config(t);
   }
   FV_TRY(fv_run_compare(t));
-  if (fv_path_exists(result_path(t))) {
-    size_t n;
-    return fv_file_read(result_path(t), (size_t)1 << 20, (uint8_t **)finished, &n);
-  }
-  return fv_checkpoint_load(t, &found);
+  FV_TRY(fv_trainer_path(t, "result.json", result));
+  if (fv_path_exists(result)) return fv_file_read(result, (size_t)1 << 20, (uint8_t **)finished, &n);
+  return fv_checkpoint_load(t);
 }
 
 /* ---- epochs --------------------------------------------------------------------------------------------------------- */
@@ -115,19 +139,26 @@ static void report(const fv_trainer *t, const char *phase, double loss, double m
   t->rq->report(t->rq->arg, &e);
 }
 
-static fv_status scores_of(fv_trainer *t, fv_loader *loader, fv_scores *scores) {
+static fv_status scores_of(fv_trainer *t, fv_loader *loader, bool stoppable, fv_scores *scores) {
   FV_TRY(fv_runner_refresh(&t->m->eval, t->kept, t->m->pool));
-  return fv_evaluate(t->m, &t->m->eval, loader, t->data, scores, NULL, NULL);
+  return fv_evaluate(t->m, &t->m->eval, loader, t->data, stoppable, scores, NULL, NULL);
 }
 
+static bool run_ended(const fv_trainer *t) {
+  bool stale = t->m->train.patience && t->n_validation && t->at.stale >= t->m->train.patience;
+  return t->at.step >= t->steps || stale;
+}
+
+/* Goes through also when asked to stop: a checkpoint lies between steps, never within the end of an epoch. */
 static fv_status end_epoch(fv_trainer *t) {
   int64_t steps = t->at.position ? t->at.position : t->steps_an_epoch;
   double loss = t->at.loss_sum / (double)steps, metric = t->at.metric_sum / (double)steps;
   double rate = fv_schedule_rate(&t->m->train, t->at.step - 1, t->steps, t->steps_an_epoch);
   t->at.loss_sum = t->at.metric_sum = 0;
   fv_scores v;
+  FV_TRY(fv_trainer_check_weights(t));
   if (t->n_validation) {
-    FV_TRY(scores_of(t, t->validate, &v));
+    FV_TRY(scores_of(t, t->validate, false, &v));
     bool better = v.metric > t->at.best || (v.metric == t->at.best && v.loss < t->at.best_loss);
     t->at.stale = better ? 0 : t->at.stale + 1;
     if (better) {
@@ -139,12 +170,7 @@ static fv_status end_epoch(fv_trainer *t) {
   }
   FV_TRY(fv_record_epoch(t, rate, loss, metric, t->n_validation ? &v : NULL));
   report(t, "epoch", t->n_validation ? v.loss : loss, t->n_validation ? v.metric : metric);
-  return t->m->train.save_every ? FV_OK : fv_checkpoint_save(t);
-}
-
-static bool run_ended(const fv_trainer *t) {
-  bool stale = t->m->train.patience && t->n_validation && t->at.stale >= t->m->train.patience;
-  return t->at.step >= t->steps || stale;
+  return t->m->train.save_every && !run_ended(t) ? FV_OK : fv_checkpoint_save(t);
 }
 
 static fv_status run_epochs(fv_trainer *t) {
@@ -158,7 +184,7 @@ static fv_status run_epochs(fv_trainer *t) {
     int64_t in_epoch = t->at.position ? t->at.position : t->steps_an_epoch;
     report(t, "train", t->at.loss_sum / (double)in_epoch, t->at.metric_sum / (double)in_epoch);
     if (t->at.position == 0 || t->at.step == t->steps) FV_TRY(end_epoch(t));
-    if (s->save_every && t->at.step % s->save_every == 0) FV_TRY(fv_checkpoint_save(t));
+    if (s->save_every && t->at.step % s->save_every == 0 && !run_ended(t)) FV_TRY(fv_checkpoint_save(t));
     if (fv_stop_requested() && !run_ended(t)) {
       FV_TRY(fv_checkpoint_save(t));
       return FV_FAIL(FV_ERR_STOPPED, "stopped at step %lld of %lld: saved in %s; --resume goes on", (long long)t->at.step,
@@ -200,17 +226,19 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
 
 /* The best weights so far are the result; the test split is looked at here, once. */
 static fv_status finish(fv_trainer *t, double seconds, int64_t steps, char **json) {
-  fv_model *m = t->m;
+  char model[FV_RUN_PATH], result[FV_RUN_PATH];
   fv_json j = {0};
   fv_scores test;
   fv_status status = FV_OK;
+  FV_TRY_DONE(fv_trainer_path(t, "model.safetensors", model));
+  FV_TRY_DONE(fv_trainer_path(t, "result.json", result));
   if (t->n_validation && t->at.best_epoch) FV_TRY_DONE(fv_checkpoint_load_best(t, t->kept));
   report(t, "evaluate", 0, 0);
-  FV_TRY_DONE(scores_of(t, t->test, &test));
+  FV_TRY_DONE(scores_of(t, t->test, true, &test));
   FV_TRY_DONE(result_json(t, &test, seconds, steps, &j));
   FV_TRY_DONE(fv_record_close(t));
-  FV_TRY_DONE(fv_model_save(m, t->kept, j.text.s, fv_path_join(m->arena, t->out, "model.safetensors")));
-  FV_TRY_DONE(fv_file_write(result_path(t), j.text.s, j.text.n));
+  FV_TRY_DONE(fv_model_save(t->m, t->kept, j.text.s, model));
+  FV_TRY_DONE(fv_file_write(result, j.text.s, j.text.n));
   report(t, "done", test.loss, test.metric);
 done:
   if (status == FV_OK) *json = j.text.s;
@@ -229,11 +257,15 @@ static fv_status run(fv_trainer *t, char **json) {
   return finish(t, fv_seconds() - began, t->at.step - from, json);
 }
 
-/* A run that fails on its numbers names the checkpoint from before. */
+/* A run that fails on its numbers names the checkpoint from before; one that is stopped at its very end says what is left. */
 static fv_status explain_failure(const fv_trainer *t, fv_status status) {
+  char last[FV_RUN_PATH], text[1024];
+  snprintf(text, sizeof text, "%s", fv_error_message());
+  if (status == FV_ERR_STOPPED && run_ended(t))
+    return FV_FAIL(status, "%s: training is done and saved in %s; --resume goes on", text, t->out);
   if (status != FV_ERR_NUMERIC) return status;
-  const char *text = fv_arena_strdup(t->m->arena, fv_error_message());
-  return FV_FAIL(status, "%s; the last good checkpoint is in %s/checkpoint", text ? text : "", t->out);
+  if (fv_checkpoint_last(t, last) != FV_OK || !*last) return FV_FAIL(status, "%s; there is no checkpoint from before", text);
+  return FV_FAIL(status, "%s; the last good checkpoint is %s", text, last);
 }
 
 fv_status fv_train(const fv_train_request *rq, char **json) {
@@ -242,9 +274,9 @@ fv_status fv_train(const fv_train_request *rq, char **json) {
   *json = NULL;
   FV_REQUIRE(rq->out && *rq->out, FV_ERR_REQUEST, "train: expected a directory for the run (out), got none");
   FV_TRY(fv_trainer_new(rq, false, &t));
-  t->out = rq->out;
-  FV_TRY_DONE(fv_dir_make(rq->out));
-  FV_TRY_DONE(fv_lock_take(rq->out, &t->lock));
+  FV_TRY_DONE(name_out(t, rq->out));
+  FV_TRY_DONE(fv_dir_make(t->out));
+  FV_TRY_DONE(fv_lock_take(t->out, &t->lock));
   FV_TRY_DONE(run(t, json));
 done:
   if (status != FV_OK) status = explain_failure(t, status);

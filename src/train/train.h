@@ -64,14 +64,18 @@ struct fv_model {
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
 fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model);
-/* After task and classes are known: declares the parameters and lays them out, allocates (not in a dry ledger) and initialises. */
+/* After task and classes are known: declares the parameters and lays them out. Allocates none: what a file says of itself can be
+ * checked first. */
+fv_status fv_model_declare(fv_model *m);
+/* Declares, allocates (not in a dry ledger) and initialises. */
 fv_status fv_model_build(fv_model *m);
 /* The recipe's graph for shards of n samples; taps become outputs when asked for. */
 fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **g);
 /* model.safetensors: `slab` (laid out as the parameters) with everything needed to use it. */
 fv_status fv_model_save(const fv_model *m, const float *slab, const char *metrics_json, const char *path);
-/* The parameters from tensors named prefix + name. */
-fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, const char *prefix, const char *path, float *slab);
+/* That the file has every parameter, with its shape, and nothing besides; and then their numbers. */
+fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, const char *path);
+fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, const char *path, float *slab);
 fv_status fv_model_weights_sha256(const fv_model *m, const float *slab, char hex[65]);
 /* "key=value ..." of all settings that decide the result: what a resumed run must agree with. */
 fv_status fv_model_describe(const fv_model *m, fv_json *out);
@@ -81,9 +85,10 @@ typedef struct fv_scores {
   double loss, metric; /* means over the samples */
   int64_t samples;
 } fv_scores;
-/* All of a loader's epoch through an eval runner with `shards` pieces a batch. */
-fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, fv_scores *scores,
-                      fv_train_report *report, void *arg);
+/* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when a stop
+ * is requested. */
+fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, bool stoppable,
+                      fv_scores *scores, fv_train_report *report, void *arg);
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
 

@@ -16,7 +16,10 @@ static fv_status describe_data(fv_trainer *t) {
   m->task.n_classes = d->n_classes;
   const char **names = fv_arena_alloc(m->arena, (size_t)FV_MAX(d->n_classes, 1) * sizeof *names);
   FV_REQUIRE(names, FV_ERR_MEMORY, "train: out of memory");
-  for (int i = 0; i < d->n_classes; i++) names[i] = fv_arena_strdup(m->arena, d->classes[i]);
+  for (int i = 0; i < d->n_classes; i++) {
+    names[i] = fv_arena_strdup(m->arena, d->classes[i]);
+    FV_REQUIRE(names[i], FV_ERR_MEMORY, "train: out of memory");
+  }
   m->classes = names;
   if (m->ledger.dry) return FV_OK;
   return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, t->n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
@@ -112,6 +115,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   FV_TRY(FV_NEW(&t->metrics, m->train.batch));
   FV_TRY(FV_NEW(&t->rng, fv_pool_threads(m->pool)));
   t->metric_output = fv_model_metric_output(m);
+  FV_REQUIRE(t->metric_output, FV_ERR_MEMORY, "train: out of memory");
   t->at.best = t->at.best_loss = -1;
   return FV_OK;
 }
@@ -144,6 +148,12 @@ void fv_trainer_free(fv_trainer *t) {
   fv_lock_release(t->lock);
   fv_model_free(t->m);
   fv_free(t);
+}
+
+fv_status fv_trainer_path(const fv_trainer *t, const char *name, char path[FV_RUN_PATH]) {
+  int n = snprintf(path, FV_RUN_PATH, "%s/%s", t->out, name);
+  FV_REQUIRE(n > 0 && n < FV_RUN_PATH, FV_ERR_REQUEST, "%s: expected a shorter name for the run directory", t->out);
+  return FV_OK;
 }
 
 /* ---- one step ------------------------------------------------------------------------------------------------------- */
@@ -180,7 +190,9 @@ fv_status fv_trainer_step(fv_trainer *t) {
   FV_REQUIRE(isfinite(loss), FV_ERR_NUMERIC, "training (epoch %lld, step %lld): expected a finite loss, got %g: try a lower lr or clip=1",
              (long long)t->at.epoch + 1, (long long)t->at.step, loss);
   double rate = fv_schedule_rate(&m->train, t->at.step, t->steps, t->steps_an_epoch);
-  FV_TRY(fv_optimizer_step(&t->optimizer, m->slab, t->at.step, rate, m->pool, &norm));
+  fv_status status = fv_optimizer_step(&t->optimizer, m->slab, t->at.step, rate, m->pool, &norm);
+  if (status != FV_OK)
+    return fv_error_prefix(status, "training (epoch %lld, step %lld)", (long long)t->at.epoch + 1, (long long)t->at.step);
   t->at.loss_sum += loss;
   t->at.metric_sum += metric;
   t->at.step++;
@@ -188,5 +200,14 @@ fv_status fv_trainer_step(fv_trainer *t) {
     t->at.position = 0;
     t->at.epoch++;
   }
+  return FV_OK;
+}
+
+fv_status fv_trainer_check_weights(const fv_trainer *t) {
+  const float *w = t->m->slab;
+  for (int64_t i = 0; i < t->m->params->size; i++)
+    FV_REQUIRE(isfinite(w[i]), FV_ERR_NUMERIC,
+               "training (epoch %lld, step %lld): expected finite weights, got %g: try a lower lr or clip=1",
+               (long long)t->at.epoch + (t->at.position > 0), (long long)t->at.step - 1, (double)w[i]);
   return FV_OK;
 }

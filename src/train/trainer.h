@@ -32,7 +32,7 @@ typedef struct fv_trainer {
   char *history;           /* the lines of metrics.jsonl so far */
   size_t history_bytes;
   fv_events *events;
-  const char *out;
+  char *out;               /* the run directory, without a slash at its end; NULL: leaves none */
   fv_lock *lock;
 } fv_trainer;
 
@@ -42,11 +42,18 @@ fv_status fv_trainer_new(const fv_train_request *rq, bool dry, fv_trainer **t);
 fv_status fv_trainer_open_loaders(fv_trainer *t);
 void fv_trainer_free(fv_trainer *t);
 fv_status fv_trainer_step(fv_trainer *t);  /* one batch */
+/* FV_ERR_NUMERIC when a weight became NaN or infinite: what is then in the slab must never be kept. */
+fv_status fv_trainer_check_weights(const fv_trainer *t);
+/* A file of the run directory: "config.json", "checkpoint/best.safetensors". */
+enum { FV_RUN_PATH = 4096 };
+fv_status fv_trainer_path(const fv_trainer *t, const char *name, char path[FV_RUN_PATH]);
 
 /* checkpoint.c */
 fv_status fv_checkpoint_save(const fv_trainer *t);
-/* The newest that is whole; *found is false when there is none. */
-fv_status fv_checkpoint_load(fv_trainer *t, bool *found);
+/* The newest that is whole; none at all is fine, none that is whole is not. */
+fv_status fv_checkpoint_load(fv_trainer *t);
+/* Where the newest is; empty when there is none. */
+fv_status fv_checkpoint_last(const fv_trainer *t, char path[FV_RUN_PATH]);
 fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab);
 fv_status fv_checkpoint_load_best(const fv_trainer *t, float *slab);
 /* The settings that the run in `out` was started with and these, compared: FV_ERR_REQUEST names the first difference. */
