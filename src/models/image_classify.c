@@ -22,8 +22,8 @@ typedef struct settings {
 #define FIELD(name) #name, .offset = offsetof(settings, name)
 static const fv_option options[] = {
     {.name = FIELD(arch), .type = FV_OPT_ENUM, .def = "cnn", .choices = arch_names, .doc = "residual network or vision transformer"},
-    {.name = FIELD(width), .type = FV_OPT_INT, .def = "32", .min = 4, .max = 512, .doc = "cnn: channels of the first stage; each next one doubles them"},
-    {.name = FIELD(blocks), .type = FV_OPT_INTS, .def = "1,1,1", .min = 0, .max = 16, .doc = "cnn: residual blocks of each stage; each stage but the first halves the map"},
+    {.name = FIELD(width), .type = FV_OPT_INT, .def = "16", .min = 4, .max = 512, .doc = "cnn: channels of the first stage; each next one doubles them"},
+    {.name = FIELD(blocks), .type = FV_OPT_INTS, .def = "1,2,2", .min = 0, .max = 16, .doc = "cnn: residual blocks of each stage; each stage but the first halves the map"},
     {.name = FIELD(cbam), .type = FV_OPT_BOOL, .def = "true", .doc = "cnn: channel and spatial attention after each stage but the first"},
     {.name = FIELD(reduction), .type = FV_OPT_INT, .def = "8", .min = 1, .max = 64, .doc = "cnn: CBAM's channel bottleneck"},
     {.name = FIELD(kernel), .type = FV_OPT_INT, .def = "7", .min = 1, .max = 15, .doc = "cnn: side of CBAM's spatial convolution, odd"},
@@ -36,7 +36,7 @@ static const fv_option options[] = {
     {0}};
 
 static const fv_preset presets[] = {
-    {"small", "arch=cnn width=32 blocks=1,1,1", "the default: 28x28 to 40x40 images, minutes on two cores"},
+    {"small", "arch=cnn width=16 blocks=1,2,2", "the default: 28x28 to 40x40 images, minutes on two cores"},
     {"tiny", "arch=cnn width=16 blocks=0,1,1", "the quickstart: seconds to a minute"},
     {"vit-tiny", "arch=vit patch=4 dim=64 depth=6 heads=4", "a vision transformer explained by attention rollout"},
     {0}};

@@ -36,7 +36,7 @@ const fv_dataset_def fv_dataset_fashion_mnist = {
              .cite = "H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine "
                      "learning algorithms. arXiv:1708.07747, 2017",
              .shape = "28x28x1, 10 classes, 60000 train, 10000 test",
-             .training = "epochs=15 flip=true shift=2",
+             .training = "epochs=15 flip=true shift=2 label_smoothing=0.1",
              .files = files},
     .system_dirs = system_dirs,
     .open = open_set};
