@@ -84,9 +84,9 @@ fv_status fv_pass_dce(fv_graph *g) {
 
 /* ---- common subexpressions ------------------------------------------------------------------------------------------ */
 static bool same_attrs(const fv_node *a, const fv_node *b) {
-  if (!a->op->attrs_size) return true;
-  return a->op->attrs ? fv_options_equal(a->op->attrs, a->attrs, b->attrs)
-                      : !memcmp(a->attrs, b->attrs, a->op->attrs_size);
+  if (!a->op->attrs_size || !memcmp(a->attrs, b->attrs, a->op->attrs_size)) return true;
+  /* a chain's steps are no option */
+  return a->op->attrs && strcmp(a->op->name, "chain") != 0 && fv_options_equal(a->op->attrs, a->attrs, b->attrs);
 }
 
 static bool same_node(const fv_node *a, const fv_node *b) {
