@@ -95,7 +95,7 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 static bool is_share(const char *key) {
-  return ends_with(key, "accuracy") || ends_with(key, "pointing_game") || ends_with(key, "share") || strncmp(key, "fraction", 8) == 0;
+  return ends_with(key, "accuracy") || strncmp(key, "pointing_game", 13) == 0 || ends_with(key, "share") || strncmp(key, "fraction", 8) == 0;
 }
 
 static const char *label_of(const char *key, cli_text label) {

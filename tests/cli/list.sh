@@ -11,7 +11,7 @@ expect 0 list datasets; says out '^fashion-mnist$'
 
 # The time is told, not judged: machines differ.
 start=$(date +%s%N)
-for i in 1 2 3 4 5 6 7 8 9 10; do "$fovea" list >/dev/null; done
+for _ in 1 2 3 4 5 6 7 8 9 10; do "$fovea" list >/dev/null; done
 echo "list: $((($(date +%s%N) - start) / 10000)) us each"
 
 expect 0 data list; says out 'digits +built in'

@@ -27,7 +27,8 @@ is "$(head -c 4 look.png | od -An -tx1 | tr -d ' ')" 89504e47 'look.png'
 expect 0 predict m look.png # any picture: it is resized
 expect 0 explain m test:0 --json; keys method maps
 expect 0 explain m --samples 20 --faithfulness --json
-keys deletion_auc insertion_auc pointing_game samples
+keys faithfulness.deletion_auc faithfulness.deletion_auc_random faithfulness.insertion_auc faithfulness.pointing_game \
+  faithfulness.samples
 expect 0 explain m test:0 --quiet --out q.png; silent out
 expect 2 explain m test:0 --method nosuch
 expect 2 explain m nothere.png --out n.png; [ -e n.png ] && bad 'n.png was written' || ok

@@ -68,7 +68,7 @@ is $? 1 'interrupted'; says err 'resume'; says err '^fovea: error: '
 ls stopped/checkpoint/* >/dev/null 2>&1 && ok || bad 'interrupted: no checkpoint'
 
 # damaged checkpoints are passed over or refused, never believed
-for f in stopped/checkpoint/step-*; do head -c 100 "$f" >cut && cat cut >"$f"; done
+for f in stopped/checkpoint/step-*; do head -c 100 "$f" >part && cat part >"$f"; done
 train 1 --epochs 200 --out stopped --resume
 
 # a loss that explodes ends the run with a clear line
