@@ -93,15 +93,20 @@ static void run_task(void *arg, int64_t task, int at) {
   const worker *k = &j->workers[at];
   int64_t sample = task / j->n_orders, size = fv_shape_count(m->task.image);
   const fv_sight *sight = &j->s->v[sample];
-  float *deletion = j->p + task * 2 * LEVELS, *insertion = deletion + LEVELS;
+  float *deletion = j->p + task * 2 * LEVELS, *insertion = deletion + LEVELS; /* [0]: before the first step */
   fv_standardise(j->s->pixels + sample * size, size / j->channels, j->channels, m->mean, m->deviation, k->x);
   rank_cells(j, sample, j->order[task % j->n_orders], k);
   fill_stages(j, false, k);
   run_stages(j, sight->prediction, k, j->r.exec[at], deletion);
+  if (j->order[task % j->n_orders] < 0) {
+    deletion[0] = sight->probability;
+    for (int s = 0; s < LEVELS; s++) insertion[s] = deletion[STEPS - s]; /* backwards, it inserts in another random order */
+    return;
+  }
   fill_stages(j, true, k);
   run_stages(j, sight->prediction, k, j->r.exec[at], insertion);
-  deletion[0] = insertion[STEPS]; /* the image as it is */
-  insertion[0] = deletion[STEPS]; /* nothing of it */
+  deletion[0] = sight->probability;
+  insertion[0] = deletion[STEPS];
 }
 
 /* ---- making and freeing ----------------------------------------------------------------------------------------------- */
@@ -187,17 +192,18 @@ void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i,
 
 static void point(const job *j, fv_faith *f) {
   int64_t peak[2];
-  double share = 1 / (double)j->s->n;
+  double hits[FV_EXPLAIN_METHODS] = {0}, n = (double)j->s->n;
   f->has_boxes = true;
   for (int64_t i = 0; i < j->s->n; i++) {
     const float *b = j->s->v[i].box;
     f->has_boxes = f->has_boxes && j->s->v[i].has_box;
-    f->pointing_chance += share * (double)(b[2] - b[0]) * (double)(b[3] - b[1]) / ((double)j->h * (double)j->w);
+    f->pointing_chance += (double)(b[2] - b[0]) * (double)(b[3] - b[1]) / ((double)j->h * (double)j->w * n);
     for (int v = 0; v < j->lens->n_views; v++) {
       fv_sight_peak(j->lens, j->s, v, i, j->workers[0].pixels, peak);
-      if (fv_box_holds(b, peak[0], peak[1])) f->pointing[v] += share;
+      hits[v] += fv_box_holds(b, peak[0], peak[1]);
     }
   }
+  for (int v = 0; v < j->lens->n_views; v++) f->pointing[v] = hits[v] / n;
 }
 
 fv_status fv_faith_measure(const fv_lens *lens, const fv_sights *s, const bool *views, fv_faith *f) {
