@@ -95,11 +95,17 @@ done:
 /* ---- page ------------------------------------------------------------------------------------------------------------- */
 enum { COLUMNS = 4, CELL = 48 };
 
+/* Nothing for a figure that was not measured. */
+static void cell(char *text, const char *unit, double value) {
+  text[0] = 0;
+  if (value >= 0) snprintf(text, CELL, *unit ? "%.1f%s" : "%.3f%s", value, unit);
+}
+
 static void page_row(char (*text)[CELL], const char *name, double deletion, double insertion, double pointing) {
   snprintf(text[0], CELL, "%s", name);
-  snprintf(text[1], CELL, deletion >= 0 ? "%.3f" : "", deletion);
-  snprintf(text[2], CELL, insertion >= 0 ? "%.3f" : "", insertion);
-  snprintf(text[3], CELL, pointing >= 0 ? "%.1f %%" : "", 100 * pointing);
+  cell(text[1], "", deletion);
+  cell(text[2], "", insertion);
+  cell(text[3], " %", 100 * pointing);
 }
 
 static void page_table(fv_page *p, const fv_explained *e) {
