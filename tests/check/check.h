@@ -18,6 +18,7 @@ typedef struct ck_report {
   bool has_isa;
   fv_isa isa;           /* check this level alone */
   bool bench;
+  bool full;            /* the long tier: more of what is drawn by chance */
   bool quiet;           /* count, print nothing: `check self` */
   double time_limit;    /* seconds a single call may take before it counts as hanging */
   int64_t passed, failed, skipped;
@@ -168,6 +169,7 @@ void ck_mode_kernel(ck_report *r);
 void ck_mode_grad(ck_report *r);
 void ck_mode_graph(ck_report *r);
 void ck_mode_golden(ck_report *r);
+void ck_mode_model(ck_report *r);
 void ck_mode_self(ck_report *r);
 
 #endif

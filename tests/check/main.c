@@ -5,6 +5,7 @@
  *   check grad [OP]                               every gradient against differences
  *   check graph [N]                               random graphs: passes, planner and executor against the interpreter
  *   check golden DIR                              attention mechanisms against the reference files of a directory
+ *   check model [RECIPE] [--full]                 recipes: whole runs, and what may happen to them
  *   check self                                    that the checks above can fail
  * It ends with "N passed, N failed, N skipped" and the exit status 1 when anything failed. */
 #include "check.h"
@@ -14,12 +15,12 @@ static const struct {
   void (*run)(ck_report *r);
 } modes[] = {
     {"op", ck_mode_op},       {"kernel", ck_mode_kernel}, {"grad", ck_mode_grad},
-    {"graph", ck_mode_graph}, {"self", ck_mode_self},
-    {"golden", ck_mode_golden},
+    {"graph", ck_mode_graph}, {"model", ck_mode_model},   {"golden", ck_mode_golden},
+    {"self", ck_mode_self},
 };
 
 static int usage(const char *problem, const char *what) {
-  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|self|golden [NAME] [--isa NAME] [--seed N] [--bench]\n",
+  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|model|golden|self [NAME] [--isa NAME] [--seed N] [--bench] [--full]\n",
           problem, what);
   return 2;
 }
@@ -42,6 +43,8 @@ int main(int argc, char **argv) {
     int64_t n;
     if (strcmp(a, "--bench") == 0) {
       r.bench = true;
+    } else if (strcmp(a, "--full") == 0) {
+      r.full = true;
     } else if (strcmp(a, "--isa") == 0 && value != NULL) {
       if (!parse_isa(value, &r)) return usage("--isa: expected base, neon, avx2 or avx512, got ", value);
       i++;

@@ -1,1 +1,237 @@
-int ck_unused_;
+/* SPDX-License-Identifier: Apache-2.0 */
+/* model.c: every recipe with every preset, made small, on data that is always at hand. What `plan` says is what a run takes;
+ * losses fall; steps and predictions allocate nothing; the weights are the same at any thread count; a saved model is the model.
+ * Then, for the first preset of each recipe, what may happen to a run: run_resume.c and run_faults.c. */
+#include "run.h"
+#include "train/trainer.h"
+
+/* One row a preset: settings that make it small, and its parameters at its full size on the recipe's own dataset. */
+static const ck_model models[] = {
+    {"image-classify", "small", "width=4 pool=8 dropout=0.1", 321928},
+    {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892},
+    {"image-classify", "vit-tiny", "dim=16 depth=2 heads=2 dropout=0.1", 308298},
+};
+/* Thirty steps teach a small model something of the first; of the second they need not. */
+static const struct {
+  const char *name;
+  bool learns;
+} datasets[] = {{"digits", true}, {"cluttered-digits", false}};
+
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
+static fv_status check_parameters(ck_report *r, const ck_model *m) {
+  fv_train_request rq = {.recipe = m->recipe, .preset = m->preset, .threads = 1};
+  fv_trainer *t;
+  int64_t sum = 0;
+  FV_TRY(fv_trainer_new(&rq, true, &t));
+  for (int i = 0; i < t->m->params->n; i++)
+    if (t->m->params->v[i].group != FV_GROUP_BUFFER) sum += fv_shape_count(t->m->params->v[i].shape);
+  if (sum != t->m->params->count)
+    ck_problem(r, "expected %lld parameters as declared, got %lld", (long long)sum, (long long)t->m->params->count);
+  if (sum != m->parameters) ck_problem(r, "expected %lld parameters, got %lld", (long long)m->parameters, (long long)sum);
+  fv_trainer_free(t);
+  return FV_OK;
+}
+
+/* ---- a finished model -------------------------------------------------------------------------------------------- */
+fv_status ck_predict_one(const char *path, fv_model **model, float **numbers) {
+  uint8_t *pixels = NULL;
+  int64_t n = 0;
+  fv_status status = FV_OK;
+  *numbers = NULL;
+  FV_TRY(fv_model_open(path, 1, model));
+  int64_t k = (*model)->task.n_classes;
+  FV_TRY_DONE(fv_pictures_read(*model, "test:0", &pixels, &n));
+  FV_TRY_DONE(FV_NEW(numbers, 2 * k));
+  FV_TRY_DONE(fv_model_probabilities(*model, pixels, n, *numbers, *numbers + k));
+done:
+  fv_free(pixels);
+  if (status == FV_OK) return FV_OK;
+  fv_free(*numbers);
+  *numbers = NULL;
+  fv_model_free(*model);
+  *model = NULL;
+  return status;
+}
+
+static void check_sum(ck_report *r, const float *p, int64_t k) {
+  double sum = 0;
+  for (int64_t i = 0; i < k; i++) sum += (double)p[i];
+  if (!(fabs(sum - 1) < 1e-5)) ck_problem(r, "expected probabilities that sum to 1, got %g", sum);
+}
+
+/* The first prediction makes what the next ones use. */
+static fv_status check_predict_allocations(ck_report *r, fv_model *m, const float *numbers) {
+  int64_t k = m->task.n_classes, n;
+  float *again = NULL;
+  uint8_t *pixels = NULL;
+  fv_status status = FV_OK;
+  FV_TRY_DONE(fv_pictures_read(m, "test:0", &pixels, &n));
+  FV_TRY_DONE(FV_NEW(&again, 2 * k));
+  uint64_t before = fv_memory_get_stats().count;
+  for (int i = 0; i < 3; i++) FV_TRY_DONE(fv_model_probabilities(m, pixels, 1, again, again + k));
+  uint64_t made = fv_memory_get_stats().count - before;
+  if (made) ck_problem(r, "expected predictions without an allocation, got %llu", (unsigned long long)made);
+  if (memcmp(again, numbers, (size_t)(2 * k) * sizeof *again) != 0) ck_problem(r, "a second prediction differs from the first");
+done:
+  fv_free(again);
+  fv_free(pixels);
+  return status;
+}
+
+/* Saved again, opened again: the same bits. */
+static fv_status check_saved_again(ck_report *r, const fv_model *m, const float *numbers, const char *root) {
+  fv_model *other = NULL;
+  float *got = NULL;
+  ck_path path;
+  ck_place_join(root, "again.safetensors", path);
+  FV_TRY(fv_model_save(m, m->slab, NULL, path));
+  FV_TRY(ck_predict_one(path, &other, &got));
+  if (memcmp(got, numbers, (size_t)(2 * m->task.n_classes) * sizeof *got) != 0)
+    ck_problem(r, "saved and opened again, it predicts something else");
+  fv_free(got);
+  fv_model_free(other);
+  return FV_OK;
+}
+
+static fv_status check_weights(ck_report *r, const fv_model *m, const ck_result *run) {
+  char hex[65];
+  FV_TRY(fv_model_weights_sha256(m, m->slab, hex));
+  if (strcmp(hex, ck_result_text(run, "weights_sha256")) != 0) ck_problem(r, "the file holds other weights than the run ended with");
+  return FV_OK;
+}
+
+/* What the run measured before it saved is what the file gives. */
+static fv_status check_eval(ck_report *r, fv_model *m, const ck_result *run) {
+  char *text = NULL;
+  json_t *got = NULL;
+  FV_TRY(fv_model_eval(m, NULL, FV_SPLIT_TEST, NULL, NULL, &text));
+  fv_status status = fv_json_parse(text, strlen(text), "eval", (size_t)1 << 20, &got);
+  fv_string_free(text);
+  FV_TRY(status);
+  const char *keys[] = {m->recipe->metric, "loss"};
+  for (size_t i = 0; i < FV_COUNT(keys); i++) {
+    const json_t *a = json_object_get(json_object_get(run->json, "metrics"), keys[i]);
+    const json_t *b = json_object_get(json_object_get(got, "metrics"), keys[i]);
+    if (!a || !json_equal(a, b))
+      ck_problem(r, "%s: expected %.17g as the run ended with, got %.17g", keys[i], json_number_value(a), json_number_value(b));
+  }
+  json_decref(got);
+  return FV_OK;
+}
+
+static fv_status check_model_file(ck_report *r, const char *out, const char *root, const ck_result *run) {
+  fv_model *m = NULL;
+  float *numbers = NULL;
+  fv_status status = FV_OK;
+  FV_TRY(ck_predict_one(out, &m, &numbers));
+  check_sum(r, numbers, m->task.n_classes);
+  FV_TRY_DONE(check_weights(r, m, run));
+  FV_TRY_DONE(check_predict_allocations(r, m, numbers));
+  FV_TRY_DONE(check_saved_again(r, m, numbers, root));
+  FV_TRY_DONE(check_eval(r, m, run));
+done:
+  fv_free(numbers);
+  fv_model_free(m);
+  return status;
+}
+
+/* ---- a run ------------------------------------------------------------------------------------------------------- */
+static void check_steps(ck_report *r, const ck_result *run, bool learns) {
+  if (!isfinite(run->last) || (learns && run->last >= run->first))
+    ck_problem(r, "expected a loss below the first step's %g, got %g", run->first, run->last);
+  if (ck_result_int(run, "step_allocations") != 0)
+    ck_problem(r, "expected steps without an allocation, got %lld", (long long)ck_result_int(run, "step_allocations"));
+}
+
+static void check_plan(ck_report *r, const ck_run *run, const ck_result *result) {
+  json_t *plan;
+  if (ck_plan(run, &plan) != FV_OK) {
+    ck_problem(r, "plan: %s", fv_error_message());
+    return;
+  }
+  int64_t planned = json_integer_value(json_object_get(plan, "bytes_total")), taken = ck_result_int(result, "peak_bytes");
+  if (planned <= 0 || planned != taken) ck_problem(r, "planned %lld bytes, took %lld", (long long)planned, (long long)taken);
+  if (json_integer_value(json_object_get(plan, "parameters")) != ck_result_int(result, "parameters"))
+    ck_problem(r, "planned other parameters than the run had");
+  json_decref(plan);
+}
+
+static void check_run(ck_report *r, const ck_model *m, const char *data, bool learns, const char *root) {
+  ck_path out;
+  ck_run run = {.model = m, .data = data, .out = ck_place_join(root, data, out), .threads = 2,
+                .sets = "steps=30 batch=16 shards=4 validation=0 save_every=1000"};
+  fv_memory_stats before = fv_memory_get_stats();
+  ck_result result = ck_train(&run);
+  if (ck_result_is(r, &result, FV_OK, NULL)) {
+    check_steps(r, &result, learns);
+    check_plan(r, &run, &result);
+    ck_place_sound(r, out);
+    if (check_model_file(r, out, root, &result) != FV_OK) ck_problem(r, "%s", fv_error_message());
+  }
+  ck_result_free(&result);
+  int64_t left = fv_memory_get_stats().live_bytes - before.live_bytes;
+  if (left) ck_problem(r, "leaves %lld bytes behind", (long long)left);
+}
+
+static void check_threads(ck_report *r, const ck_model *m, const char *root) {
+  static const int threads[] = {1, 2, 3, 7};
+  char first[80] = "";
+  for (size_t i = 0; i < FV_COUNT(threads); i++) {
+    ck_path name, out;
+    snprintf(name, sizeof name, "threads-%d", threads[i]);
+    ck_run run = {.model = m, .data = "digits", .out = ck_place_join(root, name, out), .threads = threads[i],
+                  .sets = CK_THOROUGH " steps=12"};
+    ck_result result = ck_train(&run);
+    const char *sha = ck_result_text(&result, "weights_sha256");
+    if (!ck_result_is(r, &result, FV_OK, NULL)) break;
+    if (i == 0) snprintf(first, sizeof first, "%s", sha);
+    if (strcmp(first, sha) != 0) ck_problem(r, "other weights with %d threads than with 1", threads[i]);
+    ck_result_free(&result);
+  }
+}
+
+/* ---- the mode ---------------------------------------------------------------------------------------------------- */
+static const ck_model *find_model(const char *recipe, const char *preset) {
+  for (size_t i = 0; i < FV_COUNT(models); i++)
+    if (strcmp(models[i].recipe, recipe) == 0 && strcmp(models[i].preset, preset) == 0) return &models[i];
+  return NULL;
+}
+
+static void check_preset(ck_report *r, const ck_model *m, const char *root) {
+  ck_begin(r, m->recipe, "%s, %s: parameters", m->recipe, m->preset);
+  if (check_parameters(r, m) != FV_OK) ck_problem(r, "%s", fv_error_message());
+  ck_end(r);
+  for (size_t i = 0; i < FV_COUNT(datasets); i++) {
+    ck_begin(r, m->recipe, "%s, %s: thirty steps on %s", m->recipe, m->preset, datasets[i].name);
+    check_run(r, m, datasets[i].name, datasets[i].learns, root);
+    ck_end(r);
+  }
+  ck_begin(r, m->recipe, "%s, %s: threads", m->recipe, m->preset);
+  check_threads(r, m, root);
+  ck_end(r);
+}
+
+static void check_recipe(ck_report *r, const fv_recipe_info *info) {
+  for (const fv_preset *p = info->presets; p && p->name; p++) {
+    ck_path root;
+    const ck_model *m = find_model(info->name, p->name);
+    ck_begin(r, info->name, "%s, %s", info->name, p->name);
+    if (!m) ck_problem(r, "expected a row for it in tests/check/model.c, got none");
+    if (!m || !ck_place_new(r, root)) {
+      ck_end(r);
+      continue;
+    }
+    check_preset(r, m, root);
+    ck_place_remove(root);
+    if (p != info->presets) continue;
+    ck_model_resume(r, m);
+    ck_model_faults(r, m);
+  }
+}
+
+void ck_mode_model(ck_report *r) {
+  for (int i = 0; i < fv_recipe_count(); i++) {
+    fv_recipe_info info = fv_recipe_get_info(i);
+    if (ck_wanted(r, info.name)) check_recipe(r, &info);
+  }
+}
