@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* args.c: the command line, read by a command's table of options. Options and names may be mixed; "--" ends the options;
- * "--name value", "--name=value", "-n value" and "-nvalue" are the same. */
+/* args.c: the command line, read by a command's table of options. Options and names may be mixed; "--" ends the
+ * options; "--name value", "--name=value", "-n value" and "-nvalue" are the same. */
 #include "cli.h"
 
 #include <stdarg.h>
 
-/* ---- mistakes ------------------------------------------------------------------------------------------------------- */
+/* ---- mistakes ---------------------------------------------------------------------------------------------------- */
 static void print_error(const char *text) {
   char line[2048];
   snprintf(line, sizeof line, "%s", text);
@@ -44,7 +44,7 @@ int cli_refuse_name(const char *what, const char *where, const char *got, const 
   return cli_refuse("%s (%s): expected one of %s, got '%s'", what, where, all, got);
 }
 
-/* ---- options -------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 static const cli_option help_option = {.name = "help", CLI_FIELD(help), .letter = 'h'};
 
 const cli_option *cli_option_find(const cli_option *table, const char *name) {
@@ -67,29 +67,32 @@ static bool has_setting(const fv_option *table, const char *name) {
 
 static bool is_setting(const cli_args *a, const char *name) {
   int recipe = a->n_names ? fv_recipe_find(a->names[0]) : -1;
-  return has_setting(fv_train_options(), name) || (recipe >= 0 && has_setting(fv_recipe_get_info(recipe).options, name));
+  return has_setting(fv_train_options(), name) ||
+         (recipe >= 0 && has_setting(fv_recipe_get_info(recipe).options, name));
 }
 
 static bool refuse_option(const cli_args *a, const char *name) {
   const char *names[64] = {"help"};
   size_t n = 1;
   if (a->command->has_settings && is_setting(a, name)) {
-    cli_refuse("option (fovea %s): expected a known one, got '--%s'; a setting is given as '--set %s=VALUE'", a->command->name, name,
-               name);
+    cli_refuse("option (fovea %s): expected a known one, got '--%s'; a setting is given as '--set %s=VALUE'",
+               a->command->name, name, name);
     return false;
   }
   for (const cli_option *o = a->command->options; o->name && n + 1 < CLI_COUNT_OF(names); o++) names[n++] = o->name;
   const char *near = fv_nearest_name(name, names);
   if (near)
-    cli_refuse("option (fovea %s): expected a known one, got '--%s'; did you mean '--%s'?", a->command->name, name, near);
+    cli_refuse("option (fovea %s): expected a known one, got '--%s'; did you mean '--%s'?", a->command->name, name,
+               near);
   else
-    cli_refuse("option (fovea %s): expected a known one, got '--%s'; 'fovea %s --help' lists them", a->command->name, name,
-               a->command->name);
+    cli_refuse("option (fovea %s): expected a known one, got '--%s'; 'fovea %s --help' lists them", a->command->name,
+               name, a->command->name);
   return false;
 }
 
 static bool add_set(cli_args *a, const char *key, const char *value) {
-  if (a->n_sets == CLI_MOST_SETS) return cli_refuse("settings (fovea %s): expected at most %d, got more", a->command->name, CLI_MOST_SETS), false;
+  if (a->n_sets == CLI_MOST_SETS)
+    return cli_refuse("settings (fovea %s): expected at most %d, got more", a->command->name, CLI_MOST_SETS), false;
   a->sets[a->n_sets++] = (fv_setting){key, value};
   return true;
 }
@@ -158,10 +161,10 @@ static bool store(cli_args *a, const cli_option *o, char *value) {
 
 /* The option at argv[*i], with its value, which may be the next word. */
 static bool take(cli_args *a, const cli_option *o, char *value, int argc, char **argv, int *i) {
-  if (o->kind == CLI_SWITCH && value)
-    return refuse_value(a, o, "no value", value);
+  if (o->kind == CLI_SWITCH && value) return refuse_value(a, o, "no value", value);
   if (o->kind != CLI_SWITCH && !value) {
-    if (*i + 1 >= argc) return cli_refuse("option --%s (fovea %s): expected a value, got none", o->name, a->command->name), false;
+    if (*i + 1 >= argc)
+      return cli_refuse("option --%s (fovea %s): expected a value, got none", o->name, a->command->name), false;
     value = argv[++*i];
   }
   return store(a, o, value);
@@ -178,7 +181,8 @@ static bool take_short(cli_args *a, int argc, char **argv, int *i) {
   for (char *c = argv[*i] + 1; *c; c++) {
     const cli_option *o = find_letter(a->command->options, *c);
     if (!o) {
-      cli_refuse("option (fovea %s): expected a known one, got '-%c'; 'fovea %s --help' lists them", a->command->name, *c, a->command->name);
+      cli_refuse("option (fovea %s): expected a known one, got '-%c'; 'fovea %s --help' lists them", a->command->name,
+                 *c, a->command->name);
       return false;
     }
     if (o->kind != CLI_SWITCH) return take(a, o, c[1] ? c + 1 : NULL, argc, argv, i);
@@ -190,10 +194,14 @@ static bool take_short(cli_args *a, int argc, char **argv, int *i) {
 static bool check_names(const cli_args *a) {
   const cli_command *c = a->command;
   if (a->help || a->man) return true;
-  if (a->n_names < c->min_names) return cli_refuse("fovea %s (%s): expected %s, got %s", c->name, c->usage, c->wants, a->n_names ? "too few" : "none"), false;
+  if (a->n_names < c->min_names)
+    return cli_refuse("fovea %s (%s): expected %s, got %s", c->name, c->usage, c->wants,
+                      a->n_names ? "too few" : "none"),
+           false;
   if (c->max_names >= 0 && a->n_names > c->max_names)
-    return cli_refuse("fovea %s (%s): expected %s, got also '%s'", c->name, c->usage, c->wants ? c->wants : "no more words",
-                      a->names[c->max_names]), false;
+    return cli_refuse("fovea %s (%s): expected %s, got also '%s'", c->name, c->usage,
+                      c->wants ? c->wants : "no more words", a->names[c->max_names]),
+           false;
   const char *const *verb = c->verbs;
   while (verb && *verb && a->n_names && strcmp(*verb, a->names[0]) != 0) verb++;
   if (verb && !*verb) return cli_refuse_name(c->name, c->usage, a->names[0], c->verbs), false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cli.h (private): what the subcommands share. A command is one file and one row in main.c: a name, a line of help, a table of
- * options, a function. Parsing, help, manual pages and completion all come from these rows. Public headers alone. */
+/* cli.h (private): what the subcommands share. A command is one file and one row in main.c: a name, a line of help, a
+ * table of options, a function. Parsing, help, manual pages and completion all come from these rows. */
 #ifndef FV_CLI_CLI_H
 #define FV_CLI_CLI_H
 
@@ -13,7 +13,7 @@
 enum { CLI_MOST_SETS = 128, CLI_COLUMNS = 100 };
 #define CLI_COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* ---- what was asked ------------------------------------------------------------------------------------------------- */
+/* ---- what was asked ---------------------------------------------------------------------------------------------- */
 typedef struct cli_command cli_command;
 typedef struct cli_args {
   const cli_command *command;
@@ -62,48 +62,47 @@ const cli_command *cli_command_find(const char *name); /* refused with a suggest
 /* Options that mean the same everywhere. */
 #define CLI_JSON {.name = "json", CLI_FIELD(json), .doc = "print one JSON object and nothing else"}
 #define CLI_QUIET {.name = "quiet", CLI_FIELD(quiet), .letter = 'q', .doc = "no progress and no summary"}
-#define CLI_THREADS                                                                                            \
+#define CLI_THREADS \
   {.name = "threads", .kind = CLI_NUMBER, CLI_FIELD(threads), .value = "N", .letter = 't', .max = 1024, \
    .doc = "threads to use; 0, the default: every processor. Results are the same bits for any number"}
-#define CLI_DATA(text) {.name = "data", .kind = CLI_TEXT, CLI_FIELD(data), .value = "NAME|PATH", .letter = 'd', .doc = text}
-#define CLI_SETTINGS                                                                                                        \
-  {.name = "preset", .kind = CLI_TEXT, CLI_FIELD(preset), .value = "NAME", .letter = 'p',                                  \
-   .doc = "a named group of settings of the recipe"},                                                                      \
-  {.name = "epochs", .kind = CLI_SETTING, .value = "N", .letter = 'e', .doc = "passes over the training set"},              \
-  {.name = "steps", .kind = CLI_SETTING, .value = "N", .doc = "stop after N batches, whatever the epochs"},                \
-  {.name = "batch", .kind = CLI_SETTING, .value = "N", .letter = 'b', .doc = "samples a step"},                            \
-  {.name = "lr", .kind = CLI_SETTING, .value = "X", .doc = "learning rate, at the peak of its schedule"},                  \
-  {.name = "seed", .kind = CLI_SETTING, .value = "N", .letter = 's', .doc = "of all random numbers"},                      \
-  {.name = "set", .kind = CLI_SET, .value = "KEY=VALUE",                                                                   \
+#define CLI_DATA(text) \
+  {.name = "data", .kind = CLI_TEXT, CLI_FIELD(data), .value = "NAME|PATH", .letter = 'd', .doc = text}
+#define CLI_SETTINGS \
+  {.name = "preset", .kind = CLI_TEXT, CLI_FIELD(preset), .value = "NAME", .letter = 'p', \
+   .doc = "a named group of settings of the recipe"}, \
+  {.name = "epochs", .kind = CLI_SETTING, .value = "N", .letter = 'e', .doc = "passes over the training set"}, \
+  {.name = "steps", .kind = CLI_SETTING, .value = "N", .doc = "stop after N batches, whatever the epochs"}, \
+  {.name = "batch", .kind = CLI_SETTING, .value = "N", .letter = 'b', .doc = "samples a step"}, \
+  {.name = "lr", .kind = CLI_SETTING, .value = "X", .doc = "learning rate, at the peak of its schedule"}, \
+  {.name = "seed", .kind = CLI_SETTING, .value = "N", .letter = 's', .doc = "of all random numbers"}, \
+  {.name = "set", .kind = CLI_SET, .value = "KEY=VALUE", \
    .doc = "any setting of the recipe or of training; may be given many times, the last one counts"}
-#define CLI_MEMORY                                                                              \
-  {.name = "memory", .kind = CLI_BYTES, CLI_FIELD(memory), .value = "SIZE",                    \
-   .doc = "refuse a run that needs more than this: 800M, 2G"}
 
 /* Fills args from argv[2..]; false after a mistake, which was told. */
 bool cli_parse(const cli_command *command, int argc, char **argv, cli_args *args);
 const cli_option *cli_option_find(const cli_option *table, const char *name);
 
-/* ---- mistakes: one line on standard error ----------------------------------------------------------------------------- */
+/* ---- mistakes: one line on standard error ------------------------------------------------------------------------ */
 int cli_refuse(const char *fmt, ...) FV_PRINTF(1, 2); /* the request is wrong: 2 */
 int cli_failed(fv_status status);                     /* the library's text and exit status */
 int cli_out_of_memory(void);
 /* Refuses `what` 'got', which is none of names. */
 int cli_refuse_name(const char *what, const char *where, const char *got, const char *const *names);
 
-/* ---- help.c, man.c ---------------------------------------------------------------------------------------------------- */
+/* ---- help.c, man.c ----------------------------------------------------------------------------------------------- */
 int cli_help(const cli_args *args); /* of args->command, or of the program when that is NULL */
 int cli_man(const cli_command *command);
-/* "recipe" or "training" settings, a line each: name, type, default, range, doc. `given`: defaults that the recipe changes. */
+/* A table of settings, one call a row: name; type, range and default; doc. `given`: defaults that the recipe changes. */
 typedef void cli_setting_row(void *arg, const char *name, const char *about, const char *doc);
 void cli_each_setting(const fv_option *table, const char *given, cli_setting_row *row, void *arg);
 
-/* ---- output.c: for people --------------------------------------------------------------------------------------------- */
+/* ---- output.c: for people ---------------------------------------------------------------------------------------- */
 typedef char cli_text[64];
 const char *cli_count(double n, cli_text text);     /* 1,234,567 */
 const char *cli_bytes(double n, cli_text text);     /* 12.3 MiB */
 const char *cli_duration(double s, cli_text text);  /* 3 min 20 s */
-void cli_wrap(const char *label, int width, const char *text); /* "  label      text", folded at the edge of the window */
+/* "  label      text", folded at the edge of the window. */
+void cli_wrap(const char *label, int width, const char *text);
 void cli_paragraph(const char *text);
 int cli_columns(void);
 bool cli_is_terminal(void);
@@ -112,7 +111,7 @@ int cli_print_result(const cli_args *args, char *json);
 void cli_print_table(const json_t *object);
 int cli_print_json(json_t *object); /* takes it */
 
-/* ---- progress.c ------------------------------------------------------------------------------------------------------- */
+/* ---- progress.c -------------------------------------------------------------------------------------------------- */
 typedef struct cli_progress {
   bool silent, live; /* live: one line that is written over */
   bool drawn;

@@ -2,7 +2,7 @@
 /* data.c: the datasets: what there is, what lies here, fetching and checking it. */
 #include "cli.h"
 
-/* ---- what is known of one ------------------------------------------------------------------------------------------- */
+/* ---- what is known of one ---------------------------------------------------------------------------------------- */
 typedef struct files_state {
   int n, here;
   double missing; /* bytes */
@@ -30,8 +30,8 @@ static json_t *files_json(const fv_dataset_info *d) {
       json_decref(list);
       return NULL;
     }
-    json_array_append_new(list, json_pack("{s:s, s:s?, s:s, s:I, s:s?}", "path", f->path, "url", f->url, "sha256", f->sha256,
-                                          "bytes", (json_int_t)f->bytes, "here", path));
+    json_array_append_new(list, json_pack("{s:s, s:s?, s:s, s:I, s:s?}", "path", f->path, "url", f->url, "sha256",
+                                          f->sha256, "bytes", (json_int_t)f->bytes, "here", path));
     fv_string_free(path);
   }
   return list;
@@ -41,11 +41,11 @@ static json_t *files_json(const fv_dataset_info *d) {
 static json_t *dataset_json(const fv_dataset_info *d) {
   json_t *files = files_json(d);
   if (!files) return NULL;
-  return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:o}", "name", d->name, "doc", d->doc, "shape", d->shape, "licence",
-                   d->licence, "source", d->source, "cite", d->cite, "files", files);
+  return json_pack("{s:s, s:s?, s:s?, s:s?, s:s?, s:s?, s:o}", "name", d->name, "doc", d->doc, "shape", d->shape,
+                   "licence", d->licence, "source", d->source, "cite", d->cite, "files", files);
 }
 
-/* ---- verbs ---------------------------------------------------------------------------------------------------------- */
+/* ---- verbs ------------------------------------------------------------------------------------------------------- */
 static int list_json(void) {
   json_t *all = json_array();
   for (int i = 0; i < fv_dataset_count(); i++) {
@@ -82,7 +82,8 @@ static int info(const cli_args *a, int i) {
     json_t *object = dataset_json(&d);
     return object ? cli_print_json(object) : cli_failed(FV_ERR_IO);
   }
-  const char *const rows[][2] = {{"about", d.doc}, {"shape", d.shape}, {"licence", d.licence}, {"source", d.source}, {"cite", d.cite}};
+  const char *const rows[][2] = {
+      {"about", d.doc}, {"shape", d.shape}, {"licence", d.licence}, {"source", d.source}, {"cite", d.cite}};
   printf("%s\n", d.name);
   for (size_t r = 0; r < CLI_COUNT_OF(rows); r++)
     if (rows[r][1]) cli_wrap(rows[r][0], 7, rows[r][1]);
@@ -92,7 +93,10 @@ static int info(const cli_args *a, int i) {
     fv_status status = fv_data_locate(f, &path);
     if (status != FV_OK) return cli_failed(status);
     printf("  file     %s  %s\n           %s\n           SHA-256 %s\n", f->path, cli_bytes((double)f->bytes, text),
-           path ? path : f->url ? f->url : "to be put into FOVEA_DATA_MIRROR", f->sha256);
+           path     ? path
+           : f->url ? f->url
+                    : "to be put into FOVEA_DATA_MIRROR",
+           f->sha256);
     fv_string_free(path);
   }
   return 0;
@@ -144,7 +148,8 @@ static int find(const char *verb, const char *name) {
   const char *names[256] = {NULL};
   char where[64];
   int found = fv_dataset_find(name);
-  for (int i = 0; i < fv_dataset_count() && i + 1 < (int)CLI_COUNT_OF(names); i++) names[i] = fv_dataset_get_info(i).name;
+  for (int i = 0; i < fv_dataset_count() && i + 1 < (int)CLI_COUNT_OF(names); i++)
+    names[i] = fv_dataset_get_info(i).name;
   snprintf(where, sizeof where, "fovea data %s", verb);
   if (found < 0) cli_refuse_name("dataset", where, name, names);
   return found;
@@ -167,8 +172,17 @@ static const char *const verbs[] = {"list", "get", "info", "verify", NULL};
 static const cli_option options[] = {CLI_JSON, CLI_QUIET, {0}};
 extern const cli_command cli_data;
 const cli_command cli_data = {
-    .name = "data", .usage = "list|get|info|verify [NAME]", .options = options, .min_names = 1, .max_names = 2, .verbs = verbs,
-    .wants = "list, get, info or verify and a dataset", .run = run, .doc = "datasets: what there is, fetching, checking",
-    .more = "Files are looked for in $FOVEA_DATA_MIRROR (a directory or an address), where system packages put them, and in the "
-            "cache ($FOVEA_CACHE or ~/.cache/fovea); what is nowhere is fetched from its official address. Each is checked "
-            "by its SHA-256."};
+    .name = "data",
+    .usage = "list|get|info|verify [NAME]",
+    .options = options,
+    .min_names = 1,
+    .max_names = 2,
+    .verbs = verbs,
+    .wants = "list, get, info or verify and a dataset",
+    .run = run,
+    .doc = "datasets: what there is, fetching, checking",
+    .more =
+        "Files are looked for in $FOVEA_DATA_MIRROR (a directory or an address), where system packages put them, and "
+        "in the "
+        "cache ($FOVEA_CACHE or ~/.cache/fovea); what is nowhere is fetched from its official address. Each is checked "
+        "by its SHA-256."};

@@ -16,11 +16,24 @@ static int run(const cli_args *a) {
 }
 
 static const char *const splits[] = {"train", "test", NULL};
-static const cli_option options[] = {
-    CLI_DATA("another dataset than the one it was trained on"),
-    {.name = "split", .kind = CLI_TEXT, CLI_FIELD(split), .value = "train|test", .choices = splits, .doc = "test unless given"},
-    CLI_THREADS, CLI_JSON, CLI_QUIET, {0}};
+static const cli_option options[] = {CLI_DATA("another dataset than the one it was trained on"),
+                                     {.name = "split",
+                                      .kind = CLI_TEXT,
+                                      CLI_FIELD(split),
+                                      .value = "train|test",
+                                      .choices = splits,
+                                      .doc = "test unless given"},
+                                     CLI_THREADS,
+                                     CLI_JSON,
+                                     CLI_QUIET,
+                                     {0}};
 extern const cli_command cli_eval;
-const cli_command cli_eval = {.name = "eval", .usage = "MODEL [--data NAME|PATH] [--split test]", .options = options, .min_names = 1,
-                              .max_names = 1, .wants = "one model", .run = run, .doc = "a trained model's metrics on a dataset",
+const cli_command cli_eval = {.name = "eval",
+                              .usage = "MODEL [--data NAME|PATH] [--split test]",
+                              .options = options,
+                              .min_names = 1,
+                              .max_names = 1,
+                              .wants = "one model",
+                              .run = run,
+                              .doc = "a trained model's metrics on a dataset",
                               .more = "MODEL is a run directory or its model.safetensors."};

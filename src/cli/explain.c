@@ -27,11 +27,17 @@ static int run(const cli_args *a) {
   fv_model *model = NULL;
   char *json = NULL;
   bool shown = !a->json && !a->quiet;
-  fv_explain_request request = {.input = a->n_names > 1 ? a->names[1] : NULL, .data = a->data, .out = a->out, .method = a->method,
-                                .samples = a->samples, .faithfulness = a->faithfulness, .terminal = shown,
+  fv_explain_request request = {.input = a->n_names > 1 ? a->names[1] : NULL,
+                                .data = a->data,
+                                .out = a->out,
+                                .method = a->method,
+                                .samples = a->samples,
+                                .faithfulness = a->faithfulness,
+                                .terminal = shown,
                                 .terminal_columns = cli_columns()};
   if (a->out && !known_ending(a->out))
-    return cli_refuse("option --out (fovea explain): expected a name that ends in .png, .html or .json, got '%s'", a->out);
+    return cli_refuse("option --out (fovea explain): expected a name that ends in .png, .html or .json, got '%s'",
+                      a->out);
   fv_stop_catch();
   fv_status status = fv_model_open(a->names[0], (int)a->threads, &model);
   if (status == FV_OK) status = fv_model_explain(model, &request, &json);
@@ -41,17 +47,45 @@ static int run(const cli_args *a) {
 }
 
 static const cli_option options[] = {
-    {.name = "out", .kind = CLI_TEXT, CLI_FIELD(out), .value = "FILE", .letter = 'o', .doc = "what to write: FILE.png, FILE.html or FILE.json"},
-    {.name = "method", .kind = CLI_TEXT, CLI_FIELD(method), .value = "NAME", .letter = 'm',
+    {.name = "out",
+     .kind = CLI_TEXT,
+     CLI_FIELD(out),
+     .value = "FILE",
+     .letter = 'o',
+     .doc = "what to write: FILE.png, FILE.html or FILE.json"},
+    {.name = "method",
+     .kind = CLI_TEXT,
+     CLI_FIELD(method),
+     .value = "NAME",
+     .letter = 'm',
      .doc = "how: attention, pooling, rollout, gradient, as the recipe has it; its first unless given"},
-    {.name = "faithfulness", CLI_FIELD(faithfulness), .letter = 'f',
+    {.name = "faithfulness",
+     CLI_FIELD(faithfulness),
+     .letter = 'f',
      .doc = "also deletion and insertion against a random order, and the pointing game where the data has boxes"},
-    {.name = "samples", .kind = CLI_NUMBER, CLI_FIELD(samples), .value = "N", .letter = 'n', .min = 1, .max = 1000000000,
+    {.name = "samples",
+     .kind = CLI_NUMBER,
+     CLI_FIELD(samples),
+     .value = "N",
+     .letter = 'n',
+     .min = 1,
+     .max = 1000000000,
      .doc = "how many images of the test split, when no input is given or for --faithfulness"},
-    CLI_DATA("another dataset than the one it was trained on"), CLI_THREADS, CLI_JSON, CLI_QUIET, {0}};
+    CLI_DATA("another dataset than the one it was trained on"),
+    CLI_THREADS,
+    CLI_JSON,
+    CLI_QUIET,
+    {0}};
 extern const cli_command cli_explain;
-const cli_command cli_explain = {
-    .name = "explain", .usage = "MODEL [INPUT] --out FILE.png|.html|.json [--faithfulness]", .options = options, .min_names = 1,
-    .max_names = 2, .wants = "a model and at most one input", .run = run, .doc = "where a model looks, and whether that is what counts",
-    .more = "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or NPY file, or test:N; without one, "
-            "images of the test split are explained."};
+const cli_command cli_explain = {.name = "explain",
+                                 .usage = "MODEL [INPUT] --out FILE.png|.html|.json [--faithfulness]",
+                                 .options = options,
+                                 .min_names = 1,
+                                 .max_names = 2,
+                                 .wants = "a model and at most one input",
+                                 .run = run,
+                                 .doc = "where a model looks, and whether that is what counts",
+                                 .more =
+                                     "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
+                                     "NPY file, or test:N; without one, "
+                                     "images of the test split are explained."};

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-/* ---- settings ------------------------------------------------------------------------------------------------------- */
+/* ---- settings ---------------------------------------------------------------------------------------------------- */
 /* The value of `name` in "name=value name=value", or NULL. */
 static const char *value_in(const char *given, const char *name, char *value, size_t size) {
   size_t n = strlen(name);
@@ -71,7 +71,7 @@ static void print_recipe(const fv_recipe_info *r) {
   cli_each_setting(fv_train_options(), r->training, print_setting, NULL);
 }
 
-/* ---- commands ------------------------------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------------------------- */
 static void option_label(const cli_option *o, char *label, size_t size) {
   char letter[8] = "    ";
   if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
@@ -94,8 +94,11 @@ static int help_command(const cli_args *a) {
   if (recipe) {
     i = fv_recipe_find(recipe);
     const char *near = i < 0 ? fv_recipe_nearest(recipe) : NULL;
-    if (i < 0 && near) return cli_refuse("recipe (fovea %s): expected a known name, got '%s'; did you mean '%s'?", c->name, recipe, near);
-    if (i < 0) return cli_refuse("recipe (fovea %s): expected a known name, got '%s'; 'fovea list' tells them", c->name, recipe);
+    if (i < 0 && near)
+      return cli_refuse("recipe (fovea %s): expected a known name, got '%s'; did you mean '%s'?", c->name, recipe,
+                        near);
+    if (i < 0)
+      return cli_refuse("recipe (fovea %s): expected a known name, got '%s'; 'fovea list' tells them", c->name, recipe);
   }
   printf("usage: fovea %s%s%s\n\n%s\n", c->name, *c->usage ? " " : "", c->usage, c->doc);
   if (c->more) {
@@ -113,11 +116,14 @@ static int help_command(const cli_args *a) {
 }
 
 static int help_program(void) {
-  printf("fovea %s: attention models, trained, explained and deployed\n\nusage: fovea COMMAND [OPTION]...\n\ncommands\n", FV_VERSION);
+  printf(
+      "fovea %s: attention models, trained, explained and deployed\n\nusage: fovea COMMAND [OPTION]...\n\ncommands\n",
+      FV_VERSION);
   for (int i = 0; cli_commands[i]; i++) cli_wrap(cli_commands[i]->name, 10, cli_commands[i]->doc);
-  printf("\n'fovea help COMMAND' or 'fovea COMMAND --help' tells more. To begin:\n\n"
-         "  fovea train image-classify\n"
-         "  fovea explain runs/image-classify-cluttered-digits --out looks.png --faithfulness\n");
+  printf(
+      "\n'fovea help COMMAND' or 'fovea COMMAND --help' tells more. To begin:\n\n"
+      "  fovea train image-classify\n"
+      "  fovea explain runs/image-classify-cluttered-digits --out looks.png --faithfulness\n");
   return 0;
 }
 
@@ -132,7 +138,13 @@ static int run(const cli_args *a) {
   return a->man ? cli_man(about.command) : cli_help(&about);
 }
 
-static const cli_option options[] = {{.name = "man", CLI_FIELD(man), .doc = "as a manual page's source, for man -l or groff"}, {0}};
+static const cli_option options[] = {
+    {.name = "man", CLI_FIELD(man), .doc = "as a manual page's source, for man -l or groff"}, {0}};
 extern const cli_command cli_help_command;
-const cli_command cli_help_command = {.name = "help", .usage = "[COMMAND [RECIPE]]", .options = options, .max_names = 3, .run = run,
-                                      .wants = "a command and a recipe", .doc = "this list, or all about one command"};
+const cli_command cli_help_command = {.name = "help",
+                                      .usage = "[COMMAND [RECIPE]]",
+                                      .options = options,
+                                      .max_names = 3,
+                                      .run = run,
+                                      .wants = "a command and a recipe",
+                                      .doc = "this list, or all about one command"};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* list.c: what there is: recipes, datasets, attention mechanisms. Reads tables alone, no file, so it answers at once. */
+/* list.c: what there is: recipes, datasets, attention mechanisms. Reads tables alone, no file. */
 #include "cli.h"
 
 typedef struct row {
@@ -56,7 +56,8 @@ static int print_json(void) {
 /* Names alone, one a line: for completion and scripts. */
 static int print_names(const char *section) {
   for (size_t s = 0; s < CLI_COUNT_OF(sections); s++)
-    for (int i = 0; strcmp(section, sections[s].title) == 0 && i < sections[s].count(); i++) puts(sections[s].get(i).name);
+    for (int i = 0; strcmp(section, sections[s].title) == 0 && i < sections[s].count(); i++)
+      puts(sections[s].get(i).name);
   return 0;
 }
 
@@ -70,6 +71,11 @@ static int run(const cli_args *a) {
 static const char *const verbs[] = {"recipes", "datasets", "mechanisms", NULL};
 static const cli_option options[] = {CLI_JSON, {0}};
 extern const cli_command cli_list;
-const cli_command cli_list = {.name = "list", .usage = "[recipes|datasets|mechanisms]", .options = options, .max_names = 1,
-                              .verbs = verbs, .run = run, .doc = "recipes, datasets and attention mechanisms",
+const cli_command cli_list = {.name = "list",
+                              .usage = "[recipes|datasets|mechanisms]",
+                              .options = options,
+                              .max_names = 1,
+                              .verbs = verbs,
+                              .run = run,
+                              .doc = "recipes, datasets and attention mechanisms",
                               .more = "With a word, only the names of that kind, one a line."};

@@ -4,10 +4,11 @@
 
 #include <errno.h>
 
-extern const cli_command cli_list, cli_train, cli_eval, cli_predict, cli_explain, cli_plan, cli_data, cli_bench, cli_completion,
-    cli_help_command, cli_version;
-const cli_command *const cli_commands[] = {&cli_list, &cli_train, &cli_eval,  &cli_predict,    &cli_explain,      &cli_plan,
-                                           &cli_data, &cli_bench, &cli_completion, &cli_help_command, &cli_version, NULL};
+extern const cli_command cli_list, cli_train, cli_eval, cli_predict, cli_explain, cli_plan, cli_data, cli_bench,
+    cli_completion, cli_help_command, cli_version;
+const cli_command *const cli_commands[] = {&cli_list,       &cli_train,        &cli_eval,    &cli_predict,
+                                           &cli_explain,    &cli_plan,         &cli_data,    &cli_bench,
+                                           &cli_completion, &cli_help_command, &cli_version, NULL};
 
 const cli_command *cli_command_find(const char *name) {
   const char *names[CLI_COUNT_OF(cli_commands)] = {NULL};
@@ -45,6 +46,7 @@ int main(int argc, char **argv) {
   int code = run(argc, argv);
   errno = 0;
   if (fflush(stdout) == 0 && !ferror(stdout)) return code;
-  fprintf(stderr, "fovea: error: standard output: expected to write to it, got %s\n", errno ? strerror(errno) : "an error");
+  fprintf(stderr, "fovea: error: standard output: expected to write to it, got %s\n",
+          errno ? strerror(errno) : "an error");
   return code ? code : 1;
 }

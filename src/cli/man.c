@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* man.c: manual pages, fovea-COMMAND(1), from the tables; the build runs this, so that they are never behind the program.
- * fovea(1) itself is written by hand: man/fovea.1. Reference: man(7), groff_man(7). */
+/* man.c: manual pages, fovea-COMMAND(1), from the tables; the build runs this, so that they are never behind the
+ * program. fovea(1) itself is written by hand: man/fovea.1. Reference: man(7), groff_man(7). */
 #include "cli.h"
 
 /* Text as troff: hyphens and backslashes kept, no line a request by accident. */
@@ -44,8 +44,9 @@ static void put_recipes(void) {
     }
     cli_each_setting(r.options, NULL, put_setting, NULL);
   }
-  puts(".SH SETTINGS OF TRAINING\nThe defaults are those of the program; a recipe may have its own, which "
-       "\\fBfovea train\\fR \\fIRECIPE\\fR \\fB\\-\\-help\\fR tells.");
+  puts(
+      ".SH SETTINGS OF TRAINING\nThe defaults are those of the program; a recipe may have its own, which "
+      "\\fBfovea train\\fR \\fIRECIPE\\fR \\fB\\-\\-help\\fR tells.");
   cli_each_setting(fv_train_options(), NULL, put_setting, NULL);
 }
 
@@ -66,7 +67,9 @@ int cli_man(const cli_command *c) {
   }
   item("-h, --help", "what this page says");
   if (c->has_settings) put_recipes();
-  puts(".SH EXIT STATUS\n0 success; 1 the work failed; 2 the request was wrong. Every error is one line on standard error.\n"
-       ".SH SEE ALSO\n.BR fovea (1)");
+  puts(
+      ".SH EXIT STATUS\n0 success; 1 the work failed; 2 the request was wrong. Every error is one line on standard "
+      "error.\n"
+      ".SH SEE ALSO\n.BR fovea (1)");
   return 0;
 }

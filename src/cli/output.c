@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* output.c: results for people. A result is a JSON object; how a number is shown follows from its name, so that what the
- * library adds is shown without a word here. */
+/* output.c: results for people. A result is a JSON object; how a number is shown follows from its name, so that what
+ * the library adds is shown without a word here. */
 #include "cli.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@ int cli_columns(void) {
   return size.ws_col;
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 const char *cli_count(double n, cli_text text) {
   char digits[32];
   int length = snprintf(digits, sizeof digits, "%.0f", fabs(n)), at = 0;
@@ -55,7 +55,7 @@ const char *cli_duration(double s, cli_text text) {
   return text;
 }
 
-/* ---- tables --------------------------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------------------------------------ */
 /* The length in columns of UTF-8 text. */
 static int width_of(const char *s, size_t n) {
   int width = 0;
@@ -95,13 +95,22 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 static bool is_share(const char *key) {
-  return ends_with(key, "accuracy") || strncmp(key, "pointing_game", 13) == 0 || ends_with(key, "share") || strncmp(key, "fraction", 8) == 0;
+  return ends_with(key, "accuracy") || strncmp(key, "pointing_game", 13) == 0 || ends_with(key, "share") ||
+         strncmp(key, "fraction", 8) == 0;
 }
 
 static const char *label_of(const char *key, cli_text label) {
-  static const struct { const char *key, *label; } own[] = {{"peak_bytes", "memory"}, {"resident_bytes", "resident memory"},
-      {"samples_per_second", "speed"}, {"seconds", "time"}, {"weights_sha256", "weights SHA-256"}, {"bytes_total", "memory in all"},
-      {"flops_forward", "forward, a sample"}, {"flops_step", "a training step"}, {"out", "directory"}};
+  static const struct {
+    const char *key, *label;
+  } own[] = {{"peak_bytes", "memory"},
+             {"resident_bytes", "resident memory"},
+             {"samples_per_second", "speed"},
+             {"seconds", "time"},
+             {"weights_sha256", "weights SHA-256"},
+             {"bytes_total", "memory in all"},
+             {"flops_forward", "forward, a sample"},
+             {"flops_step", "a training step"},
+             {"out", "directory"}};
   for (size_t i = 0; i < CLI_COUNT_OF(own); i++)
     if (strcmp(own[i].key, key) == 0) return own[i].label;
   bool bytes = strncmp(key, "bytes_", 6) == 0;
@@ -154,7 +163,7 @@ static void print_rows(const json_t *object, int width) {
 
 void cli_print_table(const json_t *object) { print_rows(object, label_width(object)); }
 
-/* ---- results -------------------------------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------------------------------------- */
 int cli_print_json(json_t *object) {
   char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(object);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* predict.c: what a model says to images. Each input may hold many; "-" stands for a list of inputs on standard input, a line
- * each, answered as they come. */
+/* predict.c: what a model says to images. Each input may hold many; "-" stands for a list of inputs on standard input,
+ * a line each, answered as they come. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -18,8 +18,8 @@ static void print_prediction(const char *input, size_t index, size_t n, const js
   if (n > 1) printf("%s[%zu]", input, index);
   else printf("%s", input);
   json_array_foreach((json_t *)(uintptr_t)top, i, guess)
-    printf("  %s %.2f %%", json_string_value(json_object_get(guess, "label")),
-           100 * json_number_value(json_object_get(guess, "probability")));
+      printf("  %s %.2f %%", json_string_value(json_object_get(guess, "label")),
+             100 * json_number_value(json_object_get(guess, "probability")));
   putchar('\n');
 }
 
@@ -67,13 +67,27 @@ static int run(const cli_args *a) {
   return code;
 }
 
-static const cli_option options[] = {
-    {.name = "top", .kind = CLI_NUMBER, CLI_FIELD(top), .value = "K", .letter = 'k', .min = 1, .max = 1000000,
-     .doc = "how many of the likeliest labels to tell; 3 unless given"},
-    CLI_THREADS, CLI_JSON, {0}};
+static const cli_option options[] = {{.name = "top",
+                                      .kind = CLI_NUMBER,
+                                      CLI_FIELD(top),
+                                      .value = "K",
+                                      .letter = 'k',
+                                      .min = 1,
+                                      .max = 1000000,
+                                      .doc = "how many of the likeliest labels to tell; 3 unless given"},
+                                     CLI_THREADS,
+                                     CLI_JSON,
+                                     {0}};
 extern const cli_command cli_predict;
-const cli_command cli_predict = {
-    .name = "predict", .usage = "MODEL INPUT... [--top K]", .options = options, .min_names = 2, .max_names = -1,
-    .wants = "a model and at least one input", .run = run, .doc = "labels for images",
-    .more = "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or NPY file, test:N for an image of "
-            "the test split, or - for a list of these on standard input, one a line."};
+const cli_command cli_predict = {.name = "predict",
+                                 .usage = "MODEL INPUT... [--top K]",
+                                 .options = options,
+                                 .min_names = 2,
+                                 .max_names = -1,
+                                 .wants = "a model and at least one input",
+                                 .run = run,
+                                 .doc = "labels for images",
+                                 .more =
+                                     "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
+                                     "NPY file, test:N for an image of "
+                                     "the test split, or - for a list of these on standard input, one a line."};

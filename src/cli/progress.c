@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* progress.c: how far a run is. On a terminal one line that is written over, and a lasting one for each epoch; elsewhere plain
- * lines, one an epoch and one now and then within a long one. */
+/* progress.c: how far a run is. On a terminal one line that is written over, and a lasting one for each epoch;
+ * elsewhere plain lines, one an epoch and one now and then within a long one. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -17,7 +17,8 @@ static double now(void) {
 
 cli_progress cli_progress_new(const cli_args *args) {
   const char *term = getenv("TERM");
-  return (cli_progress){.silent = args->json || args->quiet, .live = cli_is_terminal() && term && strcmp(term, "dumb") != 0,
+  return (cli_progress){.silent = args->json || args->quiet,
+                        .live = cli_is_terminal() && term && strcmp(term, "dumb") != 0,
                         .last = now()};
 }
 
@@ -45,7 +46,7 @@ static void draw(cli_progress *p, const char *text) {
 
 static bool due(const cli_progress *p) { return now() - p->last >= (p->live ? LIVE_SECONDS : PLAIN_SECONDS); }
 
-/* ---- a run ---------------------------------------------------------------------------------------------------------- */
+/* ---- a run ------------------------------------------------------------------------------------------------------- */
 static const char *clock_text(double s, cli_text text) {
   long long whole = (long long)(s + 0.5);
   if (whole >= 3600) snprintf(text, sizeof(cli_text), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
@@ -56,7 +57,8 @@ static const char *clock_text(double s, cli_text text) {
 static size_t add_metric(const fv_train_event *e, char *line, size_t size) {
   if (!e->metric_name) return 0;
   bool share = strstr(e->metric_name, "accuracy") != NULL;
-  return (size_t)snprintf(line, size, share ? "  %s %.2f %%" : "  %s %.4f", e->metric_name, share ? 100 * e->metric : e->metric);
+  return (size_t)snprintf(line, size, share ? "  %s %.2f %%" : "  %s %.4f", e->metric_name,
+                          share ? 100 * e->metric : e->metric);
 }
 
 static void describe(const fv_train_event *e, char *line, size_t size) {
@@ -67,7 +69,8 @@ static void describe(const fv_train_event *e, char *line, size_t size) {
   n += add_metric(e, line + n, size - n);
   n += (size_t)snprintf(line + n, size - n, "  lr %.2g", e->rate);
   if (e->samples_per_second > 0)
-    snprintf(line + n, size - n, "  %s/s  %s left", cli_count(e->samples_per_second, a), clock_text(e->seconds_left, b));
+    snprintf(line + n, size - n, "  %s/s  %s left", cli_count(e->samples_per_second, a),
+             clock_text(e->seconds_left, b));
 }
 
 static bool is_phase(const fv_train_event *e, const char *phase) { return e->phase && strcmp(e->phase, phase) == 0; }
@@ -88,12 +91,13 @@ void cli_progress_report(void *arg, const fv_train_event *e) {
     else draw(p, line);
   } else if (is_phase(e, "evaluate") && p->live && (due(p) || e->steps == 0)) {
     cli_text a, b;
-    snprintf(line, sizeof line, "evaluating  batch %s/%s", cli_count((double)e->step, a), cli_count((double)e->steps, b));
+    snprintf(line, sizeof line, "evaluating  batch %s/%s", cli_count((double)e->step, a),
+             cli_count((double)e->steps, b));
     draw(p, e->steps ? line : "evaluating");
   }
 }
 
-/* ---- a download ----------------------------------------------------------------------------------------------------- */
+/* ---- a download -------------------------------------------------------------------------------------------------- */
 bool cli_progress_data(void *arg, const char *what, int64_t done, int64_t total) {
   cli_progress *p = arg;
   char line[512];
@@ -101,8 +105,8 @@ bool cli_progress_data(void *arg, const char *what, int64_t done, int64_t total)
   bool same = strcmp(p->what, what) == 0;
   snprintf(p->what, sizeof p->what, "%s", what);
   if (!p->silent && (!same || due(p))) {
-    snprintf(line, sizeof line, total > 0 ? "fetching %s  %s of %s" : "fetching %s  %s", what, cli_bytes((double)done, a),
-             cli_bytes((double)total, b));
+    snprintf(line, sizeof line, total > 0 ? "fetching %s  %s of %s" : "fetching %s  %s", what,
+             cli_bytes((double)done, a), cli_bytes((double)total, b));
     if (p->live) draw(p, line);
     else keep_line(p, line);
   }

@@ -30,9 +30,17 @@ static int run(const cli_args *a) {
   char out[4096], *json = NULL;
   cli_progress p = cli_progress_new(a);
   if (!a->out) default_out(a, out, sizeof out);
-  fv_train_request request = {.recipe = a->names[0], .data = a->data, .preset = a->preset, .out = a->out ? a->out : out,
-                              .sets = a->sets, .n_sets = a->n_sets, .threads = (int)a->threads, .resume = a->resume,
-                              .memory_limit = a->memory, .report = cli_progress_report, .arg = &p};
+  fv_train_request request = {.recipe = a->names[0],
+                              .data = a->data,
+                              .preset = a->preset,
+                              .out = a->out ? a->out : out,
+                              .sets = a->sets,
+                              .n_sets = a->n_sets,
+                              .threads = (int)a->threads,
+                              .resume = a->resume,
+                              .memory_limit = a->memory,
+                              .report = cli_progress_report,
+                              .arg = &p};
   fv_stop_catch();
   fv_status status = fv_train(&request, &json);
   cli_progress_end(&p);
@@ -45,12 +53,37 @@ static int run(const cli_args *a) {
 static const cli_option options[] = {
     CLI_DATA("dataset to train on, by name or as a path: a folder of class folders, a CSV, an NPY or IDX pair"),
     CLI_SETTINGS,
-    {.name = "out", .kind = CLI_TEXT, CLI_FIELD(out), .value = "DIR", .letter = 'o', .doc = "run directory; runs/RECIPE-DATA unless given"},
-    {.name = "resume", CLI_FIELD(resume), .letter = 'r', .doc = "go on with the run in the run directory, to the same end"},
-    CLI_MEMORY, CLI_THREADS, CLI_JSON, CLI_QUIET, {0}};
+    {.name = "out",
+     .kind = CLI_TEXT,
+     CLI_FIELD(out),
+     .value = "DIR",
+     .letter = 'o',
+     .doc = "run directory; runs/RECIPE-DATA unless given"},
+    {.name = "resume",
+     CLI_FIELD(resume),
+     .letter = 'r',
+     .doc = "go on with the run in the run directory, to the same end"},
+    {.name = "memory",
+     .kind = CLI_BYTES,
+     CLI_FIELD(memory),
+     .value = "SIZE",
+     .doc = "refuse a run that needs more than this: 800M, 2G"},
+    CLI_THREADS,
+    CLI_JSON,
+    CLI_QUIET,
+    {0}};
 extern const cli_command cli_train;
 const cli_command cli_train = {
-    .name = "train", .usage = "RECIPE [--data NAME|PATH] [--set KEY=VALUE]...", .options = options, .min_names = 1, .max_names = 1,
-    .wants = "one recipe", .run = run, .has_settings = true, .doc = "train a recipe; leaves a run directory",
-    .more = "The test split is looked at once, at the end. Ctrl-C saves and stops; --resume goes on to the same bits as a run "
-            "that never stopped. An earlier run in the same directory is moved aside, never written over."};
+    .name = "train",
+    .usage = "RECIPE [--data NAME|PATH] [--set KEY=VALUE]...",
+    .options = options,
+    .min_names = 1,
+    .max_names = 1,
+    .wants = "one recipe",
+    .run = run,
+    .has_settings = true,
+    .doc = "train a recipe; leaves a run directory",
+    .more =
+        "The test split is looked at once, at the end. Ctrl-C saves and stops; --resume goes on to the same bits as a "
+        "run "
+        "that never stopped. An earlier run in the same directory is moved aside, never written over."};

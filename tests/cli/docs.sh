@@ -19,7 +19,10 @@ expect 0 completion bash; cp out script
 if command -v bash >/dev/null; then
   # offer WORD...: what bash would offer for the last word
   offer() {
-    bash --norc -c '. ./script; COMP_WORDS=("$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _fovea; printf "%s\n" "${COMPREPLY[@]}"' - "$fovea" "$@" >out 2>err
+    bash --norc -c '. ./script
+      COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+      _fovea
+      printf "%s\n" "${COMPREPLY[@]}"' - "$fovea" "$@" >out 2>err
     silent err
   }
   offer tr; is "$(cat out)" train 'completion of tr'

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.c: standard input must be one JSON object and nothing else. Each argument is a member to be there ("metrics.accuracy"),
- * whose value is printed, a line each; of an array its length. */
+/* json.c: standard input must be one JSON object and nothing else. Each argument is a member to be there
+ * ("metrics.accuracy"), whose value is printed, a line each; of an array its length. */
 #include <jansson.h>
 #include <string.h>
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# lib.sh: what the command-line tests share. A test is `sh NAME.sh FOVEA JSON [BUILD]`; it works in a directory of its own and
-# ends with `finish`. The contract checked everywhere: exit 0 with nothing on standard error, or 1 or 2 with one line there.
+# lib.sh: what the command-line tests share. A test is `sh NAME.sh FOVEA JSON [BUILD]`; it works in a directory of its
+# own and ends with `finish`. The contract checked everywhere: exit 0 with nothing on standard error, or 1 or 2 with one
+# line there.
 set -u
 fovea=$1 json=$2 build=${3:-} here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) && cd "$work" || exit 1

@@ -44,5 +44,5 @@ expect 0 plan image-classify --memory 1M --json; is "$(value fits)" false 'plan 
 expect 0 plan image-classify --data mnist --json # its files need not be here
 expect 0 plan image-classify; says out 'memory in all +[0-9.]+ MiB'; says out 'fits +yes'
 expect 0 plan image-classify --preset tiny --dot graph.dot; says graph.dot '^digraph'
-expect 1 plan image-classify --preset tiny --dot nothere/graph.dot
+expect 2 plan image-classify --preset tiny --dot nothere/graph.dot
 finish

@@ -32,5 +32,5 @@ keys faithfulness.deletion_auc faithfulness.deletion_auc_random faithfulness.ins
 expect 0 explain m test:0 --quiet --out q.png; silent out
 expect 2 explain m test:0 --method nosuch
 expect 2 explain m nothere.png --out n.png; [ -e n.png ] && bad 'n.png was written' || ok
-expect 1 explain m test:0 --out nothere/x.png
+expect 2 explain m test:0 --out nothere/x.png
 finish
