@@ -15,7 +15,7 @@ typedef struct session {
   fv_faith faith;
 } session;
 
-/* ---- checks ----------------------------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------------------------- */
 static const char *const kinds[KINDS] = {".png", ".html", ".json"};
 
 static fv_status check_request(session *s) {
@@ -29,7 +29,7 @@ static fv_status check_request(session *s) {
   return FV_OK;
 }
 
-/* ---- images ------------------------------------------------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------------------------- */
 static bool from_test(const char *input) { return input && !strncmp(input, "test:", 5); }
 
 static fv_status open_data(session *s) {
@@ -52,6 +52,7 @@ static fv_status make_sights(const fv_model *m, int64_t n, fv_sights *s) {
 static void read_sight(const fv_dataset *d, int64_t index, uint8_t *pixels, fv_sight *sight) {
   int32_t label = -1;
   int image = fv_dataset_field(d, "image"), named = fv_dataset_field(d, "label"), box = fv_dataset_field(d, "box");
+  if (box >= 0 && (d->field[box].dtype != FV_F32 || fv_shape_count(d->field[box].shape) != 4)) box = -1; /* several, or masks */
   void *out[FV_MAX_FIELDS] = {NULL};
   out[image] = pixels;
   if (named >= 0) out[named] = &label;
@@ -88,7 +89,7 @@ static fv_status read_samples(session *s) {
   return FV_OK;
 }
 
-/* ---- result ------------------------------------------------------------------------------------------------------------- */
+/* ---- result ---------------------------------------------------------------------------------------------------- */
 static void put_point(fv_json *j, const char *key, const int64_t xy[2]) {
   fv_json_begin(j, key, '[');
   fv_json_int(j, NULL, xy[0]);
@@ -226,7 +227,7 @@ static fv_status put_all(const session *s, fv_json *j) {
   return FV_OK;
 }
 
-/* ---- the request ---------------------------------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------------------------- */
 static fv_status look(session *s) {
   if (s->given.n) FV_TRY(fv_lens_look(&s->lens, &s->given));
   if (s->sampled.n) FV_TRY(fv_lens_look(&s->lens, &s->sampled));

@@ -68,7 +68,7 @@ void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i,
 /* Runs every image through the lens: fills predictions and maps. */
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s);
 
-/* ---- maps (explain_map.c) ----------------------------------------------------------------------------------------------- */
+/* ---- maps (explain_map.c) -------------------------------------------------------------------------------------- */
 /* h x w with h * w = cells whose sides are as an image's of that size, near enough; false: there is none. */
 bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w);
 /* The map between the centres of its cells, at the centres of out_h x out_w pixels: what the overlay draws. */
@@ -77,7 +77,7 @@ void fv_map_enlarge(const float *map, int h, int w, int out_h, int out_w, float 
 int64_t fv_map_peak(const float *v, int64_t n);
 bool fv_box_holds(const float box[4], int64_t x, int64_t y);
 
-/* ---- faithfulness (explain_faith.c) --------------------------------------------------------------------------------------- */
+/* ---- faithfulness (explain_faith.c) ---------------------------------------------------------------------------- */
 /* Mean probability of the predicted class after each twentieth of the cells, and the area below (0 to 1). */
 typedef struct fv_faith_curve {
   double p[FV_EXPLAIN_STEPS + 1], auc;
@@ -99,7 +99,7 @@ typedef struct fv_ranked {
 /* The cells [gh,gw] in the order in which they go: by their mean of the enlarged map [h,w], largest first, the first of equals. */
 void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked *ranks);
 
-/* ---- what is written (explain_draw.c) ------------------------------------------------------------------------------------- */
+/* ---- what is written (explain_draw.c) -------------------------------------------------------------------------- */
 typedef struct fv_explained {
   const fv_lens *lens;
   const char *input, *data; /* as asked; data: the name of the test split's set, NULL when none was needed */

@@ -4,7 +4,7 @@
 
 enum { SIDE = 160, ALL_METHODS_UP_TO = 4 };
 
-/* ---- pictures ------------------------------------------------------------------------------------------------------- */
+/* ---- pictures -------------------------------------------------------------------------------------------------- */
 static fv_status picture_of(const fv_explained *e, int64_t i, int up, fv_image *out) {
   const fv_shape *s = &e->lens->m->task.image;
   int h = (int)s->dim[0], w = (int)s->dim[1], channels = (int)s->dim[2];
@@ -47,7 +47,7 @@ void fv_explain_caption(const fv_explained *e, int64_t i, char *text, size_t siz
            names[s->prediction], (double)s->probability);
 }
 
-/* ---- contact sheet ------------------------------------------------------------------------------------------------------ */
+/* ---- contact sheet --------------------------------------------------------------------------------------------- */
 /* A few images with every method; many with the one asked for. */
 static bool sheet_has(const fv_explained *e, int view) { return view == e->view || e->n_shown <= ALL_METHODS_UP_TO; }
 
@@ -92,20 +92,14 @@ done:
   return status;
 }
 
-/* ---- page ------------------------------------------------------------------------------------------------------------- */
+/* ---- page ------------------------------------------------------------------------------------------------------ */
 enum { COLUMNS = 4, CELL = 48 };
-
-/* Nothing for a figure that was not measured. */
-static void cell(char *text, const char *unit, double value) {
-  text[0] = 0;
-  if (value >= 0) snprintf(text, CELL, *unit ? "%.1f%s" : "%.3f%s", value, unit);
-}
 
 static void page_row(char (*text)[CELL], const char *name, double deletion, double insertion, double pointing) {
   snprintf(text[0], CELL, "%s", name);
-  cell(text[1], "", deletion);
-  cell(text[2], "", insertion);
-  cell(text[3], " %", 100 * pointing);
+  snprintf(text[1], CELL, "%.3f", deletion);
+  snprintf(text[2], CELL, "%.3f", insertion);
+  snprintf(text[3], CELL, "%.1f %%", 100 * pointing);
 }
 
 static void page_table(fv_page *p, const fv_explained *e) {
@@ -216,7 +210,7 @@ fv_status fv_explain_page(const fv_explained *e, const char *path) {
   return status;
 }
 
-/* ---- terminal --------------------------------------------------------------------------------------------------------- */
+/* ---- terminal -------------------------------------------------------------------------------------------------- */
 static void put_beside(const fv_image *from, int x, fv_image *to) {
   for (int y = 0; y < from->h; y++)
     memcpy(to->pixels + ((int64_t)y * to->w + x) * 3, from->pixels + (int64_t)y * from->w * 3, (size_t)from->w * 3);

@@ -12,7 +12,7 @@
 
 enum { STEPS = FV_EXPLAIN_STEPS, LEVELS = STEPS + 1, ORDERS = FV_EXPLAIN_METHODS + FV_EXPLAIN_RANDOM };
 
-/* ---- orders --------------------------------------------------------------------------------------------------------- */
+/* ---- orders ---------------------------------------------------------------------------------------------------- */
 static int by_mean(const void *a, const void *b) {
   const fv_ranked *x = a, *y = b;
   double u = x->sum / FV_MAX(x->n, 1), v = y->sum / FV_MAX(y->n, 1);
@@ -32,7 +32,7 @@ void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked
   qsort(r, (size_t)n, sizeof *r, by_mean);
 }
 
-/* ---- curves --------------------------------------------------------------------------------------------------------- */
+/* ---- curves ---------------------------------------------------------------------------------------------------- */
 typedef struct worker {
   float *x, *batch, *pixels; /* the image; STEPS stages of it; its map enlarged */
   fv_ranked *rank;
@@ -109,7 +109,7 @@ static void run_task(void *arg, int64_t task, int at) {
   insertion[0] = deletion[STEPS];
 }
 
-/* ---- making and freeing ----------------------------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------------------------- */
 static fv_status make_worker(const job *j, worker *k) {
   int64_t size = fv_shape_count(j->lens->m->task.image);
   FV_TRY(FV_NEW(&k->x, size));
@@ -155,7 +155,7 @@ static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *v
   return FV_NEW(&j->p, s->n * j->n_orders * 2 * LEVELS);
 }
 
-/* ---- figures ---------------------------------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------------------------- */
 /* Adds the curves of the k-th order to a mean over `of` of them. */
 static void add_curve(const job *j, int k, int direction, int64_t of, fv_faith_curve *curve) {
   for (int64_t i = 0; i < j->s->n; i++)

@@ -3,7 +3,7 @@
  * does not depend on what else was asked for. The score explained is the largest one: the predicted class's. */
 #include "train/explain.h"
 
-/* ---- the graph ------------------------------------------------------------------------------------------------------ */
+/* ---- the graph ------------------------------------------------------------------------------------------------- */
 static fv_value *named(const fv_named_list *list, const char *name) {
   for (int i = 0; i < list->n; i++)
     if (!strcmp(list->v[i].name, name)) return list->v[i].value;
@@ -38,7 +38,7 @@ static fv_status list_taps(fv_lens *lens, const fv_graph *g) {
   return FV_OK;
 }
 
-/* ---- which methods apply -------------------------------------------------------------------------------------------------- */
+/* ---- which methods apply --------------------------------------------------------------------------------------- */
 static bool view_known(const fv_lens *lens, const char *name) {
   for (int i = 0; i < lens->n_views; i++)
     if (!strcmp(lens->view[i].method->name, name)) return true;
@@ -107,7 +107,7 @@ fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view) {
                  near ? near : "", near ? "'?)" : "");
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------------------------- */
 void fv_sights_free(fv_sights *s) {
   fv_free(s->pixels);
   fv_free(s->v);

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* ---- maps ----------------------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------------------------ */
 bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w) {
   double best = log(1.5), shape = log((double)image_h / (double)image_w); /* maps of odd sizes are rounded up or down */
   bool found = false;
@@ -48,7 +48,7 @@ bool fv_box_holds(const float box[4], int64_t x, int64_t y) {
   return px >= (double)box[0] && px < (double)box[2] && py >= (double)box[1] && py < (double)box[3];
 }
 
-/* ---- one number a place in the last layer's attention --------------------------------------------------------------------- */
+/* ---- one number a place in the last layer's attention ---------------------------------------------------------- */
 static void last_tap(const fv_explain_taps *t, int64_t cells, float *map) {
   memcpy(map, t->tap[t->n - 1]->data, (size_t)cells * sizeof *map);
 }
@@ -59,7 +59,7 @@ static void last_tap_gradient(const fv_explain_taps *t, int64_t cells, float *ma
   for (int64_t i = 0; i < cells; i++) map[i] = FV_MAX(a[i] * d[i], 0);
 }
 
-/* ---- layers of self-attention ----------------------------------------------------------------------------------------------
+/* ---- layers of self-attention -------------------------------------------------------------------------------------
  * Both follow the class token's row v from the last layer down to the first: v <- keep v + share v A, where A is the mean over
  * heads of the weights, or of relu(gradient * weights). Rollout's keep = share = 1/2 stands for the residual path, so that
  * v stays a distribution; Chefer's update R <- R + A R has both 1. */

@@ -196,7 +196,7 @@ static void faithful_order(void **state) {
   fv_model_free(m);
 }
 
-/* ---- whole requests --------------------------------------------------------------------------------------------------- */
+/* ---- whole requests -------------------------------------------------------------------------------------------- */
 static json_t *explain(fv_model *m, const fv_explain_request *rq) {
   char *text;
   json_t *root;
