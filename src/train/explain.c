@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c: the request: which images, which method, what is written. The request is checked before any work is done. */
+/* explain.c: the request: which images, which method, what is written. It is checked before any work is done. */
 #include "train/explain.h"
 
 enum { SHOWN = 12, SAMPLES = 200, KINDS = 3 };
@@ -15,21 +15,22 @@ typedef struct session {
   fv_faith faith;
 } session;
 
-/* ---- checks ----------------------------------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------------------------- */
 static const char *const kinds[KINDS] = {".png", ".html", ".json"};
 
 static fv_status check_request(session *s) {
   const char *out = s->rq->out, *dot = out ? strrchr(out, '.') : NULL;
-  FV_REQUIRE(s->rq->samples >= 0, FV_ERR_REQUEST, "explain: samples: expected 1 or more (0: the usual number), got %lld",
-             (long long)s->rq->samples);
+  FV_REQUIRE(s->rq->samples >= 0, FV_ERR_REQUEST,
+             "explain: samples: expected 1 or more (0: the usual number), got %lld", (long long)s->rq->samples);
   s->kind = -1;
   for (int i = 0; dot && i < KINDS; i++)
     if (!strcmp(dot, kinds[i])) s->kind = i;
-  FV_REQUIRE(!out || s->kind >= 0, FV_ERR_REQUEST, "explain: out: expected a name that ends in .png, .html or .json, got '%s'", out);
+  FV_REQUIRE(!out || s->kind >= 0, FV_ERR_REQUEST,
+             "explain: out: expected a name that ends in .png, .html or .json, got '%s'", out);
   return FV_OK;
 }
 
-/* ---- images ------------------------------------------------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------------------------- */
 static bool from_test(const char *input) { return input && !strncmp(input, "test:", 5); }
 
 static fv_status open_data(session *s) {
@@ -37,7 +38,8 @@ static fv_status open_data(session *s) {
   s->e.data = s->rq->data ? s->rq->data : s->m->data;
   FV_TRY(fv_dataset_open(s->e.data, (uint64_t)s->m->train.seed, &s->m->ledger, NULL, NULL, &s->data));
   FV_TRY(fv_model_check_data(s->m, s->data));
-  FV_REQUIRE(s->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split 'test', got none", s->e.data);
+  FV_REQUIRE(s->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST,
+             "dataset '%s': expected samples in split 'test', got none", s->e.data);
   return FV_OK;
 }
 
@@ -52,6 +54,8 @@ static fv_status make_sights(const fv_model *m, int64_t n, fv_sights *s) {
 static void read_sight(const fv_dataset *d, int64_t index, uint8_t *pixels, fv_sight *sight) {
   int32_t label = -1;
   int image = fv_dataset_field(d, "image"), named = fv_dataset_field(d, "label"), box = fv_dataset_field(d, "box");
+  if (box >= 0 && (d->field[box].dtype != FV_F32 || fv_shape_count(d->field[box].shape) != 4))
+    box = -1; /* several, or masks */
   void *out[FV_MAX_FIELDS] = {NULL};
   out[image] = pixels;
   if (named >= 0) out[named] = &label;
@@ -88,7 +92,7 @@ static fv_status read_samples(session *s) {
   return FV_OK;
 }
 
-/* ---- result ------------------------------------------------------------------------------------------------------------- */
+/* ---- result ---------------------------------------------------------------------------------------------------- */
 static void put_point(fv_json *j, const char *key, const int64_t xy[2]) {
   fv_json_begin(j, key, '[');
   fv_json_int(j, NULL, xy[0]);
@@ -112,7 +116,8 @@ static void put_image(fv_json *j, const session *s, const fv_sights *from, int64
 }
 
 /* Each method's map: its size, the peaks in image pixels and, in a file, its numbers. */
-static void put_map(fv_json *j, const session *s, int view, const fv_sights *from, int64_t n, bool values, float *pixels) {
+static void put_map(fv_json *j, const session *s, int view, const fv_sights *from, int64_t n, bool values,
+                    float *pixels) {
   const fv_explain_view *v = &s->lens.view[view];
   int64_t peak[2], cells = (int64_t)v->h * v->w;
   fv_json_begin(j, NULL, '{');
@@ -226,7 +231,7 @@ static fv_status put_all(const session *s, fv_json *j) {
   return FV_OK;
 }
 
-/* ---- the request ---------------------------------------------------------------------------------------------------------- */
+/* ---- the request ----------------------------------------------------------------------------------------------- */
 static fv_status look(session *s) {
   if (s->given.n) FV_TRY(fv_lens_look(&s->lens, &s->given));
   if (s->sampled.n) FV_TRY(fv_lens_look(&s->lens, &s->sampled));
@@ -236,7 +241,8 @@ static fv_status look(session *s) {
   s->e.shown = s->given.n ? &s->given : &s->sampled;
   s->e.n_shown = FV_MIN(s->e.shown->n, s->given.n ? 4 * SHOWN : SHOWN);
   if (!s->rq->faithfulness) return FV_OK;
-  bool views[FV_EXPLAIN_METHODS] = {false}; /* a page compares them all; otherwise the one asked for and the plain gradient */
+  bool views[FV_EXPLAIN_METHODS] = {false};
+  /* A page compares them all; otherwise the one asked for and the plain gradient. */
   for (int v = 0; v < s->lens.n_views; v++) views[v] = s->kind >= 1 || v == s->view || v == s->lens.n_views - 1;
   FV_TRY(fv_faith_measure(&s->lens, &s->sampled, views, &s->faith));
   s->e.faith = &s->faith;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain.h (private): where a model looked, and whether that is what counted.
  *
- * A lens is the model's graph for one image with its taps as outputs, and the gradient of the predicted class's score with
- * respect to them and to the image. A method turns those numbers into a map; all maps go the same way from there: enlarged
- * linearly to the image's size, drawn, their highest pixel taken, cells ordered by them. */
+ * A lens is the model's graph for one image with its taps as outputs, and the gradient of the predicted class's score
+ * with respect to them and to the image. A method turns those numbers into a map; all maps go the same way from there:
+ * enlarged linearly to the image's size, drawn, their highest pixel taken, cells ordered by them. */
 #ifndef FV_TRAIN_EXPLAIN_H
 #define FV_TRAIN_EXPLAIN_H
 
@@ -15,12 +15,12 @@ enum { FV_EXPLAIN_TAPS = 64, FV_EXPLAIN_METHODS = 8, FV_EXPLAIN_STEPS = 20, FV_E
 typedef struct fv_explain_taps {
   int n;
   const fv_tensor *tap[FV_EXPLAIN_TAPS], *gradient[FV_EXPLAIN_TAPS]; /* d score / d tap */
-  const fv_tensor *image;                                            /* d score / d image */
-  double *scratch;                                                   /* room for two numbers a token */
+  const fv_tensor *image; /* d score / d image */
+  double *scratch; /* room for two numbers a token */
 } fv_explain_taps;
 
-/* A row: methods are tried in their order, the first that applies is the default. Two rows of one name are the same idea
- * for different kinds of attention; the first that applies counts. */
+/* A row: methods are tried in their order, the first that applies is the default. Two rows of one name are the same
+ * idea for different kinds of attention; the first that applies counts. */
 typedef struct fv_explain_method {
   const char *name, *doc, *kind; /* kind of its taps; NULL: it needs none */
   void (*map)(const fv_explain_taps *t, int64_t cells, float *map);
@@ -58,9 +58,9 @@ typedef struct fv_sight {
 } fv_sight;
 typedef struct fv_sights {
   int64_t n;
-  uint8_t *pixels;                 /* [n,H,W,C] */
+  uint8_t *pixels; /* [n,H,W,C] */
   fv_sight *v;
-  float *map[FV_EXPLAIN_METHODS];  /* of each view: [n,h,w] */
+  float *map[FV_EXPLAIN_METHODS]; /* of each view: [n,h,w] */
 } fv_sights;
 void fv_sights_free(fv_sights *s);
 /* x, y of the highest pixel of image i's map, enlarged into `pixels` [H,W]. */
@@ -68,7 +68,7 @@ void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i,
 /* Runs every image through the lens: fills predictions and maps. */
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s);
 
-/* ---- maps (explain_map.c) ----------------------------------------------------------------------------------------------- */
+/* ---- maps (explain_map.c) -------------------------------------------------------------------------------------- */
 /* h x w with h * w = cells whose sides are as an image's of that size, near enough; false: there is none. */
 bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w);
 /* The map between the centres of its cells, at the centres of out_h x out_w pixels: what the overlay draws. */
@@ -77,7 +77,7 @@ void fv_map_enlarge(const float *map, int h, int w, int out_h, int out_w, float 
 int64_t fv_map_peak(const float *v, int64_t n);
 bool fv_box_holds(const float box[4], int64_t x, int64_t y);
 
-/* ---- faithfulness (explain_faith.c) --------------------------------------------------------------------------------------- */
+/* ---- faithfulness (explain_faith.c) ---------------------------------------------------------------------------- */
 /* Mean probability of the predicted class after each twentieth of the cells, and the area below (0 to 1). */
 typedef struct fv_faith_curve {
   double p[FV_EXPLAIN_STEPS + 1], auc;
@@ -86,7 +86,8 @@ typedef struct fv_faith {
   int64_t samples;
   int cells_h, cells_w;
   bool measured[FV_EXPLAIN_METHODS];
-  fv_faith_curve deletion[FV_EXPLAIN_METHODS + 1], insertion[FV_EXPLAIN_METHODS + 1]; /* the one after the views: random */
+  /* the one after the views: random */
+  fv_faith_curve deletion[FV_EXPLAIN_METHODS + 1], insertion[FV_EXPLAIN_METHODS + 1];
   bool has_boxes;
   double pointing[FV_EXPLAIN_METHODS], pointing_chance;
 } fv_faith;
@@ -96,17 +97,18 @@ typedef struct fv_ranked {
   double sum; /* of the map over the cell's n pixels */
   int32_t n, cell;
 } fv_ranked;
-/* The cells [gh,gw] in the order in which they go: by their mean of the enlarged map [h,w], largest first, the first of equals. */
+/* The cells [gh,gw] in the order in which they go: by their mean of the enlarged map [h,w], largest first, the first of
+ * equals. */
 void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked *ranks);
 
-/* ---- what is written (explain_draw.c) ------------------------------------------------------------------------------------- */
+/* ---- what is written (explain_draw.c) -------------------------------------------------------------------------- */
 typedef struct fv_explained {
   const fv_lens *lens;
   const char *input, *data; /* as asked; data: the name of the test split's set, NULL when none was needed */
-  int view;                 /* the one asked for */
+  int view; /* the one asked for */
   const fv_sights *shown;
   int64_t n_shown;
-  const fv_faith *faith;    /* NULL: not asked for */
+  const fv_faith *faith; /* NULL: not asked for */
 } fv_explained;
 /* "3 -> 8 (0.97)" */
 void fv_explain_caption(const fv_explained *e, int64_t i, char *text, size_t size);

@@ -4,7 +4,7 @@
 
 enum { SIDE = 160, ALL_METHODS_UP_TO = 4 };
 
-/* ---- pictures ------------------------------------------------------------------------------------------------------- */
+/* ---- pictures -------------------------------------------------------------------------------------------------- */
 static fv_status picture_of(const fv_explained *e, int64_t i, int up, fv_image *out) {
   const fv_shape *s = &e->lens->m->task.image;
   int h = (int)s->dim[0], w = (int)s->dim[1], channels = (int)s->dim[2];
@@ -32,9 +32,17 @@ static fv_status overlay_of(const fv_explained *e, int view, int64_t i, int up, 
   fv_sight_peak(e->lens, e->shown, view, i, pixels, peak);
   fv_free(pixels);
   FV_TRY(picture_of(e, i, 1, &plain));
-  fv_overlay o = {.colormap = FV_COLORMAP_IRIS, .alpha = 0.75, .upscale = up, .marker = true, .marker_x = (double)peak[0] + 0.5,
-                  .marker_y = (double)peak[1] + 0.5, .box = s->has_box, .box_x = (double)s->box[0], .box_y = (double)s->box[1],
-                  .box_w = (double)(s->box[2] - s->box[0]), .box_h = (double)(s->box[3] - s->box[1])};
+  fv_overlay o = {.colormap = FV_COLORMAP_IRIS,
+                  .alpha = 0.75,
+                  .upscale = up,
+                  .marker = true,
+                  .marker_x = (double)peak[0] + 0.5,
+                  .marker_y = (double)peak[1] + 0.5,
+                  .box = s->has_box,
+                  .box_x = (double)s->box[0],
+                  .box_y = (double)s->box[1],
+                  .box_w = (double)(s->box[2] - s->box[0]),
+                  .box_h = (double)(s->box[3] - s->box[1])};
   fv_status status = fv_heatmap_overlay(&plain, e->shown->map[view] + i * v->h * v->w, v->h, v->w, &o, out);
   fv_image_free(&plain);
   return status;
@@ -47,7 +55,7 @@ void fv_explain_caption(const fv_explained *e, int64_t i, char *text, size_t siz
            names[s->prediction], (double)s->probability);
 }
 
-/* ---- contact sheet ------------------------------------------------------------------------------------------------------ */
+/* ---- contact sheet --------------------------------------------------------------------------------------------- */
 /* A few images with every method; many with the one asked for. */
 static bool sheet_has(const fv_explained *e, int view) { return view == e->view || e->n_shown <= ALL_METHODS_UP_TO; }
 
@@ -72,7 +80,7 @@ fv_status fv_explain_sheet(const fv_explained *e, const char *path) {
   fv_status status = FV_OK;
   int64_t room = e->n_shown * (1 + e->lens->n_views);
   fv_image *images = NULL, sheet = {0};
-  char (*captions)[96] = NULL;
+  char(*captions)[96] = NULL;
   fv_tile *tiles = NULL;
   int n = 0, methods = 0;
   for (int v = 0; v < e->lens->n_views; v++) methods += sheet_has(e, v);
@@ -92,30 +100,26 @@ done:
   return status;
 }
 
-/* ---- page ------------------------------------------------------------------------------------------------------------- */
+/* ---- page ------------------------------------------------------------------------------------------------------ */
 enum { COLUMNS = 4, CELL = 48 };
-
-/* Nothing for a figure that was not measured. */
-static void cell(char *text, const char *unit, double value) {
-  text[0] = 0;
-  if (value >= 0) snprintf(text, CELL, *unit ? "%.1f%s" : "%.3f%s", value, unit);
-}
 
 static void page_row(char (*text)[CELL], const char *name, double deletion, double insertion, double pointing) {
   snprintf(text[0], CELL, "%s", name);
-  cell(text[1], "", deletion);
-  cell(text[2], "", insertion);
-  cell(text[3], " %", 100 * pointing);
+  snprintf(text[1], CELL, "%.3f", deletion);
+  snprintf(text[2], CELL, "%.3f", insertion);
+  snprintf(text[3], CELL, "%.1f %%", 100 * pointing);
 }
 
 static void page_table(fv_page *p, const fv_explained *e) {
   const fv_faith *f = e->faith;
-  char text[(FV_EXPLAIN_METHODS + 2) * COLUMNS][CELL] = {"order", "deletion: lower is better", "insertion: higher is better", "peak in the box"};
+  char text[(FV_EXPLAIN_METHODS + 2) * COLUMNS][CELL] = {"order", "deletion: lower is better",
+                                                         "insertion: higher is better", "peak in the box"};
   const char *cells[FV_COUNT(text)];
   int64_t rows = 1, columns = f->has_boxes ? COLUMNS : COLUMNS - 1, n = 0;
   for (int v = 0; v < e->lens->n_views; v++)
     if (f->measured[v])
-      page_row(text + COLUMNS * rows++, e->lens->view[v].method->name, f->deletion[v].auc, f->insertion[v].auc, f->pointing[v]);
+      page_row(text + COLUMNS * rows++, e->lens->view[v].method->name, f->deletion[v].auc, f->insertion[v].auc,
+               f->pointing[v]);
   int random = FV_EXPLAIN_METHODS;
   page_row(text + COLUMNS * rows++, "random", f->deletion[random].auc, f->insertion[random].auc, f->pointing_chance);
   for (int64_t r = 0; r < rows; r++)
@@ -132,13 +136,22 @@ static fv_status page_curves(fv_page *p, const fv_explained *e) {
   for (int v = 0; v <= FV_EXPLAIN_METHODS; v++) {
     bool random = v == FV_EXPLAIN_METHODS;
     if (!random && !f->measured[v]) continue;
-    fv_series series = {.name = random ? "random" : e->lens->view[v].method->name, .x = x, .n = FV_EXPLAIN_STEPS + 1, .dashed = random};
+    fv_series series = {
+        .name = random ? "random" : e->lens->view[v].method->name, .x = x, .n = FV_EXPLAIN_STEPS + 1, .dashed = random};
     deletion[n] = insertion[n] = series;
     deletion[n].y = f->deletion[v].p;
     insertion[n++].y = f->insertion[v].p;
   }
-  fv_panel panels[] = {{.title = "Deletion", .x_label = "cells taken away, %", .y_label = "probability of the prediction", .series = deletion, .n_series = n},
-                       {.title = "Insertion", .x_label = "cells shown, %", .y_label = "probability of the prediction", .series = insertion, .n_series = n}};
+  fv_panel panels[] = {{.title = "Deletion",
+                        .x_label = "cells taken away, %",
+                        .y_label = "probability of the prediction",
+                        .series = deletion,
+                        .n_series = n},
+                       {.title = "Insertion",
+                        .x_label = "cells shown, %",
+                        .y_label = "probability of the prediction",
+                        .series = insertion,
+                        .n_series = n}};
   fv_image chart;
   FV_TRY(fv_figure_draw(&(fv_figure){.panels = panels, .n_panels = 2}, &chart));
   fv_status status = fv_page_image(p, &chart, chart.w / 2, "The mean over the images; dashed: cells in random order");
@@ -150,24 +163,33 @@ static fv_status page_faith(fv_page *p, const fv_explained *e) {
   const fv_faith *f = e->faith;
   fv_page_heading(p, "Does it matter where the map points?");
   if (!f) {
-    fv_page_paragraph(p, "Not measured here. A map can look convincing and still not show what the decision rests on; ask for "
-                         "faithfulness to have it tested.");
+    fv_page_paragraph(
+        p,
+        "Not measured here. A map can look convincing and still not show what the decision rests on; ask for "
+        "faithfulness to have it tested.");
     return FV_OK;
   }
-  fv_page_paragraph(p, "Measured on %lld images of the test split, cut into %dx%d cells. Deletion replaces the cells by the training mean, "
-                       "most important first, in %d steps; insertion shows them in the same order on nothing but that mean. The number "
-                       "is the area below the curve of the predicted class's probability. The random order is the mean of %d.",
-                    (long long)f->samples, f->cells_h, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
+  fv_page_paragraph(
+      p,
+      "Measured on %lld images of the test split, cut into %dx%d cells. Deletion replaces the cells by the training "
+      "mean, most important first, in %d steps; insertion shows them in the same order on nothing but that mean. The "
+      "number is the area below the curve of the predicted class's probability. The random order is the mean of %d.",
+      (long long)f->samples, f->cells_h, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
   page_table(p, e);
   if (f->has_boxes)
-    fv_page_paragraph(p, "Peak in the box: how often the map's highest point lies on the object (the pointing game). The row random gives "
-                         "the box's share of the image: what a point chosen blindly would reach.");
+    fv_page_paragraph(
+        p,
+        "Peak in the box: how often the map's highest point lies on the object (the pointing game). The row random "
+        "gives the box's share of the image: what a point chosen blindly would reach.");
   FV_TRY(page_curves(p, e));
   fv_page_heading(p, "How to read this");
-  fv_page_paragraph(p, "Attention is no proof. The weights say what the network let pass at one place inside it, not why it decided. A map "
-                       "deserves trust as far as its figures stand clearly apart from the random row: the probability falls sooner when its "
-                       "cells are taken, and rises sooner when they are shown. Where they do not, the picture is decoration. Images "
-                       "with cells taken away are unlike anything seen in training, so small differences mean little.");
+  fv_page_paragraph(
+      p,
+      "Attention is no proof. The weights say what the network let pass at one place inside it, not why it decided. "
+      "A map deserves trust as far as its figures stand clearly apart from the random row: the probability falls "
+      "sooner when its cells are taken, and rises sooner when they are shown. Where they do not, the picture is "
+      "decoration. Images with cells taken away are unlike anything seen in training, so small differences mean "
+      "little.");
   return FV_OK;
 }
 
@@ -196,14 +218,18 @@ static fv_status page_images(fv_page *p, const fv_explained *e) {
 static fv_status page_fill(fv_page *p, const fv_explained *e) {
   const fv_model *m = e->lens->m;
   char lead[512];
-  snprintf(lead, sizeof lead, "%s, trained on %s; %s%s", m->recipe->info.name, m->data, e->input ? "input: " : "images of the test split of ",
-           e->input ? e->input : e->data);
+  snprintf(lead, sizeof lead, "%s, trained on %s; %s%s", m->recipe->info.name, m->data,
+           e->input ? "input: " : "images of the test split of ", e->input ? e->input : e->data);
   fv_page_begin(p, "Where the model looked", lead);
   FV_TRY(page_faith(p, e));
   fv_page_heading(p, "Maps");
   for (int v = 0; v < e->lens->n_views; v++)
-    fv_page_paragraph(p, "%s (%dx%d): %s.", e->lens->view[v].method->name, e->lens->view[v].h, e->lens->view[v].w, e->lens->view[v].method->doc);
-  fv_page_paragraph(p, "Under each image: its label where known, then the prediction and its probability. The ring marks the highest point%s.",
+    fv_page_paragraph(p, "%s (%dx%d): %s.", e->lens->view[v].method->name, e->lens->view[v].h, e->lens->view[v].w,
+                      e->lens->view[v].method->doc);
+  fv_page_paragraph(
+      p,
+      "Under each image: its label where known, then the prediction and its probability. The ring marks the highest "
+      "point%s.",
                     e->shown->v[0].has_box ? ", the frame the object" : "");
   return page_images(p, e);
 }
@@ -216,7 +242,7 @@ fv_status fv_explain_page(const fv_explained *e, const char *path) {
   return status;
 }
 
-/* ---- terminal --------------------------------------------------------------------------------------------------------- */
+/* ---- terminal -------------------------------------------------------------------------------------------------- */
 static void put_beside(const fv_image *from, int x, fv_image *to) {
   for (int y = 0; y < from->h; y++)
     memcpy(to->pixels + ((int64_t)y * to->w + x) * 3, from->pixels + (int64_t)y * from->w * 3, (size_t)from->w * 3);

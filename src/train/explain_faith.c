@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_faith.c: does the model need what the map points at? Deletion and insertion curves (Petsiuk, Das & Saenko 2018) and
- * the pointing game (Zhang et al. 2016).
- * The image is cut into cells, as many as the model's own attention has, and they go in twenty steps, most important first; what
- * is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as in the paper, would
- * let small images be read before the first step. Every order goes by the same cells, also the random one and that of
- * gradients: scattered single pixels would spoil an image more than whole cells do and make the comparison unfair. */
+/* explain_faith.c: does the model need what the map points at? Deletion and insertion curves (Petsiuk, Das & Saenko
+ * 2018) and the pointing game (Zhang et al. 2016).
+ * The image is cut into cells, as many as the model's own attention has, and they go in twenty steps, most important
+ * first; what is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as in
+ * the paper, would let small images be read before the first step.
+ * Every order goes by the same cells, also the random one and that of gradients: scattered single pixels would spoil an
+ * image more than whole cells do and make the comparison unfair. */
 #include "train/explain.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 enum { STEPS = FV_EXPLAIN_STEPS, LEVELS = STEPS + 1, ORDERS = FV_EXPLAIN_METHODS + FV_EXPLAIN_RANDOM };
 
-/* ---- orders --------------------------------------------------------------------------------------------------------- */
+/* ---- orders ---------------------------------------------------------------------------------------------------- */
 static int by_mean(const void *a, const void *b) {
   const fv_ranked *x = a, *y = b;
   double u = x->sum / FV_MAX(x->n, 1), v = y->sum / FV_MAX(y->n, 1);
@@ -32,7 +33,7 @@ void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked
   qsort(r, (size_t)n, sizeof *r, by_mean);
 }
 
-/* ---- curves --------------------------------------------------------------------------------------------------------- */
+/* ---- curves ---------------------------------------------------------------------------------------------------- */
 typedef struct worker {
   float *x, *batch, *pixels; /* the image; STEPS stages of it; its map enlarged */
   fv_ranked *rank;
@@ -42,12 +43,12 @@ typedef struct worker {
 typedef struct job {
   const fv_lens *lens;
   const fv_sights *s;
-  fv_runner r;              /* STEPS images a run */
+  fv_runner r; /* STEPS images a run */
   worker *workers;
   int n_orders, order[ORDERS]; /* a view, or -1 - k: the k-th random one */
   int h, w, channels, gh, gw;
   float blank[4];
-  float *p;                 /* [samples, orders, 2, LEVELS] */
+  float *p; /* [samples, orders, 2, LEVELS] */
 } job;
 
 static void rank_cells(const job *j, int64_t sample, int order, const worker *k) {
@@ -100,7 +101,8 @@ static void run_task(void *arg, int64_t task, int at) {
   run_stages(j, sight->prediction, k, j->r.exec[at], deletion);
   if (j->order[task % j->n_orders] < 0) {
     deletion[0] = sight->probability;
-    for (int s = 0; s < LEVELS; s++) insertion[s] = deletion[STEPS - s]; /* backwards, it inserts in another random order */
+    for (int s = 0; s < LEVELS; s++)
+      insertion[s] = deletion[STEPS - s]; /* backwards, it inserts in another random order */
     return;
   }
   fill_stages(j, true, k);
@@ -109,7 +111,7 @@ static void run_task(void *arg, int64_t task, int at) {
   insertion[0] = deletion[STEPS];
 }
 
-/* ---- making and freeing ----------------------------------------------------------------------------------------------- */
+/* ---- making and freeing ---------------------------------------------------------------------------------------- */
 static fv_status make_worker(const job *j, worker *k) {
   int64_t size = fv_shape_count(j->lens->m->task.image);
   FV_TRY(FV_NEW(&k->x, size));
@@ -142,7 +144,10 @@ static void choose_cells(job *j) {
 
 static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *views, job *j) {
   fv_model *m = lens->m;
-  *j = (job){.lens = lens, .s = s, .h = (int)m->task.image.dim[0], .w = (int)m->task.image.dim[1],
+  *j = (job){.lens = lens,
+             .s = s,
+             .h = (int)m->task.image.dim[0],
+             .w = (int)m->task.image.dim[1],
              .channels = (int)m->task.image.dim[2]};
   choose_cells(j);
   for (int c = 0; c < j->channels; c++) j->blank[c] = m->deviation[c] > 0 ? 0 : m->mean[c]; /* the mean, standardised */
@@ -155,7 +160,7 @@ static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *v
   return FV_NEW(&j->p, s->n * j->n_orders * 2 * LEVELS);
 }
 
-/* ---- figures ---------------------------------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------------------------- */
 /* Adds the curves of the k-th order to a mean over `of` of them. */
 static void add_curve(const job *j, int k, int direction, int64_t of, fv_faith_curve *curve) {
   for (int64_t i = 0; i < j->s->n; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_lens.c: a model's graph made to tell where it looks. One image a run, images side by side over the workers, so a map
- * does not depend on what else was asked for. The score explained is the largest one: the predicted class's. */
+/* explain_lens.c: a model's graph made to tell where it looks. One image a run, images side by side over the workers,
+ * so a map does not depend on what else was asked for. The score explained is the largest: the predicted class's. */
 #include "train/explain.h"
 
-/* ---- the graph ------------------------------------------------------------------------------------------------------ */
+/* ---- the graph ------------------------------------------------------------------------------------------------- */
 static fv_value *named(const fv_named_list *list, const char *name) {
   for (int i = 0; i < list->n; i++)
     if (!strcmp(list->v[i].name, name)) return list->v[i].value;
@@ -24,8 +24,8 @@ static fv_status add_gradients(fv_lens *lens, fv_graph *g) {
 }
 
 static fv_status list_taps(fv_lens *lens, const fv_graph *g) {
-  FV_REQUIRE(g->taps.n <= FV_EXPLAIN_TAPS, FV_ERR_REQUEST, "explain: expected a model with at most %d places of attention, got %d",
-             FV_EXPLAIN_TAPS, g->taps.n);
+  FV_REQUIRE(g->taps.n <= FV_EXPLAIN_TAPS, FV_ERR_REQUEST,
+             "explain: expected a model with at most %d places of attention, got %d", FV_EXPLAIN_TAPS, g->taps.n);
   for (int i = 0; i < g->taps.n; i++) {
     const fv_named *t = &g->taps.v[i];
     lens->tap[i].name = t->name;
@@ -38,7 +38,7 @@ static fv_status list_taps(fv_lens *lens, const fv_graph *g) {
   return FV_OK;
 }
 
-/* ---- which methods apply -------------------------------------------------------------------------------------------------- */
+/* ---- which methods apply --------------------------------------------------------------------------------------- */
 static bool view_known(const fv_lens *lens, const char *name) {
   for (int i = 0; i < lens->n_views; i++)
     if (!strcmp(lens->view[i].method->name, name)) return true;
@@ -54,14 +54,17 @@ static bool view_grid(const fv_graph *g, const fv_explain_method *m, const fv_sh
     if (!strcmp(g->taps.v[i].kind, m->kind)) last = g->taps.v[i].value;
   if (!last) return false;
   if (!strcmp(m->kind, FV_TAP_SPATIAL)) view->h = (int)fv_dim(last, 1), view->w = (int)fv_dim(last, 2);
-  if (!strcmp(m->kind, FV_TAP_POOLING)) return fv_map_grid(fv_dim(last, 1), image->dim[0], image->dim[1], &view->h, &view->w);
-  if (!strcmp(m->kind, FV_TAP_WEIGHTS)) return fv_map_grid(fv_dim(last, 3) - 1, image->dim[0], image->dim[1], &view->h, &view->w);
+  if (!strcmp(m->kind, FV_TAP_POOLING))
+    return fv_map_grid(fv_dim(last, 1), image->dim[0], image->dim[1], &view->h, &view->w);
+  if (!strcmp(m->kind, FV_TAP_WEIGHTS))
+    return fv_map_grid(fv_dim(last, 3) - 1, image->dim[0], image->dim[1], &view->h, &view->w);
   return true;
 }
 
 static void list_views(fv_lens *lens, const fv_graph *g) {
   for (const fv_explain_method *m = fv_explain_methods; m->name && lens->n_views < FV_EXPLAIN_METHODS; m++)
-    if (!view_known(lens, m->name) && view_grid(g, m, &lens->m->task.image, &lens->view[lens->n_views])) lens->n_views++;
+    if (!view_known(lens, m->name) && view_grid(g, m, &lens->m->task.image, &lens->view[lens->n_views]))
+      lens->n_views++;
 }
 
 fv_status fv_lens_new(fv_model *m, fv_lens *lens) {
@@ -100,14 +103,14 @@ fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view) {
   }
   for (size_t i = 0; fv_explain_methods[i].name && i + 1 < FV_COUNT(all); i++) all[i] = fv_explain_methods[i].name;
   for (int i = 0; all[i]; i++)
-    FV_REQUIRE(strcmp(all[i], method), FV_ERR_REQUEST, "explain: method '%s': expected one that this model's attention allows (%s)",
-               method, list);
+    FV_REQUIRE(strcmp(all[i], method), FV_ERR_REQUEST,
+               "explain: method '%s': expected one that this model's attention allows (%s)", method, list);
   const char *near = fv_nearest_name(method, names);
-  return FV_FAIL(FV_ERR_REQUEST, "explain: method '%s': expected one of %s%s%s%s", method, list, near ? " (did you mean '" : "",
-                 near ? near : "", near ? "'?)" : "");
+  return FV_FAIL(FV_ERR_REQUEST, "explain: method '%s': expected one of %s%s%s%s", method, list,
+                 near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------------------------- */
+/* ---- looking --------------------------------------------------------------------------------------------------- */
 void fv_sights_free(fv_sights *s) {
   fv_free(s->pixels);
   fv_free(s->v);
@@ -118,7 +121,7 @@ void fv_sights_free(fv_sights *s) {
 typedef struct look {
   fv_lens *lens;
   fv_sights *s;
-  float *x;        /* [workers, image] */
+  float *x; /* [workers, image] */
   double *scratch; /* [workers, 2 tokens] */
 } look;
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain_map.c: the methods, each a row: from attention weights and gradients to one number a place.
- * Yang et al. 2016 (pooling), Woo et al. 2018 (spatial), Abnar & Zuidema 2020 (rollout), Chefer et al. 2021 (gradient times
- * attention), Simonyan et al. 2014 (input gradient). */
+ * Yang et al. 2016 (pooling), Woo et al. 2018 (spatial), Abnar & Zuidema 2020 (rollout), Chefer et al. 2021 (gradient
+ * times attention), Simonyan et al. 2014 (input gradient). */
 #include "train/explain.h"
 
 #include <math.h>
 
-/* ---- maps ----------------------------------------------------------------------------------------------------------- */
+/* ---- maps ------------------------------------------------------------------------------------------------------ */
 bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w) {
   double best = log(1.5), shape = log((double)image_h / (double)image_w); /* maps of odd sizes are rounded up or down */
   bool found = false;
@@ -48,7 +48,7 @@ bool fv_box_holds(const float box[4], int64_t x, int64_t y) {
   return px >= (double)box[0] && px < (double)box[2] && py >= (double)box[1] && py < (double)box[3];
 }
 
-/* ---- one number a place in the last layer's attention --------------------------------------------------------------------- */
+/* ---- one number a place in the last layer's attention ---------------------------------------------------------- */
 static void last_tap(const fv_explain_taps *t, int64_t cells, float *map) {
   memcpy(map, t->tap[t->n - 1]->data, (size_t)cells * sizeof *map);
 }
@@ -59,11 +59,12 @@ static void last_tap_gradient(const fv_explain_taps *t, int64_t cells, float *ma
   for (int64_t i = 0; i < cells; i++) map[i] = FV_MAX(a[i] * d[i], 0);
 }
 
-/* ---- layers of self-attention ----------------------------------------------------------------------------------------------
- * Both follow the class token's row v from the last layer down to the first: v <- keep v + share v A, where A is the mean over
- * heads of the weights, or of relu(gradient * weights). Rollout's keep = share = 1/2 stands for the residual path, so that
- * v stays a distribution; Chefer's update R <- R + A R has both 1. */
-static void through_layer(const fv_tensor *weights, const fv_tensor *gradient, double keep, double share, double *v, double *next) {
+/* ---- layers of self-attention -------------------------------------------------------------------------------------
+ * Both follow the class token's row v from the last layer down to the first: v <- keep v + share v A, where A is the
+ * mean over heads of the weights, or of relu(gradient * weights). Rollout's keep = share = 1/2 stands for the residual
+ * path, so that v stays a distribution; Chefer's update R <- R + A R has both 1. */
+static void through_layer(const fv_tensor *weights, const fv_tensor *gradient, double keep, double share, double *v,
+                          double *next) {
   int64_t heads = weights->shape.dim[1], t = weights->shape.dim[2];
   const float *a = weights->data, *d = gradient ? gradient->data : NULL;
   for (int64_t s = 0; s < t; s++) next[s] = keep * v[s];
@@ -78,7 +79,8 @@ static void through_layer(const fv_tensor *weights, const fv_tensor *gradient, d
   memcpy(v, next, (size_t)t * sizeof *v);
 }
 
-static void through_layers(const fv_explain_taps *t, bool gradient, double keep, double share, int64_t cells, float *map) {
+static void through_layers(const fv_explain_taps *t, bool gradient, double keep, double share, int64_t cells,
+                           float *map) {
   int64_t tokens = t->tap[0]->shape.dim[2];
   double *v = t->scratch, *next = v + tokens;
   memset(v, 0, (size_t)tokens * sizeof *v);
@@ -87,8 +89,12 @@ static void through_layers(const fv_explain_taps *t, bool gradient, double keep,
   for (int64_t i = 0; i < cells; i++) map[i] = (float)v[i + 1]; /* behind the class token */
 }
 
-static void rollout(const fv_explain_taps *t, int64_t cells, float *map) { through_layers(t, false, 0.5, 0.5, cells, map); }
-static void relevance(const fv_explain_taps *t, int64_t cells, float *map) { through_layers(t, true, 1, 1, cells, map); }
+static void rollout(const fv_explain_taps *t, int64_t cells, float *map) {
+  through_layers(t, false, 0.5, 0.5, cells, map);
+}
+static void relevance(const fv_explain_taps *t, int64_t cells, float *map) {
+  through_layers(t, true, 1, 1, cells, map);
+}
 
 static void input_gradient(const fv_explain_taps *t, int64_t cells, float *map) {
   const float *d = t->image->data;

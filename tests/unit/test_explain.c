@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Explaining: the maps against numbers worked out by hand, gradients against identities and finite differences of a small
- * trained network, and the whole request with its files. */
+/* Explaining: the maps against numbers worked out by hand, gradients against identities and finite differences of a
+ * small trained network, and the whole request with its files. */
 #include "train/explain.h"
 
 #include <math.h>
@@ -32,8 +32,13 @@ static void assert_near(double got, double want, double within) {
 
 static void train(const char *out, const char *preset, const fv_setting *sets, int n) {
   char *json;
-  fv_train_request rq = {.recipe = "image-classify", .data = "cluttered-digits", .preset = preset, .out = in_folder(out),
-                         .sets = sets, .n_sets = n, .threads = 2};
+  fv_train_request rq = {.recipe = "image-classify",
+                         .data = "cluttered-digits",
+                         .preset = preset,
+                         .out = in_folder(out),
+                         .sets = sets,
+                         .n_sets = n,
+                         .threads = 2};
   OK(fv_train(&rq, &json));
   fv_string_free(json);
 }
@@ -43,7 +48,8 @@ static int setup(void **state) {
   snprintf(folder, sizeof folder, "/tmp/fovea_explain_XXXXXX");
   if (!mkdtemp(folder)) return -1;
   fv_setting cnn[] = {{"width", "8"}, {"steps", "60"}, {"batch", "64"}, {"validation", "0"}};
-  fv_setting vit[] = {{"dim", "16"}, {"depth", "2"}, {"patch", "8"}, {"steps", "2"}, {"batch", "32"}, {"validation", "0"}};
+  fv_setting vit[] = {{"dim", "16"},  {"depth", "2"},  {"patch", "8"},
+                      {"steps", "2"}, {"batch", "32"}, {"validation", "0"}};
   train("cnn", "tiny", cnn, FV_COUNT(cnn));
   train("vit", "vit-tiny", vit, FV_COUNT(vit));
   return 0;
@@ -81,7 +87,8 @@ static void layers_by_hand(void **state) {
   method("rollout", NULL)->map(&t, 2, map);
   assert_near((double)map[0], 0.175, 1e-6);
   assert_near((double)map[1], 0.31, 1e-6);
-  /* v = (1 + 0.2, 0.2, 0.6); rows of layer 1: as it is, nothing, doubled: v1 + 1.2 * 0.25 + 0.6 * 0.4, v2 + 1.2 * 0.25 + 0.6 * 0.8 */
+  /* v = (1 + 0.2, 0.2, 0.6); rows of layer 1: as it is, nothing, doubled: v1 + 1.2 * 0.25 + 0.6 * 0.4, v2 + 1.2 * 0.25
+   * + 0.6 * 0.8 */
   method("gradient", FV_TAP_WEIGHTS)->map(&t, 2, map);
   assert_near((double)map[0], 0.2 + 0.3 + 0.24, 1e-6);
   assert_near((double)map[1], 0.6 + 0.3 + 0.48, 1e-6);
@@ -112,8 +119,8 @@ static void order_of_cells(void **state) {
   assert_true(r[0].cell == 1 && r[1].cell == 2 && r[2].cell == 0 && r[3].cell == 3);
 }
 
-/* The pooled vector is a mean with weights alpha and all behind it is linear, so alpha times gradient adds up to score - bias;
- * and the image's gradient against differences of the score along itself. */
+/* The pooled vector is a mean with weights alpha and all behind it is linear, so alpha times gradient adds up to score
+ * - bias; and the image's gradient against differences of the score along itself. */
 static void gradients(void **state) {
   (void)state;
   fv_model *m = open_model("cnn");
@@ -153,7 +160,9 @@ static void gradients(void **state) {
   fv_model_free(m);
 }
 
-static double area(const fv_faith *f, int view, bool insertion) { return insertion ? f->insertion[view].auc : f->deletion[view].auc; }
+static double area(const fv_faith *f, int view, bool insertion) {
+  return insertion ? f->insertion[view].auc : f->deletion[view].auc;
+}
 
 /* Minus the squared distance of cell c (of 10x10 on 40x40) from the middle of the box. */
 static float nearness(const float box[4], int c) {
@@ -196,7 +205,7 @@ static void faithful_order(void **state) {
   fv_model_free(m);
 }
 
-/* ---- whole requests --------------------------------------------------------------------------------------------------- */
+/* ---- whole requests -------------------------------------------------------------------------------------------- */
 static json_t *explain(fv_model *m, const fv_explain_request *rq) {
   char *text;
   json_t *root;
@@ -211,21 +220,24 @@ static void files_and_json(void **state) {
   fv_model *m = open_model("cnn");
   fv_image sheet;
   json_t *file;
-  json_t *r = explain(m, &(fv_explain_request){.out = in_folder("a.png"), .samples = 5, .faithfulness = true, .terminal = true});
+  json_t *r = explain(
+      m, &(fv_explain_request){.out = in_folder("a.png"), .samples = 5, .faithfulness = true, .terminal = true});
   const json_t *faith = json_object_get(r, "faithfulness"), *images = json_object_get(r, "images");
   assert_string_equal(json_string_value(json_object_get(r, "method")), "pooling");
   assert_int_equal(json_array_size(images), 5);
   assert_true(json_is_boolean(json_object_get(json_array_get(images, 4), "in_box")));
   assert_int_equal(json_array_size(json_object_get(r, "maps")), 4);
-  const char *keys[] = {"deletion_auc", "deletion_auc_random", "deletion_auc_gradient", "insertion_auc", "insertion_auc_random",
-                        "insertion_auc_gradient", "pointing_game", "pointing_game_chance", "samples"};
+  const char *keys[] = {"deletion_auc",  "deletion_auc_random",  "deletion_auc_gradient",
+                        "insertion_auc", "insertion_auc_random", "insertion_auc_gradient",
+                        "pointing_game", "pointing_game_chance", "samples"};
   for (size_t i = 0; i < FV_COUNT(keys); i++) assert_true(json_is_number(json_object_get(faith, keys[i])));
   assert_non_null(json_string_value(json_object_get(r, "terminal")));
   json_decref(r);
   OK(fv_image_read(in_folder("a.png"), 3, &sheet));
   assert_true(sheet.w > 900 && sheet.h > 300);
   fv_image_free(&sheet);
-  json_decref(explain(m, &(fv_explain_request){.input = in_folder("a.png"), .out = in_folder("b.html"), .method = "gradient"}));
+  json_decref(
+      explain(m, &(fv_explain_request){.input = in_folder("a.png"), .out = in_folder("b.html"), .method = "gradient"}));
   assert_true(fv_file_size(in_folder("b.html")) > 5000);
   json_decref(explain(m, &(fv_explain_request){.input = "test:7", .out = in_folder("c.json")}));
   OK(fv_json_read(in_folder("c.json"), 1 << 24, &file));
@@ -268,8 +280,8 @@ static void bad_requests(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(layers_by_hand), cmocka_unit_test(grids_and_peaks),    cmocka_unit_test(order_of_cells),
-      cmocka_unit_test(gradients),      cmocka_unit_test(faithful_order),     cmocka_unit_test(files_and_json),
+      cmocka_unit_test(layers_by_hand),     cmocka_unit_test(grids_and_peaks), cmocka_unit_test(order_of_cells),
+      cmocka_unit_test(gradients),          cmocka_unit_test(faithful_order),  cmocka_unit_test(files_and_json),
       cmocka_unit_test(vision_transformer), cmocka_unit_test(bad_requests),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
