@@ -7,7 +7,7 @@
 
 /* One row a preset: settings that make it small, and its parameters at its full size on the recipe's own dataset. */
 static const ck_model models[] = {
-    {"image-classify", "small", "width=4 pool=8 dropout=0.1", 321928},
+    {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892},
     {"image-classify", "vit-tiny", "dim=16 depth=2 heads=2 dropout=0.1", 308298},
 };

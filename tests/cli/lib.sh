@@ -4,7 +4,8 @@
 # own and ends with `finish`. The contract checked everywhere: exit 0 with nothing on standard error, or 1 or 2 with one
 # line there.
 set -u
-fovea=$1 json=$2 build=${3:-} here=$(cd "$(dirname "$0")" && pwd)
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+fovea=$(absolute "$1") json=$(absolute "$2") build=${3:-} here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) && cd "$work" || exit 1
 trap 'rm -rf "$work"' EXIT
 export FOVEA_CACHE="$work/cache" TERM=dumb LC_ALL=C
