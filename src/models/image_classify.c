@@ -38,7 +38,7 @@ static const fv_option options[] = {
 static const fv_preset presets[] = {
     {"small", "arch=cnn width=16 blocks=1,2,2", "the default: 28x28 to 40x40 images, minutes on two cores"},
     {"tiny", "arch=cnn width=16 blocks=0,1,1", "the quickstart: seconds to a minute"},
-    {"vit-tiny", "arch=vit patch=4 dim=64 depth=6 heads=4 lr=0.001 epochs=20", "a vision transformer, explained by attention rollout"},
+    {"vit-tiny", "arch=vit patch=4 dim=64 depth=6 heads=4 lr=0.003 epochs=40", "a vision transformer, explained by attention rollout"},
     {0}};
 
 /* ---- cnn ------------------------------------------------------------------------------------------------------------ */
