@@ -6,9 +6,12 @@
  *   check graph [N]                               random graphs: passes, planner and executor against the interpreter
  *   check golden DIR                              attention mechanisms against the reference files of a directory
  *   check model [RECIPE] [--full]                 recipes: whole runs, and what may happen to them
+ *                                                 (also with FOVEA_TEST_FULL=1: --full)
  *   check self                                    that the checks above can fail
  * It ends with "N passed, N failed, N skipped" and the exit status 1 when anything failed. */
 #include "check.h"
+
+#include <stdlib.h>
 
 static const struct {
   const char *name;
@@ -20,7 +23,9 @@ static const struct {
 };
 
 static int usage(const char *problem, const char *what) {
-  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|model|golden|self [NAME] [--isa NAME] [--seed N] [--bench] [--full]\n",
+  fprintf(stderr,
+          "check: %s%s\nusage: check op|kernel|grad|graph|model|golden|self [NAME] [--isa NAME] [--seed N] [--bench] "
+          "[--full]\n",
           problem, what);
   return 2;
 }
@@ -36,7 +41,7 @@ static bool parse_isa(const char *name, ck_report *r) {
 }
 
 int main(int argc, char **argv) {
-  ck_report r = {.seed = 1, .time_limit = 20};
+  ck_report r = {.seed = 1, .time_limit = 20, .full = getenv("FOVEA_TEST_FULL") != NULL};
   if (argc < 2) return usage("expected a mode", "");
   for (int i = 2; i < argc; i++) {
     const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model.c: every recipe with every preset, made small, on data that is always at hand. What `plan` says is what a run takes;
- * losses fall; steps and predictions allocate nothing; the weights are the same at any thread count; a saved model is the model.
- * Then, for the first preset of each recipe, what may happen to a run: run_resume.c and run_faults.c. */
+/* model.c: every recipe with every preset, made small, on data that is always at hand. What `plan` says is what a run
+ * takes; losses fall; steps and predictions allocate nothing; the weights are the same at any thread count; a saved
+ * model is the model. Then, for the first preset of each recipe, what may happen to a run: run_resume.c and
+ * run_faults.c. */
 #include "run.h"
 #include "train/trainer.h"
 
@@ -27,7 +28,8 @@ static fv_status check_parameters(ck_report *r, const ck_model *m) {
     if (t->m->params->v[i].group != FV_GROUP_BUFFER) sum += fv_shape_count(t->m->params->v[i].shape);
   if (sum != t->m->params->count)
     ck_problem(r, "expected %lld parameters as declared, got %lld", (long long)sum, (long long)t->m->params->count);
-  if (sum != m->parameters) ck_problem(r, "expected %lld parameters, got %lld", (long long)m->parameters, (long long)sum);
+  if (sum != m->parameters)
+    ck_problem(r, "expected %lld parameters, got %lld", (long long)m->parameters, (long long)sum);
   fv_trainer_free(t);
   return FV_OK;
 }
@@ -71,7 +73,8 @@ static fv_status check_predict_allocations(ck_report *r, fv_model *m, const floa
   for (int i = 0; i < 3; i++) FV_TRY_DONE(fv_model_probabilities(m, pixels, 1, again, again + k));
   uint64_t made = fv_memory_get_stats().count - before;
   if (made) ck_problem(r, "expected predictions without an allocation, got %llu", (unsigned long long)made);
-  if (memcmp(again, numbers, (size_t)(2 * k) * sizeof *again) != 0) ck_problem(r, "a second prediction differs from the first");
+  if (memcmp(again, numbers, (size_t)(2 * k) * sizeof *again) != 0)
+    ck_problem(r, "a second prediction differs from the first");
 done:
   fv_free(again);
   fv_free(pixels);
@@ -96,7 +99,8 @@ static fv_status check_saved_again(ck_report *r, const fv_model *m, const float 
 static fv_status check_weights(ck_report *r, const fv_model *m, const ck_result *run) {
   char hex[65];
   FV_TRY(fv_model_weights_sha256(m, m->slab, hex));
-  if (strcmp(hex, ck_result_text(run, "weights_sha256")) != 0) ck_problem(r, "the file holds other weights than the run ended with");
+  if (strcmp(hex, ck_result_text(run, "weights_sha256")) != 0)
+    ck_problem(r, "the file holds other weights than the run ended with");
   return FV_OK;
 }
 
@@ -113,7 +117,8 @@ static fv_status check_eval(ck_report *r, fv_model *m, const ck_result *run) {
     const json_t *a = json_object_get(json_object_get(run->json, "metrics"), keys[i]);
     const json_t *b = json_object_get(json_object_get(got, "metrics"), keys[i]);
     if (!a || !json_equal(a, b))
-      ck_problem(r, "%s: expected %.17g as the run ended with, got %.17g", keys[i], json_number_value(a), json_number_value(b));
+      ck_problem(r, "%s: expected %.17g as the run ended with, got %.17g", keys[i], json_number_value(a),
+                 json_number_value(b));
   }
   json_decref(got);
   return FV_OK;
@@ -149,8 +154,10 @@ static void check_plan(ck_report *r, const ck_run *run, const ck_result *result)
     ck_problem(r, "plan: %s", fv_error_message());
     return;
   }
-  int64_t planned = json_integer_value(json_object_get(plan, "bytes_total")), taken = ck_result_int(result, "peak_bytes");
-  if (planned <= 0 || planned != taken) ck_problem(r, "planned %lld bytes, took %lld", (long long)planned, (long long)taken);
+  int64_t planned = json_integer_value(json_object_get(plan, "bytes_total"));
+  int64_t taken = ck_result_int(result, "peak_bytes");
+  if (planned <= 0 || planned != taken)
+    ck_problem(r, "planned %lld bytes, took %lld", (long long)planned, (long long)taken);
   if (json_integer_value(json_object_get(plan, "parameters")) != ck_result_int(result, "parameters"))
     ck_problem(r, "planned other parameters than the run had");
   json_decref(plan);
@@ -159,7 +166,7 @@ static void check_plan(ck_report *r, const ck_run *run, const ck_result *result)
 static void check_run(ck_report *r, const ck_model *m, const char *data, bool learns, const char *root) {
   ck_path out;
   ck_run run = {.model = m, .data = data, .out = ck_place_join(root, data, out), .threads = 2,
-                .sets = "steps=30 batch=16 shards=4 validation=0 save_every=1000"};
+                .sets = "steps=30 batch=16 shards=4 validation=0 save_every=1000 lr=0.005 schedule=constant warmup=0"};
   fv_memory_stats before = fv_memory_get_stats();
   ck_result result = ck_train(&run);
   if (ck_result_is(r, &result, FV_OK, NULL)) {

@@ -237,7 +237,8 @@ void ck_child_join(ck_report *r, pid_t pid, ck_message *m) {
   if (pid < 0 || waitpid(pid, &how, 0) != pid) ck_problem(r, "cannot start another process");
   else if (WIFSIGNALED(how) && WTERMSIG(how) != SIGKILL)
     ck_problem(r, "crashes at %lld: signal %d (%s)", (long long)m->at, WTERMSIG(how), strsignal(WTERMSIG(how)));
-  else if (WIFEXITED(how) && WEXITSTATUS(how) != 0) ck_problem(r, "ends with status %d at %lld", WEXITSTATUS(how), (long long)m->at);
+  else if (WIFEXITED(how) && WEXITSTATUS(how) != 0)
+    ck_problem(r, "ends with status %d at %lld", WEXITSTATUS(how), (long long)m->at);
   if (m && m->problems) ck_problem(r, "%s%s", m->text, m->problems > 1 ? " (and more)" : "");
 }
 

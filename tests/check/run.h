@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.h: whole runs for `check model`: a recipe made small, trained in a directory of its own, here or in a process that may
- * be stopped, killed or kept from memory and disk. */
+/* run.h: whole runs for `check model`: a recipe made small, trained in a directory of its own, here or in a process
+ * that may be stopped, killed or kept from memory and disk. */
 #ifndef CHECK_RUN_H
 #define CHECK_RUN_H
 
@@ -41,7 +41,7 @@ const char *ck_result_text(const ck_result *result, const char *key);
 /* A problem unless it succeeded, or failed as `wanted` with one line that holds `words` (NULL: any). */
 bool ck_result_is(ck_report *r, const ck_result *result, fv_status wanted, const char *words);
 
-/* ---- directories --------------------------------------------------------------------------------------------------- */
+/* ---- directories ------------------------------------------------------------------------------------------------- */
 typedef char ck_path[CK_PATH];
 /* A fresh directory for one subject's files; removed with what is in it. */
 bool ck_place_new(ck_report *r, ck_path root);
@@ -54,7 +54,7 @@ void ck_place_sound(ck_report *r, const char *out);
 bool ck_file_read(const char *path, uint8_t **bytes, size_t *n);
 bool ck_file_write(const char *path, const void *bytes, size_t n); /* plainly: for damaged ones */
 
-/* ---- other processes ----------------------------------------------------------------------------------------------- */
+/* ---- other processes --------------------------------------------------------------------------------------------- */
 /* What the other process has to say; in memory that both see. */
 typedef struct ck_message {
   int64_t at;  /* how far it came */
@@ -72,7 +72,7 @@ void ck_message_free(ck_message *m);
 /* Start and join; false when it had to skip. */
 bool ck_child_run(ck_report *r, ck_body *body, void *arg);
 
-/* ---- the parts of the mode ----------------------------------------------------------------------------------------- */
+/* ---- the parts of the mode --------------------------------------------------------------------------------------- */
 #define CK_THOROUGH "epochs=3 batch=32 shards=4 validation=0.8 shift=1 ema=0.9 clip=1 schedule=cosine"
 void ck_model_resume(ck_report *r, const ck_model *m);
 void ck_model_faults(ck_report *r, const ck_model *m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run_faults.c: memory that ends, disks that are full or may not be written, numbers that overflow, files that lie. Each ends in
- * one line and a directory in which everything is whole. All of it happens in other processes: one that crashes is a finding. */
+/* run_faults.c: memory that ends, disks that are full or may not be written, numbers that overflow, files that lie.
+ * Each ends in one line and a directory in which everything is whole. What may crash happens in another process. */
 #include "run.h"
 
 #include <math.h>
@@ -66,8 +66,10 @@ static void fail_at(const fault_job *job, int64_t n, ck_message *m) {
   fv_memory_fail_after(0);
   int64_t left = fv_memory_get_stats().live_bytes - before;
   if (status != FV_OK && status != FV_ERR_MEMORY)
-    ck_say(m, "allocation %lld fails: expected memory, got %s: %s", (long long)n, fv_status_name(status), fv_error_message());
-  if (left) ck_say(m, "allocation %lld fails: %lld bytes stay behind; %s", (long long)n, (long long)left, fv_error_message());
+    ck_say(m, "allocation %lld fails: expected memory, got %s: %s", (long long)n, fv_status_name(status),
+           fv_error_message());
+  if (left)
+    ck_say(m, "allocation %lld fails: %lld bytes stay behind; %s", (long long)n, (long long)left, fv_error_message());
   ck_place_sound(&r, job->s->out);
   if (r.problems) ck_say(m, "allocation %lld fails: %s", (long long)n, r.first);
   ck_place_remove(job->s->out);
@@ -92,7 +94,9 @@ static void fault_run(void *arg, ck_message *m) {
   for (int i = 0; i < CHANCE && m->all > FIRST; i++) fail_at(job, 1 + (int64_t)fv_rng_below(&rng, (uint32_t)m->all), m);
 }
 
-static void check_memory(ck_report *r, setting *s, fault_body *body) { ck_child_run(r, fault_run, &(fault_job){s, body}); }
+static void check_memory(ck_report *r, setting *s, fault_body *body) {
+  ck_child_run(r, fault_run, &(fault_job){s, body});
+}
 static void check_memory_plan(ck_report *r, setting *s) { check_memory(r, s, body_plan); }
 static void check_memory_train(ck_report *r, setting *s) { check_memory(r, s, body_train); }
 static void check_memory_predict(ck_report *r, setting *s) { check_memory(r, s, body_predict); }
@@ -111,7 +115,8 @@ static void expect(ck_message *m, const ck_run *run, fv_status wanted, const cha
 static void expect_end(ck_message *m, const setting *s, const ck_run *run, const char *when) {
   ck_result result = ck_train(run);
   if (result.status != FV_OK) ck_say(m, "%s, and then room again: %s", when, result.message);
-  else if (strcmp(ck_result_text(&result, "weights_sha256"), s->sha) != 0) ck_say(m, "%s, and then room again: other weights", when);
+  else if (strcmp(ck_result_text(&result, "weights_sha256"), s->sha) != 0)
+    ck_say(m, "%s, and then room again: other weights", when);
   ck_result_free(&result);
 }
 
@@ -140,7 +145,8 @@ static void tmpfs_run(void *arg, ck_message *m) {
   setting *s = arg;
   ck_path disk;
   ck_place_join(s->root, "disk", disk);
-  bool mounted = fv_dir_make(disk) == FV_OK && unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+  bool mounted = fv_dir_make(disk) == FV_OK && unshare(CLONE_NEWNS) == 0 &&
+                 mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
                  mount("tmpfs", disk, "tmpfs", 0, "size=40k") == 0;
   m->skipped = !mounted;
   if (!mounted) return;
@@ -205,7 +211,8 @@ static void check_numbers(ck_report *r, setting *s) {
   ck_result result = ck_train(&run);
   if (ck_result_is(r, &result, FV_ERR_NUMERIC, "epoch ")) {
     if (!strstr(result.message, "step ")) ck_problem(r, "expected the step named, got '%s'", result.message);
-    if (!strstr(result.message, "/checkpoint/step-")) ck_problem(r, "expected the last checkpoint named, got '%s'", result.message);
+    if (!strstr(result.message, "/checkpoint/step-"))
+      ck_problem(r, "expected the last checkpoint named, got '%s'", result.message);
   }
   ck_place_sound(r, s->out);
   check_finite(r, ck_place_join(s->out, "checkpoint", dir));
@@ -220,7 +227,8 @@ static void check_numbers(ck_report *r, setting *s) {
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 /* Opens, and when that goes well predicts: neither may crash or leave anything behind. */
-static void try_model(const setting *s, const uint8_t *bytes, size_t n, bool must_fail, const char *what, ck_message *m) {
+static void try_model(const setting *s, const uint8_t *bytes, size_t n, bool must_fail, const char *what,
+                      ck_message *m) {
   ck_path path;
   fv_model *model = NULL;
   char *json = NULL;

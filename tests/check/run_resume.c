@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run_resume.c: a run that is stopped, killed or loses a checkpoint and then goes on ends with the bits it would have had. */
+/* run_resume.c: a run that is stopped, killed or loses a checkpoint and then goes on ends with the bits it would have
+ * had. */
 #include "run.h"
 
 #include <signal.h>
@@ -48,7 +49,8 @@ static void check_end(ck_report *r, const reference *ref, const ck_run *run, con
   if (ck_result_is(r, &result, FV_OK, NULL)) {
     if (strcmp(ck_result_text(&result, "weights_sha256"), ref->sha) != 0) ck_problem(r, "other weights after %s", when);
     bool read = ck_file_read(ck_place_join(run->out, "metrics.jsonl", path), &lines, &n);
-    if (!read || n != ref->n_lines || memcmp(lines, ref->lines, n) != 0) ck_problem(r, "another metrics.jsonl after %s", when);
+    if (!read || n != ref->n_lines || memcmp(lines, ref->lines, n) != 0)
+      ck_problem(r, "another metrics.jsonl after %s", when);
     ck_place_sound(r, run->out);
   }
   fv_string_free((char *)lines);
@@ -125,8 +127,8 @@ static void check_kills(ck_report *r, const reference *ref) {
 
 /* ---- damage ------------------------------------------------------------------------------------------------------ */
 typedef enum damage { CUT, EMPTY, FLIP_DATA, FLIP_POINT, OTHER, DAMAGES } damage;
-static const char *const damage_names[DAMAGES] = {"cut", "empty", "a flipped bit of a weight", "a flipped bit of its place",
-                                                  "something else"};
+static const char *const damage_names[DAMAGES] = {"cut", "empty", "a flipped bit of a weight",
+                                                  "a flipped bit of its place", "something else"};
 
 static bool do_damage(const char *path, damage how) {
   uint8_t *bytes = NULL;
@@ -244,7 +246,8 @@ static void check_settings(ck_report *r, const reference *ref) {
   fv_recipe_info info = fv_recipe_get_info(fv_recipe_find(ref->model->recipe));
   int own = check_table(r, &run, info.options, json_object_get(config, "settings"));
   int common = check_table(r, &run, fv_train_options(), json_object_get(config, "training"));
-  if (own < 1 || common < 15) ck_problem(r, "expected settings to change, got %d of the recipe and %d of training", own, common);
+  if (own < 1 || common < 15)
+    ck_problem(r, "expected settings to change, got %d of the recipe and %d of training", own, common);
   ck_place_digest(out, after);
   if (strcmp(before, after) != 0) ck_problem(r, "the run directory was written to");
   json_decref(config);
@@ -275,13 +278,16 @@ static void check_aside(ck_report *r, const reference *ref) {
   run.out = slash;
   run.resume = false;
   ck_result result = ck_train(&run);
-  if (ck_result_is(r, &result, FV_OK, NULL) && result.notes != 1) ck_problem(r, "expected to be told of the earlier run");
+  if (ck_result_is(r, &result, FV_OK, NULL) && result.notes != 1)
+    ck_problem(r, "expected to be told of the earlier run");
   ck_result_free(&result);
   ck_place_digest(old, after);
   if (strcmp(before, after) != 0) ck_problem(r, "the earlier run was changed");
 }
 
-static void begin(ck_report *r, const ck_model *m, const char *what) { ck_begin(r, m->recipe, "%s, %s: %s", m->recipe, m->preset, what); }
+static void begin(ck_report *r, const ck_model *m, const char *what) {
+  ck_begin(r, m->recipe, "%s, %s: %s", m->recipe, m->preset, what);
+}
 
 void ck_model_resume(ck_report *r, const ck_model *m) {
   static const struct {
