@@ -51,7 +51,7 @@ fv_value *fv_cbam_layer(fv_graph *g, fv_value *x, const char *name, int64_t redu
                      fv_param(g, "mlp.2.bias", FV_SHAPE(c), zeros, FV_GROUP_NO_DECAY),
                      fv_param(g, "conv.weight", FV_SHAPE(1, 2, kernel, kernel), kaiming, FV_GROUP_DECAY),
                      fv_param(g, "conv.bias", FV_SHAPE(1), zeros, FV_GROUP_NO_DECAY)};
-  fv_value *out[3];
+  fv_value *out[3] = {0};
   build(g, NULL, &x, par, out);
   fv_tap(g, "channel", FV_TAP_CHANNEL, out[1]);
   fv_tap(g, "spatial", FV_TAP_SPATIAL, out[2]);

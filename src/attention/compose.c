@@ -42,11 +42,11 @@ fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par) {
 
 /* u8 [T,S]: 1 where the query may look. */
 static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t, int64_t s) {
-  int64_t n;
-  if (__builtin_mul_overflow(t, s, &n)) n = INT64_MAX;
-  uint8_t *mask = fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1));
-  if (!mask) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected room for [%lld,%lld], got none",
-                                             (long long)t, (long long)s));
+  const int64_t most = INT64_C(1) << 31;
+  int64_t n = s > 0 && t > most / s ? most + 1 : t * s;
+  uint8_t *mask = n <= most ? fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1)) : NULL;
+  if (!mask) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected at most %lld places, got [%lld,%lld]",
+                                             (long long)most, (long long)t, (long long)s));
   for (int64_t i = 0; i < n; i++) {
     int64_t last = i / s + (s - t), key = i % s;
     mask[i] = (!causal || key <= last) && (window <= 0 || last - key < window);
@@ -110,7 +110,7 @@ fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_v
 }
 
 static fv_value *select_rows(fv_graph *g, fv_value *x, fv_value *ids) {
-  return fv_op(g, "index_select", &(fv_index_select_attrs){.axis = 0, .zero = true}, x, ids);
+  return fv_op(g, "index_select", &(fv_index_select_attrs){.zero = true}, x, ids);
 }
 
 fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->row); }
@@ -123,7 +123,7 @@ void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_va
                    (long long)width, fv_shape_text(bias->shape));
   out[1] = fv_op(g, "segment_softmax", NULL, score, e->row_ptr);
   fv_value *weighed = fv_mul(g, messages, fv_reshape(g, out[1], FV_SHAPE(e->edges, h, 1)));
-  fv_value *y = fv_op(g, "index_add", &(fv_index_add_attrs){.axis = 0, .size = e->nodes}, e->row, weighed);
+  fv_value *y = fv_op(g, "index_add", &(fv_index_add_attrs){.size = e->nodes}, e->row, weighed);
   y = concat ? fv_reshape(g, y, FV_SHAPE(e->nodes, width)) : fv_reduce(g, "mean", y, FV_SHAPE(1), false);
   out[0] = fv_given(g, bias) ? fv_add(g, y, bias) : y;
 }

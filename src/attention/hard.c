@@ -3,7 +3,6 @@
  * that the result is a function of its inputs. Xu et al., ICML 2015; Jang, Gu, Poole, ICLR 2017. */
 #include "attention/compose.h"
 #include "ops/one_hot.h"
-#include "ops/reduce.h"
 
 typedef struct hard_attrs {
   double tau;
@@ -16,9 +15,8 @@ static const fv_option attrs_table[] = {
 
 /* 1 at the largest of each row, the first of equals; nothing where the mask leaves nothing. */
 static fv_value *chosen(fv_graph *g, fv_value *soft, fv_value *mask) {
-  int64_t t = fv_dim(soft, 1);
-  fv_value *best = fv_op(g, "argmax", &(fv_reduce_attrs){.axes = {1, {1}}}, soft);
-  fv_value *hot = fv_op(g, "one_hot", &(fv_one_hot_attrs){.classes = t}, best);
+  fv_value *best = fv_reduce(g, "argmax", soft, FV_SHAPE(1), false);
+  fv_value *hot = fv_op(g, "one_hot", &(fv_one_hot_attrs){.classes = fv_dim(soft, 1)}, best);
   return fv_given(g, mask) ? fv_op(g, "where", NULL, mask, hot, fv_const(g, 0)) : hot;
 }
 

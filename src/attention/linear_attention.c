@@ -25,9 +25,10 @@ static fv_value *phi(fv_graph *g, fv_value *x) {
   return fv_add(g, low, fv_relu(g, x));
 }
 
-/* a b or a' b */
+/* a b; ta, tb: stored transposed */
 static fv_value *product(fv_graph *g, fv_value *a, fv_value *b, bool ta, bool tb) {
-  return fv_op(g, "matmul", &(fv_matmul_attrs){ta, tb}, a, b);
+  fv_matmul_attrs stored = {ta, tb};
+  return fv_op(g, "matmul", &stored, a, b);
 }
 
 /* [B,H,T,D] -> [B,H,chunks,CHUNK,D]: zeros after the end add nothing to any sum. */
@@ -47,8 +48,9 @@ static fv_value *triangle(fv_graph *g) {
 /* What chunk i reads of the chunks before it: the running sum, one chunk late. */
 static fv_value *earlier(fv_graph *g, fv_value *states) {
   int64_t n = fv_dim(states, 2);
+  fv_pad_attrs late = {.before = {5, {0, 0, 1, 0, 0}}, .after = {5, {0}}};
   fv_value *sum = fv_op(g, "cumsum", &(fv_cumsum_attrs){.axis = 2}, fv_slice_of(g, states, 2, 0, n - 1));
-  return fv_op(g, "pad", &(fv_pad_attrs){.before = {5, {0, 0, 1, 0, 0}}, .after = {5, {0}}}, sum);
+  return fv_op(g, "pad", &late, sum);
 }
 
 /* sum over s <= t of (q_t . k_s) v_s */

@@ -63,9 +63,9 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
 }
 
 static const fv_attention_case cases[] = {
-    {.sizes = "B=2 T=9 E=5 A=4", .absent = "mask"}, {.sizes = "B=3 T=11 E=4 A=3", .attrs = "scales=1,3"},
-    {.sizes = "B=3 T=7 E=3 A=2", .attrs = "scales=2,3,16"}, {.sizes = "B=2 T=1 E=3 A=2"},
-    {.sizes = "B=2 T=5 E=3 A=2", .attrs = "scales=5"}, {0}};
+    {.sizes = "B=2 T=9 E=5 A=4 X=3", .absent = "mask"}, {.sizes = "B=3 T=11 E=4 A=3 X=2", .attrs = "scales=1,3"},
+    {.sizes = "B=3 T=7 E=3 A=2 X=3", .attrs = "scales=2,3,16"}, {.sizes = "B=2 T=1 E=3 A=2 X=3"},
+    {.sizes = "B=2 T=5 E=3 A=2 X=1", .attrs = "scales=5"}, {.sizes = "B=2 T=0 E=3 A=2 X=2", .attrs = "scales=1,2"}, {0}};
 
 extern const fv_attention_def fv_attention_multiscale_pool;
 const fv_attention_def fv_attention_multiscale_pool = {

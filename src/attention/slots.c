@@ -4,6 +4,7 @@
 #include "attention/attention.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 static bool read_dims(const char **at, fv_attention_slot *slot) {
