@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* additive_pool: soft attention pooling. Each token is scored against a learned context; the softmax of the scores weighs
- * their mean. The word attention of Yang et al., NAACL 2016. */
+/* additive_pool: soft attention pooling. Each token is scored against a learned context; the softmax of the scores
+ * weighs their mean. The word attention of Yang et al., NAACL 2016. */
 #include "attention/compose.h"
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
@@ -28,10 +28,11 @@ fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, const char *name, int
   int64_t e = fv_dim(x, 2);
   fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
   fv_scope_push(g, "%s", name);
-  fv_value *par[] = {fv_param(g, "attention.weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY),
-                     fv_param(g, "attention.bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY),
-                     fv_param(g, "context", FV_SHAPE(width), (fv_init){.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width},
-                              FV_GROUP_DECAY)};
+  fv_value *par[] = {
+      fv_param(g, "attention.weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY),
+      fv_param(g, "attention.bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY),
+      fv_param(g, "context", FV_SHAPE(width), (fv_init){.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width},
+               FV_GROUP_DECAY)};
   fv_value *out[2];
   build(g, NULL, (fv_value *[]){x, fv_absent(g)}, par, out);
   fv_tap(g, "alpha", FV_TAP_POOLING, out[1]);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attention.h (private): the row of an attention mechanism. `build` is a pure function from inputs and parameters to outputs,
- * so the golden files and the gradient check call the very code the recipes use; the fv_NAME_layer helpers below declare the
- * parameters under the current scope and mark the weights for `explain`.
+/* attention.h (private): the row of an attention mechanism. `build` is a pure function from inputs and parameters to
+ * outputs, so the golden files and the gradient check call the very code the recipes use; the fv_NAME_layer helpers
+ * below declare the parameters under the current scope and mark the weights for `explain`.
  *
  * What goes in and out is told once, as text: "NAME [DIMS] DTYPE@LO..HI" with "?" after the name of what may be absent.
- * A dimension is a number, a letter (the same letter, the same size) or a sum of products of them: "W [A,Q+K]", "z [B,4*E]".
+ * A dimension is a number, a letter (the same letter, the same size) or a sum of products of them: "W [A,Q+K]".
  * The dtype is left out for real numbers; the range is the one that makes sense of integers. From these texts come the
- * checks of shapes with their messages, the documentation and the inputs of `check attention`. */
+ * checks of shapes with their messages and the inputs of `check attention`. */
 #ifndef FV_ATTENTION_ATTENTION_H
 #define FV_ATTENTION_ATTENTION_H
 

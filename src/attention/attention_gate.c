@@ -12,8 +12,10 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   out[0] = fv_mul(g, in[0], gate);
 }
 
-static const fv_attention_case cases[] = {
-    {.sizes = "N=2 H=3 W=4 C=5 Cg=3 A=4"}, {.sizes = "N=1 H=1 W=1 C=1 Cg=1 A=1"}, {.sizes = "N=1 H=7 W=5 C=2 Cg=9 A=3"}, {0}};
+static const fv_attention_case cases[] = {{.sizes = "N=2 H=3 W=4 C=5 Cg=3 A=4"},
+                                          {.sizes = "N=1 H=1 W=1 C=1 Cg=1 A=1"},
+                                          {.sizes = "N=1 H=7 W=5 C=2 Cg=9 A=3"},
+                                          {0}};
 
 extern const fv_attention_def fv_attention_attention_gate;
 const fv_attention_def fv_attention_attention_gate = {

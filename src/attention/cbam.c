@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cbam: convolutional block attention module. Which channels matter (a shared two-layer net on mean and maximum over places),
- * then which places (a convolution on mean and maximum over channels). Woo, Park, Lee, Kweon, ECCV 2018. */
+/* cbam: convolutional block attention module. Which channels matter (a shared two-layer net on mean and maximum over
+ * places), then which places (a convolution on mean and maximum over channels). Woo, Park, Lee, Kweon, ECCV 2018. */
 #include "attention/compose.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
@@ -26,8 +26,10 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   out[0] = fv_mul(g, scaled, gate);
 }
 
-static const fv_attention_case cases[] = {
-    {.sizes = "N=2 H=4 W=5 C=6 R=3 K=3"}, {.sizes = "N=1 H=1 W=1 C=1 R=1 K=7"}, {.sizes = "N=3 H=2 W=3 C=5 R=4 K=1"}, {0}};
+static const fv_attention_case cases[] = {{.sizes = "N=2 H=4 W=5 C=6 R=3 K=3"},
+                                          {.sizes = "N=1 H=1 W=1 C=1 R=1 K=7"},
+                                          {.sizes = "N=3 H=2 W=3 C=5 R=4 K=1"},
+                                          {0}};
 
 extern const fv_attention_def fv_attention_cbam;
 const fv_attention_def fv_attention_cbam = {

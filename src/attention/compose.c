@@ -45,8 +45,9 @@ static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t,
   const int64_t most = INT64_C(1) << 31;
   int64_t n = s > 0 && t > most / s ? most + 1 : t * s;
   uint8_t *mask = n <= most ? fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1)) : NULL;
-  if (!mask) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected at most %lld places, got [%lld,%lld]",
-                                             (long long)most, (long long)t, (long long)s));
+  if (!mask)
+    return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected at most %lld places, got [%lld,%lld]",
+                                    (long long)most, (long long)t, (long long)s));
   for (int64_t i = 0; i < n; i++) {
     int64_t last = i / s + (s - t), key = i % s;
     mask[i] = (!causal || key <= last) && (window <= 0 || last - key < window);
@@ -81,8 +82,8 @@ bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const
   const int32_t *numbers = v && v->kind == FV_VALUE_CONST ? v->data : NULL;
   for (int64_t i = 0, n = v ? fv_shape_count(v->shape) : 0; numbers && i < n; i++)
     if (numbers[i] < lo || numbers[i] > hi) {
-      (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: %s[%lld]: expected a number from %lld to %lld, got %d", mechanism,
-                                     name, (long long)i, (long long)lo, (long long)hi, numbers[i]));
+      (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: %s[%lld]: expected a number from %lld to %lld, got %d",
+                                     mechanism, name, (long long)i, (long long)lo, (long long)hi, numbers[i]));
       return false;
     }
   return true;
@@ -95,8 +96,8 @@ static bool rises(fv_graph *g, const char *mechanism, const fv_value *row_ptr, i
   for (int64_t i = 0; p && i < n; i++) {
     int64_t least = i == n - 1 ? edges : i ? p[i - 1] : 0, most = i == 0 && n > 1 ? 0 : edges;
     if (p[i] >= least && p[i] <= most) continue;
-    (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: row_ptr[%lld]: expected a number from %lld to %lld, got %d", mechanism,
-                                   (long long)i, (long long)least, (long long)most, p[i]));
+    (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: row_ptr[%lld]: expected a number from %lld to %lld, got %d",
+                                   mechanism, (long long)i, (long long)least, (long long)most, p[i]));
     return false;
   }
   return true;
@@ -116,8 +117,8 @@ static fv_value *select_rows(fv_graph *g, fv_value *x, fv_value *ids) {
 fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->row); }
 fv_value *fv_at_source(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->col); }
 
-void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages, bool concat,
-                    fv_value *bias, fv_value **out) {
+void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages,
+                    bool concat, fv_value *bias, fv_value **out) {
   int64_t h = fv_dim(messages, 1), d = fv_dim(messages, 2), width = concat ? h * d : d;
   FV_BUILD_REQUIRE(g, !fv_given(g, bias) || fv_dim(bias, 0) == width, "%s: bias: expected [%lld], got %s", mechanism,
                    (long long)width, fv_shape_text(bias->shape));

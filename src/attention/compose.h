@@ -27,8 +27,8 @@ fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x);
 /* The score of additive_pool: tanh(x W' + b) . v, par W, b, v. [B,T,E] -> [B,T] */
 fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par);
 
-/* The mask that goes with scores [B,H,T,S] of key padding [B,S] (absent or NULL: none), causality (s <= t + S - T) and a
- * window (0: none; s > t + S - T - window). Absent when nothing is left out. */
+/* The mask that goes with scores [B,H,T,S] of key padding [B,S] (absent or NULL: none), causality (s <= t + S - T) and
+ * a window (0: none; s > t + S - T - window). Absent when nothing is left out. */
 fv_value *fv_attend_mask(fv_graph *g, fv_value *padding, bool causal, int64_t window, int64_t t, int64_t s);
 /* A permutation of the four axes of heads: [B,T,H,D] <-> [B,H,T,D]. */
 fv_value *fv_swap_heads(fv_graph *g, fv_value *x);
@@ -42,18 +42,18 @@ typedef struct fv_edges {
   fv_value *row;           /* [M] i32: the node an edge goes into */
   int64_t nodes, edges;
 } fv_edges;
-/* Refuses a constant graph that is none; what only the run knows is bounded then (csr_rows, index_select). NULL rows after a
- * mistake. */
+/* Refuses a constant graph that is none; what only the run knows is bounded then (csr_rows, index_select). NULL rows
+ * after a mistake. */
 fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_value *col);
 /* Refuses constants outside [lo, hi]. */
 bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const fv_value *v, int64_t lo, int64_t hi);
 /* x [V,H,...] at the target or at the source of each edge: [M,H,...] */
 fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x);
 fv_value *fv_at_source(fv_graph *g, const fv_edges *e, fv_value *x);
-/* Attention over the edges into each node: score [M,H], messages [M,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus the
- * bias (may be absent), out[1] [M,H]. */
-void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages, bool concat,
-                    fv_value *bias, fv_value **out);
+/* Attention over the edges into each node: score [M,H], messages [M,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus
+ * the bias (may be absent), out[1] [M,H]. */
+void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages,
+                    bool concat, fv_value *bias, fv_value **out);
 fv_value *fv_leaky(fv_graph *g, fv_value *x, double slope); /* slope 0 is allowed */
 
 /* Attributes of both graph mechanisms. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gat: graph attention. A node's new features are the mean of its neighbours', weighed by a softmax of scores that split
- * into a part of each end. Velickovic et al., ICLR 2018, eq. 1 to 6. */
+/* gat: graph attention. A node's new features are the mean of its neighbours', weighed by a softmax of scores that
+ * split into a part of each end. Velickovic et al., ICLR 2018, eq. 1 to 6. */
 #include "attention/compose.h"
 
 /* att . h per node and head: [V,H,D], [H,D] -> [V,H] */
@@ -29,8 +29,9 @@ static const fv_attention_case cases[] = {
 extern const fv_attention_def fv_attention_gat;
 const fv_attention_def fv_attention_gat = {
     .name = "gat",
-    .doc = "graph attention: h = W x, alpha_ij = softmax_j(leakyrelu(att_dst . h_i + att_src . h_j)), y_i = sum_j alpha_ij h_j "
-           "+ bias; edges into i are col[row_ptr[i] .. row_ptr[i+1])",
+    .doc =
+        "graph attention: h = W x, alpha_ij = softmax_j(leakyrelu(att_dst . h_i + att_src . h_j)), "
+        "y_i = sum_j alpha_ij h_j + bias; edges into i are col[row_ptr[i] .. row_ptr[i+1])",
     .paper = "Velickovic et al. 2018, Graph Attention Networks, arXiv:1710.10903",
     .attrs_size = sizeof(fv_edge_attrs),
     .attrs = fv_edge_options,

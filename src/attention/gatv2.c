@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gatv2: graph attention whose score is a net on both ends together, so that the order of neighbours may differ from node to
- * node. Brody, Alon, Yahav, ICLR 2022, eq. 7. */
+/* gatv2: graph attention whose score is a net on both ends together, so that the order of neighbours may differ from
+ * node to node. Brody, Alon, Yahav, ICLR 2022, eq. 7. */
 #include "attention/compose.h"
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
@@ -25,13 +25,15 @@ static const fv_attention_case cases[] = {
 extern const fv_attention_def fv_attention_gatv2;
 const fv_attention_def fv_attention_gatv2 = {
     .name = "gatv2",
-    .doc = "graph attention, dynamic: l = Wl x + bl, r = Wr x + br, alpha_ij = softmax_j(att . leakyrelu(l_j + r_i)), "
-           "y_i = sum_j alpha_ij l_j + bias",
+    .doc =
+        "graph attention, dynamic: l = Wl x + bl, r = Wr x + br, alpha_ij = softmax_j(att . leakyrelu(l_j + r_i)), "
+        "y_i = sum_j alpha_ij l_j + bias",
     .paper = "Brody et al. 2022, How Attentive are Graph Attention Networks?, arXiv:2105.14491",
     .attrs_size = sizeof(fv_edge_attrs),
     .attrs = fv_edge_options,
     .inputs = (const char *const[]){"x [V,F]", "row_ptr [V+1] i32", "col [M] i32@0..2", NULL},
-    .params = (const char *const[]){"Wl [H*D,F]", "bl? [H*D]", "Wr [H*D,F]", "br? [H*D]", "att [H,D]", "bias? [Z]", NULL},
+    .params =
+        (const char *const[]){"Wl [H*D,F]", "bl? [H*D]", "Wr [H*D,F]", "br? [H*D]", "att [H,D]", "bias? [Z]", NULL},
     .outputs = (const char *const[]){"y [V,Y]", "alpha [M,H]", NULL},
     .build = build,
     .cases = cases};

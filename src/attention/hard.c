@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hard: one token is chosen, with the gradient of a soft choice (straight-through Gumbel-softmax). The noise is an input, so
- * that the result is a function of its inputs. Xu et al., ICML 2015; Jang, Gu, Poole, ICLR 2017. */
+/* hard: one token is chosen, with the gradient of a soft choice (straight-through Gumbel-softmax). The noise is an
+ * input, so that the result is a function of its inputs. Xu et al., ICML 2015; Jang, Gu, Poole, ICLR 2017. */
 #include "attention/compose.h"
 #include "ops/one_hot.h"
 
@@ -36,8 +36,9 @@ static const fv_attention_case cases[] = {
 extern const fv_attention_def fv_attention_hard;
 const fv_attention_def fv_attention_hard = {
     .name = "hard",
-    .doc = "hard attention: alpha = onehot(argmax p), p = softmax_T((e + noise) / tau), y = sum_t alpha_t x_t, gradient that of "
-           "p; e as additive_pool",
+    .doc =
+        "hard attention: alpha = onehot(argmax p), p = softmax_T((e + noise) / tau), y = sum_t alpha_t x_t; the "
+        "gradient is that of p; e as additive_pool",
     .paper = "Xu et al. 2015, Show, Attend and Tell, arXiv:1502.03044; Jang et al. 2017, arXiv:1611.01144",
     .attrs_size = sizeof(hard_attrs),
     .attrs = attrs_table,

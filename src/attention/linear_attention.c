@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* linear_attention: softmax's kernel replaced by phi(q) . phi(k) with phi = elu + 1, so that keys and values are summed once
- * for all queries: cost linear in T. Causal: places in chunks; within a chunk a masked product, across chunks the running
- * sum of what the earlier ones hold. Katharopoulos et al., ICML 2020, eq. 9 to 12; chunks as in Hua et al. 2022. */
+/* linear_attention: softmax's kernel replaced by phi(q) . phi(k) with phi = elu + 1, so that keys and values are summed
+ * once for all queries: cost linear in T. Causal: places in chunks; within a chunk a masked product, across chunks the
+ * running sum of what the earlier ones hold. Katharopoulos et al., ICML 2020, eq. 9 to 12; chunks as in Hua et al.
+ * 2022. */
 #include "attention/compose.h"
 #include "ops/cumsum.h"
 #include "ops/matmul.h"
@@ -79,16 +80,22 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   out[0] = fv_swap_heads(g, y);
 }
 
-static const fv_attention_case cases[] = {
-    {.sizes = "B=2 T=7 H=3 D=4 Dv=5"}, {.sizes = "B=2 T=1 H=1 D=1 Dv=1"}, {.sizes = "B=1 T=0 H=2 D=3 Dv=3"},
-    {.sizes = "B=2 T=5 H=2 D=3 Dv=4", .attrs = "causal=true"}, {.sizes = "B=1 T=1 H=1 D=2 Dv=1", .attrs = "causal=true"},
-    {.sizes = "B=1 T=32 H=1 D=2 Dv=3", .attrs = "causal=true"}, {.sizes = "B=1 T=71 H=2 D=3 Dv=2", .attrs = "causal=true"},
-    {.sizes = "B=1 T=0 H=2 D=3 Dv=3", .attrs = "causal=true"}, {0}};
+static const fv_attention_case cases[] = {{.sizes = "B=2 T=7 H=3 D=4 Dv=5"},
+                                          {.sizes = "B=2 T=1 H=1 D=1 Dv=1"},
+                                          {.sizes = "B=1 T=0 H=2 D=3 Dv=3"},
+                                          {.sizes = "B=2 T=5 H=2 D=3 Dv=4", .attrs = "causal=true"},
+                                          {.sizes = "B=1 T=1 H=1 D=2 Dv=1", .attrs = "causal=true"},
+                                          {.sizes = "B=1 T=32 H=1 D=2 Dv=3", .attrs = "causal=true"},
+                                          {.sizes = "B=1 T=71 H=2 D=3 Dv=2", .attrs = "causal=true"},
+                                          {.sizes = "B=1 T=0 H=2 D=3 Dv=3", .attrs = "causal=true"},
+                                          {0}};
 
 extern const fv_attention_def fv_attention_linear_attention;
 const fv_attention_def fv_attention_linear_attention = {
     .name = "linear_attention",
-    .doc = "kernelised attention, linear in T: y_t = phi(q_t) sum_s phi(k_s) v_s' / (phi(q_t) sum_s phi(k_s)), phi = elu + 1",
+    .doc =
+        "kernelised attention, linear in T: y_t = phi(q_t) sum_s phi(k_s) v_s' / (phi(q_t) sum_s phi(k_s)), phi = elu "
+        "+ 1",
     .paper = "Katharopoulos et al. 2020, Transformers are RNNs, arXiv:2006.16236",
     .attrs_size = sizeof(linear_attrs),
     .attrs = attrs_table,

@@ -8,7 +8,8 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   (void)attrs;
   fv_value *query = fv_project(g, in[0], par[0], par[4]), *keys = fv_project(g, in[1], par[1], NULL);
   int64_t b = fv_dim(in[1], 0), s = fv_dim(in[1], 1), taps = fv_dim(par[3], 2);
-  FV_BUILD_REQUIRE(g, taps % 2 == 1, "location: conv: expected an odd window, got %s", fv_shape_text(fv_value_shape(par[3])));
+  FV_BUILD_REQUIRE(g, taps % 2 == 1, "location: conv: expected an odd window, got %s",
+                   fv_shape_text(fv_value_shape(par[3])));
   fv_conv1d_attrs same = {.window = {.stride = {1, {1}}, .pad = {1, {taps / 2}}, .dilation = {1, {1}}, .groups = 1}};
   fv_value *before = fv_op(g, "conv1d", &same, fv_reshape(g, in[2], FV_SHAPE(b, s, 1)), par[3]);
   fv_value *sum = fv_add(g, fv_add(g, keys, fv_project(g, before, par[2], NULL)),
@@ -24,7 +25,8 @@ static const fv_attention_case cases[] = {
 extern const fv_attention_def fv_attention_location;
 const fv_attention_def fv_attention_location = {
     .name = "location",
-    .doc = "location-sensitive attention: alpha = softmax_S(v . tanh(Wq query + Wk keys_s + Wf conv(prev_alpha)_s + b))",
+    .doc =
+        "location-sensitive attention: alpha = softmax_S(v . tanh(Wq query + Wk keys_s + Wf conv(prev_alpha)_s + b))",
     .paper = "Chorowski et al. 2015, Attention-Based Models for Speech Recognition, arXiv:1506.07503",
     .inputs = (const char *const[]){"query [B,Q]", "keys [B,S,K]", "prev_alpha [B,S]", "mask? [B,S] u8", NULL},
     .params = (const char *const[]){"Wq [A,Q]", "Wk [A,K]", "Wf [A,F]", "conv [F,1,L]", "b [A]", "v [A]", NULL},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* luong: multiplicative attention with three ways to score a key against the query: their dot product, a bilinear form, a
- * one-layer net on both. Luong, Pham, Manning, EMNLP 2015, section 3.1. */
+/* luong: multiplicative attention with three ways to score a key against the query: their dot product, a bilinear form,
+ * a one-layer net on both. Luong, Pham, Manning, EMNLP 2015, section 3.1. */
 #include "attention/compose.h"
 #include "ops/concat.h"
 #include "ops/matmul.h"
@@ -40,8 +40,9 @@ static bool shapes_fit(fv_graph *g, int64_t score, int64_t q, int64_t k, const f
     status = FV_FAIL(FV_ERR_REQUEST, "luong: W: expected [K,Q] = [%lld,%lld], got %s", (long long)k, (long long)q,
                      fv_shape_text(fv_value_shape(w)));
   else if (score == CONCAT && (!fv_given(g, v) || fv_dim(w, 0) != fv_dim(v, 0) || fv_dim(w, 1) != q + k))
-    status = FV_FAIL(FV_ERR_REQUEST, "luong: W, v: expected [A,Q+K] = [A,%lld] and [A], got %s and %s", (long long)(q + k),
-                     fv_shape_text(fv_value_shape(w)), fv_given(g, v) ? fv_shape_text(fv_value_shape(v)) : "none");
+    status =
+        FV_FAIL(FV_ERR_REQUEST, "luong: W, v: expected [A,Q+K] = [A,%lld] and [A], got %s and %s", (long long)(q + k),
+                fv_shape_text(fv_value_shape(w)), fv_given(g, v) ? fv_shape_text(fv_value_shape(v)) : "none");
   if (status != FV_OK) (void)fv_graph_fail(g, status);
   return status == FV_OK;
 }
@@ -50,7 +51,8 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   int64_t score = ((const luong_attrs *)attrs)->score;
   fv_value *query = in[0], *keys = in[1], *e;
   if (!shapes_fit(g, score, fv_dim(query, 1), fv_dim(keys, 2), par[0], par[1])) return;
-  if (score == CONCAT) e = fv_score(g, fv_op(g, "tanh", NULL, fv_project(g, beside(g, query, keys), par[0], NULL)), par[1]);
+  if (score == CONCAT)
+    e = fv_score(g, fv_op(g, "tanh", NULL, fv_project(g, beside(g, query, keys), par[0], NULL)), par[1]);
   else e = product(g, score == GENERAL ? fv_project(g, query, par[0], NULL) : query, keys);
   out[1] = fv_softmax_last(g, e, in[2]);
   out[0] = fv_weigh(g, out[1], keys);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* matching: a query's class is read off a labelled support set, each of its examples weighed by the softmax of its cosine to
- * the query. Vinyals et al., NeurIPS 2016 (matching networks), eq. 1. A label that is no class gives its weight to none. */
+/* matching: a query's class is read off a labelled support set, each of its examples weighed by the softmax of its
+ * cosine to the query. Vinyals et al., NeurIPS 2016 (matching networks), eq. 1. A label that is no class gives its
+ * weight to none. */
 #include "attention/compose.h"
 #include "ops/matmul.h"
 #include "ops/one_hot.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* multihead: several heads of scaled dot-product attention, each on its own projection. Vaswani et al., NeurIPS 2017. */
+/* multihead: several heads of scaled dot-product attention, each on its own projection. Vaswani et al., 2017. */
 #include "attention/compose.h"
 #include "ops/matmul.h"
 #include "ops/slice.h"
@@ -23,7 +23,8 @@ static fv_value *split_heads(fv_graph *g, fv_value *x, int64_t heads) {
 }
 
 /* q [B,T,E], k, v [B,S,E], already projected. */
-static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value *k, fv_value *v, fv_value *mask, fv_value **out) {
+static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value *k, fv_value *v, fv_value *mask,
+                   fv_value **out) {
   int64_t b = fv_dim(q, 0), t = fv_dim(q, 1), e = fv_dim(q, 2), s = fv_dim(k, 1);
   double width = (double)FV_MAX(e / a->heads, 1);
   fv_value *heads = fv_mul(g, split_heads(g, q, a->heads), fv_const(g, 1 / __builtin_sqrt(width)));
@@ -36,12 +37,15 @@ static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
   const multihead_attrs *a = attrs;
   fv_value *key = fv_given(g, in[1]) ? in[1] : in[0], *value = fv_given(g, in[2]) ? in[2] : key;
-  FV_BUILD_REQUIRE(g, fv_dim(in[0], 2) % a->heads == 0, "multihead: heads: expected a divisor of the width %lld, got %lld",
-                   (long long)fv_dim(in[0], 2), (long long)a->heads);
-  FV_BUILD_REQUIRE(g, fv_dim(value, 1) == fv_dim(key, 1), "multihead: value: expected as many places as keys, %lld, got %lld",
-                   (long long)fv_dim(key, 1), (long long)fv_dim(value, 1));
-  FV_BUILD_REQUIRE(g, !fv_given(g, in[3]) || fv_dim(in[3], 1) == fv_dim(key, 1), "multihead: mask: expected [%lld,%lld], got %s",
-                   (long long)fv_dim(key, 0), (long long)fv_dim(key, 1), fv_shape_text(fv_value_shape(in[3])));
+  FV_BUILD_REQUIRE(g, fv_dim(in[0], 2) % a->heads == 0,
+                   "multihead: heads: expected a divisor of the width %lld, got %lld", (long long)fv_dim(in[0], 2),
+                   (long long)a->heads);
+  FV_BUILD_REQUIRE(g, fv_dim(value, 1) == fv_dim(key, 1),
+                   "multihead: value: expected as many places as keys, %lld, got %lld", (long long)fv_dim(key, 1),
+                   (long long)fv_dim(value, 1));
+  FV_BUILD_REQUIRE(g, !fv_given(g, in[3]) || fv_dim(in[3], 1) == fv_dim(key, 1),
+                   "multihead: mask: expected [%lld,%lld], got %s", (long long)fv_dim(key, 0),
+                   (long long)fv_dim(key, 1), fv_shape_text(fv_value_shape(in[3])));
   fv_value *q = fv_project(g, in[0], par[0], par[3]), *k = fv_project(g, key, par[1], par[4]);
   fv_value *v = fv_project(g, value, par[2], par[5]);
   attend(g, attrs, q, k, v, in[3], out);
@@ -63,8 +67,8 @@ const fv_attention_def fv_attention_multihead = {
     .attrs_size = sizeof(multihead_attrs),
     .attrs = attrs_table,
     .inputs = (const char *const[]){"query [B,T,E]", "key? [B,S,K]", "value? [B,S,L]", "mask? [B,S] u8", NULL},
-    .params = (const char *const[]){"Wq [E,E]", "Wk [E,K]", "Wv [E,L]", "bq? [E]", "bk? [E]", "bv? [E]", "Wo [E,E]", "bo? [E]",
-                                    NULL},
+    .params = (const char *const[]){"Wq [E,E]", "Wk [E,K]", "Wv [E,L]", "bq? [E]", "bk? [E]", "bv? [E]", "Wo [E,E]",
+                                    "bo? [E]", NULL},
     .outputs = (const char *const[]){"y [B,T,E]", "weights [B,H,T,S]", NULL},
     .build = build,
     .cases = cases};

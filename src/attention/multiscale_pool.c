@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* multiscale_pool: soft attention pooling at several scales. The sequence is max-pooled over windows of each scale, each
- * result is pooled by an attention of its own, and a second attention weighs the scales. */
+/* multiscale_pool: soft attention pooling at several scales. The sequence is max-pooled over windows of each scale,
+ * each result is pooled by an attention of its own, and a second attention weighs the scales. */
 #include "attention/compose.h"
 #include "ops/cast.h"
 #include "ops/concat.h"
@@ -13,10 +13,14 @@ typedef struct multiscale_attrs {
   fv_int_list scales;
 } multiscale_attrs;
 
-static const fv_option attrs_table[] = {
-    {.name = "scales", .type = FV_OPT_INTS, .offset = offsetof(multiscale_attrs, scales), .def = "1,2,4", .min = 1, .max = 1048576,
-     .doc = "lengths of the windows"},
-    {0}};
+static const fv_option attrs_table[] = {{.name = "scales",
+                                         .type = FV_OPT_INTS,
+                                         .offset = offsetof(multiscale_attrs, scales),
+                                         .def = "1,2,4",
+                                         .min = 1,
+                                         .max = 1048576,
+                                         .doc = "lengths of the windows"},
+                                        {0}};
 
 /* [B,T,E] -> [B,windows,scale,E], the last window filled up with LEAST. */
 static fv_value *windows(fv_graph *g, fv_value *x, int64_t scale) {
@@ -62,16 +66,21 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   out[0] = fv_weigh(g, out[1], beside);
 }
 
-static const fv_attention_case cases[] = {
-    {.sizes = "B=2 T=9 E=5 A=4 X=3", .absent = "mask"}, {.sizes = "B=3 T=11 E=4 A=3 X=2", .attrs = "scales=1,3"},
-    {.sizes = "B=3 T=7 E=3 A=2 X=3", .attrs = "scales=2,3,16"}, {.sizes = "B=2 T=1 E=3 A=2 X=3"},
-    {.sizes = "B=2 T=5 E=3 A=2 X=1", .attrs = "scales=5"}, {.sizes = "B=2 T=0 E=3 A=2 X=2", .attrs = "scales=1,2"}, {0}};
+static const fv_attention_case cases[] = {{.sizes = "B=2 T=9 E=5 A=4 X=3", .absent = "mask"},
+                                          {.sizes = "B=3 T=11 E=4 A=3 X=2", .attrs = "scales=1,3"},
+                                          {.sizes = "B=3 T=7 E=3 A=2 X=3", .attrs = "scales=2,3,16"},
+                                          {.sizes = "B=2 T=1 E=3 A=2 X=3"},
+                                          {.sizes = "B=2 T=5 E=3 A=2 X=1", .attrs = "scales=5"},
+                                          {.sizes = "B=2 T=0 E=3 A=2 X=2", .attrs = "scales=1,2"},
+                                          {0}};
 
 extern const fv_attention_def fv_attention_multiscale_pool;
 const fv_attention_def fv_attention_multiscale_pool = {
     .name = "multiscale_pool",
     .doc = "additive_pool on the maxima over windows of each scale, and an attention over the scales",
-    .paper = "Yang et al. 2016, Hierarchical Attention Networks, NAACL (the attention); maxima over windows at several scales",
+    .paper =
+        "Yang et al. 2016, Hierarchical Attention Networks, NAACL (the attention); maxima over windows at several "
+        "scales",
     .attrs_size = sizeof(multiscale_attrs),
     .attrs = attrs_table,
     .inputs = (const char *const[]){"x [B,T,E]", "mask? [B,T] u8", NULL},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa: scaled dot-product attention on heads, with grouped keys and values, key padding, a bias, causality and a window.
- * Vaswani et al., NeurIPS 2017; groups as in Ainslie et al. 2023. The H/G query heads of a group and their places are the
- * rows of one product, so keys and values are never repeated. */
+/* sdpa: scaled dot-product attention on heads, with grouped keys and values, key padding, a bias, causality and a
+ * window. Vaswani et al., NeurIPS 2017; groups as in Ainslie et al. 2023. The H/G query heads of a group and their
+ * places are the rows of one product, so keys and values are never repeated. */
 #include "attention/compose.h"
 #include "ops/matmul.h"
 
@@ -62,7 +62,8 @@ const fv_attention_def fv_attention_sdpa = {
     .paper = "Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
     .attrs_size = sizeof(sdpa_attrs),
     .attrs = attrs_table,
-    .inputs = (const char *const[]){"q [B,T,H,D]", "k [B,S,G,D]", "v [B,S,G,Dv]", "mask? [B,S] u8", "bias? [H,T,S]", NULL},
+    .inputs =
+        (const char *const[]){"q [B,T,H,D]", "k [B,S,G,D]", "v [B,S,G,Dv]", "mask? [B,S] u8", "bias? [H,T,S]", NULL},
     .outputs = (const char *const[]){"y [B,T,H,Dv]", "weights [B,H,T,S]", NULL},
     .build = build,
     .cases = cases};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* se: squeeze and excitation. A two-layer net on the means over all places tells how much each channel matters. Hu, Shen,
- * Sun, CVPR 2018. */
+/* se: squeeze and excitation. A two-layer net on the means over all places tells how much each channel matters. Hu,
+ * Shen, Sun, CVPR 2018. */
 #include "attention/compose.h"
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* self_attention_2d: every place of an image attends to every other; a learned factor, at first zero, lets the result in.
- * Zhang et al., ICML 2019 (SAGAN), section 3. */
+/* self_attention_2d: every place of an image attends to every other; a learned factor, at first zero, lets the result
+ * in. Zhang et al., ICML 2019 (SAGAN), section 3. */
 #include "attention/compose.h"
 #include "ops/matmul.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slots.c: the texts that tell what goes into a mechanism ("keys [B,S,K]", "mask? [B,S] u8"), read, and held against the
- * values that are given. Letters are bound first wherever they stand alone; then every dimension is compared. */
+/* slots.c: the texts that tell what goes into a mechanism ("keys [B,S,K]", "mask? [B,S] u8"), read, and held against
+ * the values that are given. Letters are bound first wherever they stand alone; then every dimension is compared. */
 #include "attention/attention.h"
 
 #include <ctype.h>
@@ -36,12 +36,13 @@ static bool read_dtype(const char *s, fv_attention_slot *slot) {
 static fv_status read_slot(const fv_attention_def *def, const char *text, fv_attention_slot *slot) {
   size_t n = strcspn(text, "? [");
   *slot = (fv_attention_slot){.dtype = FV_F32};
-  FV_REQUIRE(n > 0 && n < sizeof slot->name, FV_ERR_INTERNAL, "%s: expected NAME [DIMS] DTYPE, got '%s'", def->name, text);
+  FV_REQUIRE(n > 0 && n < sizeof slot->name, FV_ERR_INTERNAL, "%s: expected NAME [DIMS] DTYPE, got '%s'", def->name,
+             text);
   memcpy(slot->name, text, n);
   slot->optional = text[n] == '?';
   text += n + slot->optional;
-  FV_REQUIRE(read_dims(&text, slot) && read_dtype(text, slot), FV_ERR_INTERNAL, "%s: %s: expected [DIMS] DTYPE@LO..HI, got '%s'",
-             def->name, slot->name, text);
+  FV_REQUIRE(read_dims(&text, slot) && read_dtype(text, slot), FV_ERR_INTERNAL,
+             "%s: %s: expected [DIMS] DTYPE@LO..HI, got '%s'", def->name, slot->name, text);
   return FV_OK;
 }
 
@@ -59,7 +60,8 @@ fv_status fv_attention_slots(const fv_attention_def *def, const char *const *tex
     size_t length = strlen(slot.name);
     bool many = slot.name[length - 1] == '*';
     for (int k = 0; k < (many ? repeats(def, attrs) : 1); k++) {
-      FV_REQUIRE(*n < FV_ATTENTION_MOST, FV_ERR_INTERNAL, "%s: expected at most %d values", def->name, FV_ATTENTION_MOST);
+      FV_REQUIRE(*n < FV_ATTENTION_MOST, FV_ERR_INTERNAL, "%s: expected at most %d values", def->name,
+                 FV_ATTENTION_MOST);
       if (many) snprintf(slot.name + length - 1, sizeof slot.name - length + 1, "%d", k);
       slots[(*n)++] = slot;
     }

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* csr_rows: the row that each place of a CSR matrix lies in, so that a graph's edges can be gathered and summed by number.
- * A place in no row gets -1. */
+/* csr_rows: the row that each place of a CSR matrix lies in, so that a graph's edges can be gathered and summed by
+ * number. A place in no row gets -1. */
 #include "ops/csr_rows.h"
 
 #include "ops/segments.h"
 
-static const fv_option attrs[] = {
-    {.name = "edges", .type = FV_OPT_INT, .offset = offsetof(fv_csr_rows_attrs, edges), .def = "0", .min = 0, .max = INT32_MAX,
-     .doc = "number of places: the length of the result"},
-    {0}};
+static const fv_option attrs[] = {{.name = "edges",
+                                   .type = FV_OPT_INT,
+                                   .offset = offsetof(fv_csr_rows_attrs, edges),
+                                   .def = "0",
+                                   .min = 0,
+                                   .max = INT32_MAX,
+                                   .doc = "number of places: the length of the result"},
+                                  {0}};
 
 static fv_status infer(fv_infer *c) {
   FV_TRY(fv_segments_check(c, 0));
@@ -30,11 +34,13 @@ static void ref(const fv_call *c) {
 
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 0); }
 
-static const fv_case cases[] = {
-    {.in = "1:i32@0..0", .attrs = "edges=0"}, {.in = "2:i32@0..0", .attrs = "edges=3"},
-    {.in = "2:i32@0..9", .attrs = "edges=9"}, {.in = "9:i32@0..5", .attrs = "edges=5", .note = "falls: drawn in"},
-    {.in = "5:i32@-3..40", .attrs = "edges=17", .note = "outside: drawn in"}, {.in = "3:i32@-9..-1", .attrs = "edges=4"},
-    {0}};
+static const fv_case cases[] = {{.in = "1:i32@0..0", .attrs = "edges=0"},
+                                {.in = "2:i32@0..0", .attrs = "edges=3"},
+                                {.in = "2:i32@0..9", .attrs = "edges=9"},
+                                {.in = "9:i32@0..5", .attrs = "edges=5", .note = "falls: drawn in"},
+                                {.in = "5:i32@-3..40", .attrs = "edges=17", .note = "outside: drawn in"},
+                                {.in = "3:i32@-9..-1", .attrs = "edges=4"},
+                                {0}};
 
 const fv_op_def fv_op_csr_rows = {
     .name = "csr_rows",

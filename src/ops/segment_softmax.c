@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* segment_softmax: the softmax over the places of each CSR row, a column at a time: attention over the neighbours of a node.
- * A place in no row gets 0, and so does its gradient. */
+/* segment_softmax: the softmax over the places of each CSR row, a column at a time: attention over the neighbours of a
+ * node. A place in no row gets 0, and so does its gradient. */
 #include "ops/segments.h"
 
 #include "ops/lines.h"

@@ -14,7 +14,8 @@ static fv_status infer(fv_infer *c) {
 
 static void segment(const fv_call *c, int64_t begin, int64_t end, int64_t width, int64_t column) {
   double dot = 0;
-  for (int64_t k = begin; k < end; k++) dot += fv_get(&c->in[0], k * width + column) * fv_get(&c->in[1], k * width + column);
+  for (int64_t k = begin; k < end; k++)
+    dot += fv_get(&c->in[0], k * width + column) * fv_get(&c->in[1], k * width + column);
   for (int64_t k = begin; k < end; k++) {
     const int64_t i = k * width + column;
     fv_set(&c->out[0], i, fv_get(&c->in[1], i) * (fv_get(&c->in[0], i) - dot));

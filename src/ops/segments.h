@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* segments.h: rows of a graph in CSR form. Segment i is the places [row_ptr[i], row_ptr[i+1]). What a program is given
- * cannot fail while it runs, so numbers that fall or lie outside are drawn in: a segment begins where the one before ended
- * and ends at the last place at most. Segments so never overlap, and places before the first or after the last belong to
- * none. */
+ * cannot fail while it runs, so numbers that fall or lie outside are drawn in: a segment begins where the one before
+ * ended and ends at the last place at most. Segments so never overlap, and places before the first or after the last
+ * belong to none. */
 #ifndef FV_OPS_SEGMENTS_H
 #define FV_OPS_SEGMENTS_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attention.c: every attention mechanism on the cases of its row. Its gradient, built in double precision and run by the
- * references, must be the slope of its result along random directions; compiled in single precision by the passes and the
- * kernels, it must give the same numbers; asking for weights must not change a bit of the result; a row of which the mask
- * leaves nothing gets weights of zero; and shapes that do not fit are refused. */
+/* attention.c: every attention mechanism on the cases of its row. Its gradient, built in double precision and run by
+ * the references, must be the slope of its result along random directions; compiled in single precision by the passes
+ * and the kernels, it must give the same numbers; asking for weights must not change a bit of the result; a row of
+ * which the mask leaves nothing gets weights of zero; and shapes that do not fit are refused. */
 #include "attention/attention.h"
 #include "check.h"
 
@@ -76,7 +76,8 @@ static fv_status shape_of(const attention *a, const fv_attention_slot *slot, fv_
   *shape = (fv_shape){.ndim = slot->ndim};
   for (int d = 0; d < slot->ndim; d++) {
     shape->dim[d] = fv_attention_size(&a->sizes, slot->dim[d]);
-    FV_REQUIRE(shape->dim[d] >= 0, FV_ERR_REQUEST, "case: expected a size for %s of %s, got none", slot->dim[d], slot->name);
+    FV_REQUIRE(shape->dim[d] >= 0, FV_ERR_REQUEST, "case: expected a size for %s of %s, got none", slot->dim[d],
+               slot->name);
   }
   return FV_OK;
 }
@@ -227,8 +228,8 @@ static fv_status check_direction(attention *a, const built *b, ck_values *v, int
     if (error <= 1e-6 * fmax(fmax(fabs(want), sqrt(norm)), 1e-3)) return FV_OK;
     if (!(error >= best)) best = error, best_slope = got;
   }
-  ck_problem(a->r, "gradient of %s: expected a slope of %.10g, got %.10g", only < 0 ? "all" : a->slot[only].name, best_slope,
-             want);
+  ck_problem(a->r, "gradient of %s: expected a slope of %.10g, got %.10g", only < 0 ? "all" : a->slot[only].name,
+             best_slope, want);
   return FV_OK;
 }
 
@@ -319,8 +320,8 @@ static void bind(fv_exec *exec, attention *a, const char *name, const fv_value *
   fv_exec_bind_input(exec, input, t.data);
 }
 
-static void compare(attention *a, const fv_exec *exec, const char *what, const char *name, const char *output, const double *want,
-                    double relative) {
+static void compare(attention *a, const fv_exec *exec, const char *what, const char *name, const char *output,
+                    const double *want, double relative) {
   const fv_tensor *got = fv_exec_output(exec, output);
   if (!got) {
     ck_problem(a->r, "%s of %s: expected a result, got none", what, name);
@@ -333,7 +334,8 @@ static void compare(attention *a, const fv_exec *exec, const char *what, const c
     double error = fabs(fv_get(got, k) - want[k]) / (1e-5 + relative * most);
     worst = error <= worst ? worst : error; /* NaN is worst */
   }
-  if (!(worst <= 1)) ck_problem(a->r, "%s of %s in single precision: error is %.3g times what is allowed", what, name, worst);
+  if (!(worst <= 1))
+    ck_problem(a->r, "%s of %s in single precision: error is %.3g times what is allowed", what, name, worst);
 }
 
 /* Runs the compiled graph of `results` outputs; `result` gets the bytes of the first. */
@@ -356,7 +358,8 @@ static fv_status run_compiled(attention *a, int results, float **result) {
   for (int i = 0; i < results; i++)
     compare(a, exec, "value", a->outputs[i].name, fv_arena_printf(a->arena, "out%d", i), a->out[i], 2e-5);
   for (int i = 0; i < a->n; i++)
-    if (b.grad[i]) compare(a, exec, "gradient", a->slot[i].name, fv_arena_printf(a->arena, "grad%d", i), a->grad[i], 1e-4);
+    if (b.grad[i])
+      compare(a, exec, "gradient", a->slot[i].name, fv_arena_printf(a->arena, "grad%d", i), a->grad[i], 1e-4);
   const fv_tensor *first = fv_exec_output(exec, "out0");
   size_t bytes = first ? (size_t)fv_shape_count(first->shape) * sizeof(float) : 0;
   *result = fv_arena_alloc(a->arena, bytes + 1);
@@ -426,8 +429,8 @@ static void check_row(ck_report *r, const fv_attention_def *def) {
   ck_end(r);
   for (int i = 0; def->cases && def->cases[i].sizes; i++) {
     attention a = {.r = r, .def = def, .c = &def->cases[i]};
-    ck_begin(r, def->name, "%s %s %s%s%s", def->name, a.c->sizes, a.c->attrs ? a.c->attrs : "", a.c->absent ? " without " : "",
-             a.c->absent ? a.c->absent : "");
+    ck_begin(r, def->name, "%s %s %s%s%s", def->name, a.c->sizes, a.c->attrs ? a.c->attrs : "",
+             a.c->absent ? " without " : "", a.c->absent ? a.c->absent : "");
     if (fv_arena_new(&a.arena) != FV_OK || check_case(&a, i) != FV_OK) ck_problem(r, "%s", fv_error_message());
     fv_arena_free(a.arena);
     ck_end(r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_attention.c: what a mechanism does at its edges: requests that make no sense are refused in words, a malformed graph
- * that only the run knows is bounded, ties go to the first, and a query that sees no key gets nothing. The numbers in
- * between are `check golden`'s and `check attention`'s. */
+/* test_attention.c: what a mechanism does at its edges: requests that make no sense are refused in words, a malformed
+ * graph that only the run knows is bounded, ties go to the first, and a query that sees no key gets nothing. The
+ * numbers in between are `check golden`'s and `check attention`'s. */
 #include "attention/attention.h"
 
 #include <setjmp.h>
@@ -74,7 +74,8 @@ static void test_shapes(void **state) {
   (void)state;
   run r;
   begin(&r, "multihead", "heads", "3");
-  fv_value *matrix = fv_input(r.g, "matrix", FV_F32, FV_SHAPE(8, 8)), *vector = fv_input(r.g, "vector", FV_F32, FV_SHAPE(8));
+  fv_value *matrix = fv_input(r.g, "matrix", FV_F32, FV_SHAPE(8, 8)),
+           *vector = fv_input(r.g, "vector", FV_F32, FV_SHAPE(8));
   for (int i = 0; i < 8; i++) r.par[i] = i < 3 || i == 6 ? matrix : vector;
   r.in[0] = fv_input(r.g, "x", FV_F32, FV_SHAPE(2, 5, 8));
   refused(&r, "heads: expected a divisor of the width 8, got 3");
