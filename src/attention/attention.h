@@ -1,25 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* attention.h (private): the row of an attention mechanism. `build` is a pure function from inputs and parameters to outputs,
- * so the golden files and the gradient check call the very code the recipes use; the fv_NAME_layer helpers below declare the
- * parameters under the current scope and mark the weights for `explain`. */
+/* attention.h (private): the row of an attention mechanism. `build` is a pure function from inputs and parameters to
+ * outputs, so the golden files and the gradient check call the very code the recipes use; the fv_NAME_layer helpers
+ * below declare the parameters under the current scope and mark the weights for `explain`.
+ *
+ * What goes in and out is told once, as text: "NAME [DIMS] DTYPE@LO..HI" with "?" after the name of what may be absent.
+ * A dimension is a number, a letter (the same letter, the same size) or a sum of products of them: "W [A,Q+K]".
+ * The dtype is left out for real numbers; the range is the one that makes sense of integers. From these texts come the
+ * checks of shapes with their messages and the inputs of `check attention`. */
 #ifndef FV_ATTENTION_ATTENTION_H
 #define FV_ATTENTION_ATTENTION_H
 
 #include "nn/nn.h"
 
-enum { FV_ATTENTION_MOST = 16 };
+enum { FV_ATTENTION_MOST = 32 };
+
+/* What `check attention` tries. `sizes` gives every letter a size ("B=3 T=7"); `absent` names what is left out. */
+typedef struct fv_attention_case {
+  const char *sizes, *attrs, *absent;
+} fv_attention_case;
 
 typedef struct fv_attention_def {
   const char *name, *doc, *paper;
   size_t attrs_size;
   const fv_option *attrs;
-  const char *const *inputs;  /* NULL-terminated names; "mask?" may be absent */
-  const char *const *params;  /* in the order build takes them; "b?" may be absent */
+  const char *const *inputs;  /* NULL-terminated texts as above */
+  const char *const *params;  /* likewise; "W_* [A,E]" stands for W_0, W_1, ... */
+  const char *repeat;         /* the attribute (a list) whose length is the number of each "_*"; NULL: there is none */
   const char *const *outputs; /* the first is the result, the others its weights */
-  /* in, par: in the order of the names, fv_absent where not given; out: one for each output name. */
+  const char *no_gradient;    /* why its gradient is not the slope of its result; NULL: it is */
+  /* in, par: in the order of the texts, fv_absent where not given; out: one for each output. Called through
+   * fv_attention_apply, by which time the shapes fit. */
   void (*build)(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out);
+  const fv_attention_case *cases; /* ends with .sizes == NULL */
 } fv_attention_def;
 extern const fv_attention_def *const fv_attentions[]; /* NULL-terminated; from attention.list */
+const fv_attention_def *fv_attention_find(const char *name); /* NULL when there is none */
+
+/* One text, taken apart. */
+typedef struct fv_attention_slot {
+  char name[16];
+  bool optional;
+  fv_dtype dtype; /* FV_F32 stands for the graph's real type */
+  bool ranged;
+  int64_t lo, hi;
+  int ndim;
+  char dim[FV_MAX_DIMS][12];
+} fv_attention_slot;
+/* Inputs, parameters or outputs of a mechanism, "_*" spread out, in the order of build's arrays. `slots` has room for
+ * FV_ATTENTION_MOST. */
+fv_status fv_attention_slots(const fv_attention_def *def, const char *const *texts, const void *attrs,
+                             fv_attention_slot *slots, int *n);
+
+/* Sizes by letter. */
+typedef struct fv_attention_sizes {
+  int n;
+  struct {
+    char name[8];
+    int64_t size;
+  } v[24];
+} fv_attention_sizes;
+/* The size of a dimension's text; -1 when a letter in it has none yet or it overflows. */
+int64_t fv_attention_size(const fv_attention_sizes *sizes, const char *dim);
+
+/* Checks shapes and builds; all of `out` is NULL after a mistake. */
+void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *attrs, fv_value *const *in,
+                        fv_value *const *par, fv_value **out);
 
 /* Kinds of taps (fv_tap): how `explain` turns the weights into a map of the input. */
 #define FV_TAP_SPATIAL "spatial"   /* [N,H,W]: one number a place */

@@ -2,6 +2,12 @@
 /* mechanisms.c: the table of attention mechanisms as callers see it. */
 #include "attention/attention.h"
 
+const fv_attention_def *fv_attention_find(const char *name) {
+  for (int i = 0; fv_attentions[i]; i++)
+    if (!strcmp(fv_attentions[i]->name, name)) return fv_attentions[i];
+  return NULL;
+}
+
 int fv_mechanism_count(void) {
   int n = 0;
   while (fv_attentions[n]) n++;

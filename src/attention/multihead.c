@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* multihead: several heads of scaled dot-product attention, each on its own projection. Vaswani et al., NeurIPS 2017. */
-#include "attention/attention.h"
+/* multihead: several heads of scaled dot-product attention, each on its own projection. Vaswani et al., 2017. */
+#include "attention/compose.h"
 #include "ops/matmul.h"
 #include "ops/slice.h"
-#include "ops/softmax.h"
 
 typedef struct multihead_attrs {
   int64_t heads;
@@ -20,43 +19,45 @@ static const fv_option attrs_table[] = {
 /* [B,T,E] -> [B,H,T,D] */
 static fv_value *split_heads(fv_graph *g, fv_value *x, int64_t heads) {
   fv_value *parts = fv_reshape(g, x, FV_SHAPE(fv_dim(x, 0), fv_dim(x, 1), heads, fv_dim(x, 2) / heads));
-  return fv_permute(g, parts, FV_SHAPE(0, 2, 1, 3));
-}
-
-/* u8 [T,S]: 1 where the query may look. */
-static fv_value *causal_mask(fv_graph *g, int64_t t, int64_t s) {
-  uint8_t *mask = fv_arena_alloc(g->arena, (size_t)FV_MAX(t * s, 1));
-  for (int64_t i = 0; mask && i < t * s; i++) mask[i] = i % s <= i / s + (s - t);
-  return mask ? fv_const_data(g, FV_U8, FV_SHAPE(t, s), mask) : NULL;
-}
-
-/* Key padding [B,S] and causality as one mask that goes with [B,H,T,S]. */
-static fv_value *mask_of(fv_graph *g, fv_value *padding, bool causal, int64_t t, int64_t s) {
-  bool padded = padding && padding != fv_absent(g);
-  fv_value *keys = padded ? fv_reshape(g, padding, FV_SHAPE(fv_dim(padding, 0), 1, 1, s)) : NULL;
-  fv_value *order = causal ? causal_mask(g, t, s) : NULL;
-  if (keys && order) return fv_op(g, "logical_and", NULL, keys, order);
-  return keys ? keys : order ? order : fv_absent(g);
+  return fv_swap_heads(g, parts);
 }
 
 /* q [B,T,E], k, v [B,S,E], already projected. */
-static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value *k, fv_value *v, fv_value *mask, fv_value **out) {
+static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value *k, fv_value *v, fv_value *mask,
+                   fv_value **out) {
   int64_t b = fv_dim(q, 0), t = fv_dim(q, 1), e = fv_dim(q, 2), s = fv_dim(k, 1);
   double width = (double)FV_MAX(e / a->heads, 1);
   fv_value *heads = fv_mul(g, split_heads(g, q, a->heads), fv_const(g, 1 / __builtin_sqrt(width)));
   fv_value *score = fv_op(g, "matmul", &(fv_matmul_attrs){.tb = true}, heads, split_heads(g, k, a->heads));
-  out[1] = fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, score, mask_of(g, mask, a->causal, t, s));
+  out[1] = fv_softmax_last(g, score, fv_attend_mask(g, mask, a->causal, 0, t, s));
   fv_value *y = fv_op(g, "matmul", NULL, out[1], split_heads(g, v, a->heads));
-  out[0] = fv_reshape(g, fv_permute(g, y, FV_SHAPE(0, 2, 1, 3)), FV_SHAPE(b, t, e));
+  out[0] = fv_reshape(g, fv_swap_heads(g, y), FV_SHAPE(b, t, e));
 }
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
-  fv_value *key = in[1] == fv_absent(g) ? in[0] : in[1], *value = in[2] == fv_absent(g) ? key : in[2];
-  fv_value *q = fv_op(g, "linear", NULL, in[0], par[0], par[3]), *k = fv_op(g, "linear", NULL, key, par[1], par[4]);
-  fv_value *v = fv_op(g, "linear", NULL, value, par[2], par[5]);
+  const multihead_attrs *a = attrs;
+  fv_value *key = fv_given(g, in[1]) ? in[1] : in[0], *value = fv_given(g, in[2]) ? in[2] : key;
+  FV_BUILD_REQUIRE(g, fv_dim(in[0], 2) % a->heads == 0,
+                   "multihead: heads: expected a divisor of the width %lld, got %lld", (long long)fv_dim(in[0], 2),
+                   (long long)a->heads);
+  FV_BUILD_REQUIRE(g, fv_dim(value, 1) == fv_dim(key, 1),
+                   "multihead: value: expected as many places as keys, %lld, got %lld", (long long)fv_dim(key, 1),
+                   (long long)fv_dim(value, 1));
+  FV_BUILD_REQUIRE(g, !fv_given(g, in[3]) || fv_dim(in[3], 1) == fv_dim(key, 1),
+                   "multihead: mask: expected [%lld,%lld], got %s", (long long)fv_dim(key, 0),
+                   (long long)fv_dim(key, 1), fv_shape_text(fv_value_shape(in[3])));
+  fv_value *q = fv_project(g, in[0], par[0], par[3]), *k = fv_project(g, key, par[1], par[4]);
+  fv_value *v = fv_project(g, value, par[2], par[5]);
   attend(g, attrs, q, k, v, in[3], out);
-  out[0] = fv_op(g, "linear", NULL, out[0], par[6], par[7]);
+  out[0] = fv_project(g, out[0], par[6], par[7]);
 }
+
+static const fv_attention_case cases[] = {
+    {.sizes = "B=2 T=5 S=7 E=6 K=4 L=3 H=3", .attrs = "heads=3"},
+    {.sizes = "B=3 T=5 S=5 E=4 K=4 L=4 H=2", .attrs = "heads=2", .absent = "key value"},
+    {.sizes = "B=2 T=6 S=6 E=4 K=4 L=4 H=1", .attrs = "causal=true", .absent = "key value mask"},
+    {.sizes = "B=2 T=7 S=4 E=4 K=3 L=3 H=2", .attrs = "heads=2 causal=true", .absent = "value bq bk bv bo"},
+    {.sizes = "B=1 T=1 S=1 E=3 K=2 L=5 H=3", .attrs = "heads=3", .absent = "mask"}, {0}};
 
 extern const fv_attention_def fv_attention_multihead;
 const fv_attention_def fv_attention_multihead = {
@@ -65,10 +66,12 @@ const fv_attention_def fv_attention_multihead = {
     .paper = "Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
     .attrs_size = sizeof(multihead_attrs),
     .attrs = attrs_table,
-    .inputs = (const char *const[]){"query", "key?", "value?", "mask?", NULL},
-    .params = (const char *const[]){"Wq", "Wk", "Wv", "bq", "bk", "bv", "Wo", "bo", NULL},
-    .outputs = (const char *const[]){"y", "weights", NULL},
-    .build = build};
+    .inputs = (const char *const[]){"query [B,T,E]", "key? [B,S,K]", "value? [B,S,L]", "mask? [B,S] u8", NULL},
+    .params = (const char *const[]){"Wq [E,E]", "Wk [E,K]", "Wv [E,L]", "bq? [E]", "bk? [E]", "bv? [E]", "Wo [E,E]",
+                                    "bo? [E]", NULL},
+    .outputs = (const char *const[]){"y [B,T,E]", "weights [B,H,T,S]", NULL},
+    .build = build,
+    .cases = cases};
 
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads) {
   int64_t e = fv_dim(x, 2);

@@ -168,6 +168,7 @@ void ck_mode_op(ck_report *r);
 void ck_mode_kernel(ck_report *r);
 void ck_mode_grad(ck_report *r);
 void ck_mode_graph(ck_report *r);
+void ck_mode_attention(ck_report *r);
 void ck_mode_golden(ck_report *r);
 void ck_mode_model(ck_report *r);
 void ck_mode_self(ck_report *r);

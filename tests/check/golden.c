@@ -12,6 +12,8 @@ typedef struct golden {
   const char *path;
   fv_safetensors *file;
   const fv_attention_def *def;
+  fv_attention_slot inputs[FV_ATTENTION_MOST], params[FV_ATTENTION_MOST], outputs[FV_ATTENTION_MOST];
+  int n_inputs, n_params, n_outputs;
   void *attrs;
   fv_arena *arena;
   fv_graph *g;
@@ -23,7 +25,7 @@ typedef struct golden {
 
 static const fv_array *tensor(const golden *c, const char *kind, const char *name) {
   char full[128];
-  snprintf(full, sizeof full, "%s.%.*s", kind, (int)strcspn(name, "?"), name);
+  snprintf(full, sizeof full, "%s.%s", kind, name);
   return fv_safetensors_find(c->file, full);
 }
 
@@ -73,22 +75,22 @@ static fv_value *feed(golden *c, const char *kind, const char *name) {
 
 static fv_status build(golden *c) {
   FV_TRY(fv_graph_new(NULL, FV_F32, &c->g));
-  int n = 0;
-  for (; c->def->inputs[n]; n++) c->in[n] = feed(c, "in", c->def->inputs[n]);
-  for (n = 0; c->def->params[n]; n++) c->par[n] = feed(c, "par", c->def->params[n]);
-  c->def->build(c->g, c->attrs, c->in, c->par, c->out);
+  for (int i = 0; i < c->n_inputs; i++) c->in[i] = feed(c, "in", c->inputs[i].name);
+  for (int i = 0; i < c->n_params; i++) c->par[i] = feed(c, "par", c->params[i].name);
+  fv_attention_apply(c->g, c->def, c->attrs, c->in, c->par, c->out);
   FV_TRY(fv_graph_check(c->g));
   fv_value *loss = NULL;
-  for (n = 0; c->def->outputs[n]; n++) {
-    fv_output(c->g, fv_arena_printf(c->arena, "out.%s", c->def->outputs[n]), fv_op(c->g, "copy", NULL, c->out[n]));
-    if (!tensor(c, "cot", c->def->outputs[n])) continue;
-    fv_value *part = fv_op(c->g, "sum", NULL, fv_mul(c->g, c->out[n], feed(c, "cot", c->def->outputs[n])));
+  for (int i = 0; i < c->n_outputs; i++) {
+    const char *name = c->outputs[i].name;
+    fv_output(c->g, fv_arena_printf(c->arena, "out.%s", name), fv_op(c->g, "copy", NULL, c->out[i]));
+    if (!tensor(c, "cot", name)) continue;
+    fv_value *part = fv_op(c->g, "sum", NULL, fv_mul(c->g, c->out[i], feed(c, "cot", name)));
     loss = loss ? fv_add(c->g, loss, part) : part;
   }
   if (!loss || !c->n_wrt) return fv_graph_check(c->g);
   FV_TRY(fv_graph_differentiate(c->g, loss, false, c->n_wrt, c->wrt, c->grad));
   for (int i = 0; i < c->n_wrt; i++)
-    fv_output(c->g, fv_arena_printf(c->arena, "grad.%.*s", (int)strcspn(c->wrt_name[i], "?"), c->wrt_name[i]),
+    fv_output(c->g, fv_arena_printf(c->arena, "grad.%s", c->wrt_name[i]),
               fv_op(c->g, "copy", NULL, c->grad[i]));
   return fv_graph_check(c->g);
 }
@@ -152,10 +154,12 @@ static fv_status check_file(ck_report *r, golden *c) {
   FV_TRY(fv_arena_new(&c->arena));
   FV_TRY(fv_safetensors_open(c->path, &c->file));
   const char *name = fv_safetensors_meta(c->file, "mechanism");
-  for (int i = 0; name && fv_attentions[i]; i++)
-    if (!strcmp(fv_attentions[i]->name, name)) c->def = fv_attentions[i];
+  c->def = name ? fv_attention_find(name) : NULL;
   FV_REQUIRE(c->def, FV_ERR_REQUEST, "mechanism: expected a known one, got '%s'", name ? name : "none");
   FV_TRY(read_attrs(c));
+  FV_TRY(fv_attention_slots(c->def, c->def->inputs, c->attrs, c->inputs, &c->n_inputs));
+  FV_TRY(fv_attention_slots(c->def, c->def->params, c->attrs, c->params, &c->n_params));
+  FV_TRY(fv_attention_slots(c->def, c->def->outputs, c->attrs, c->outputs, &c->n_outputs));
   FV_TRY(build(c));
   return run(r, c);
 }

@@ -4,6 +4,7 @@
  *   check kernel [OP] [--isa NAME] [--bench]      every kernel against its operation's reference
  *   check grad [OP]                               every gradient against differences
  *   check graph [N]                               random graphs: passes, planner and executor against the interpreter
+ *   check attention [NAME]                        every mechanism: slopes, masks, kernels, refusals
  *   check golden DIR                              attention mechanisms against the reference files of a directory
  *   check model [RECIPE] [--full]                 recipes: whole runs, and what may happen to them
  *                                                 (also with FOVEA_TEST_FULL=1: --full)
@@ -18,14 +19,13 @@ static const struct {
   void (*run)(ck_report *r);
 } modes[] = {
     {"op", ck_mode_op},       {"kernel", ck_mode_kernel}, {"grad", ck_mode_grad},
-    {"graph", ck_mode_graph}, {"model", ck_mode_model},   {"golden", ck_mode_golden},
-    {"self", ck_mode_self},
+    {"graph", ck_mode_graph}, {"attention", ck_mode_attention}, {"golden", ck_mode_golden},
+    {"model", ck_mode_model}, {"self", ck_mode_self},
 };
 
 static int usage(const char *problem, const char *what) {
-  fprintf(stderr,
-          "check: %s%s\nusage: check op|kernel|grad|graph|model|golden|self [NAME] [--isa NAME] [--seed N] [--bench] "
-          "[--full]\n",
+  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|attention|golden|model|self [NAME] [--isa NAME] [--seed N] "
+                  "[--bench] [--full]\n",
           problem, what);
   return 2;
 }

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* compose.c: the steps of compose.h. Every shape has been held against the mechanism's texts before. */
+#include "attention/compose.h"
+
+#include "ops/broadcast_to.h"
+#include "ops/csr_rows.h"
+#include "ops/leaky_relu.h"
+#include "ops/lookup.h"
+#include "ops/softmax.h"
+
+bool fv_given(fv_graph *g, const fv_value *v) { return v && v != fv_absent(g); }
+
+static fv_value *or_absent(fv_graph *g, fv_value *v) { return v ? v : fv_absent(g); }
+
+fv_value *fv_project(fv_graph *g, fv_value *x, fv_value *w, fv_value *b) {
+  return fv_op(g, "linear", NULL, x, w, or_absent(g, b));
+}
+
+fv_value *fv_softmax_last(fv_graph *g, fv_value *score, fv_value *mask) {
+  return fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, score, or_absent(g, mask));
+}
+
+fv_value *fv_repeat(fv_graph *g, fv_value *x, fv_shape shape) {
+  fv_broadcast_to_attrs to = {.shape.n = shape.ndim};
+  for (int i = 0; i < shape.ndim; i++) to.shape.v[i] = shape.dim[i];
+  return fv_op(g, "broadcast_to", &to, x);
+}
+
+fv_value *fv_score(fv_graph *g, fv_value *hidden, fv_value *v) {
+  fv_value *score = fv_project(g, hidden, fv_reshape(g, v, FV_SHAPE(1, fv_dim(v, 0))), NULL);
+  return fv_reshape(g, score, FV_SHAPE(fv_dim(hidden, 0), fv_dim(hidden, 1)));
+}
+
+fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x) {
+  int64_t b = fv_dim(x, 0), s = fv_dim(x, 1), k = fv_dim(x, 2);
+  return fv_reshape(g, fv_op(g, "matmul", NULL, fv_reshape(g, alpha, FV_SHAPE(b, 1, s)), x), FV_SHAPE(b, k));
+}
+
+fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par) {
+  return fv_score(g, fv_op(g, "tanh", NULL, fv_project(g, x, par[0], par[1])), par[2]);
+}
+
+/* u8 [T,S]: 1 where the query may look. */
+static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t, int64_t s) {
+  const int64_t most = INT64_C(1) << 31;
+  int64_t n = s > 0 && t > most / s ? most + 1 : t * s;
+  uint8_t *mask = n <= most ? fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1)) : NULL;
+  if (!mask)
+    return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected at most %lld places, got [%lld,%lld]",
+                                    (long long)most, (long long)t, (long long)s));
+  for (int64_t i = 0; i < n; i++) {
+    int64_t last = i / s + (s - t), key = i % s;
+    mask[i] = (!causal || key <= last) && (window <= 0 || last - key < window);
+  }
+  return fv_const_data(g, FV_U8, FV_SHAPE(t, s), mask);
+}
+
+fv_value *fv_attend_mask(fv_graph *g, fv_value *padding, bool causal, int64_t window, int64_t t, int64_t s) {
+  fv_value *keys = fv_given(g, padding) ? fv_reshape(g, padding, FV_SHAPE(fv_dim(padding, 0), 1, 1, s)) : NULL;
+  fv_value *order = causal || window > 0 ? order_mask(g, causal, window, t, s) : NULL;
+  if (keys && order) return fv_op(g, "logical_and", NULL, keys, order);
+  return or_absent(g, keys ? keys : order);
+}
+
+fv_value *fv_swap_heads(fv_graph *g, fv_value *x) { return fv_permute(g, x, FV_SHAPE(0, 2, 1, 3)); }
+
+fv_value *fv_gate_channels(fv_graph *g, fv_value *x, fv_value *gate) {
+  return fv_mul(g, x, fv_reshape(g, gate, FV_SHAPE(fv_dim(x, 0), 1, 1, fv_dim(x, 3))));
+}
+
+/* ---- graphs as CSR ----------------------------------------------------------------------------------------------- */
+const fv_option fv_edge_options[] = {
+    {.name = "heads", .type = FV_OPT_INT, .offset = offsetof(fv_edge_attrs, heads), .def = "1", .min = 1, .max = 1024,
+     .doc = "number of heads"},
+    {.name = "concat", .type = FV_OPT_BOOL, .offset = offsetof(fv_edge_attrs, concat), .def = "true",
+     .doc = "heads side by side; otherwise their mean"},
+    {.name = "slope", .type = FV_OPT_REAL, .offset = offsetof(fv_edge_attrs, slope), .def = "0.2", .min = 0, .max = 1,
+     .doc = "of the leaky ReLU below zero"},
+    {0}};
+
+bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const fv_value *v, int64_t lo, int64_t hi) {
+  const int32_t *numbers = v && v->kind == FV_VALUE_CONST ? v->data : NULL;
+  for (int64_t i = 0, n = v ? fv_shape_count(v->shape) : 0; numbers && i < n; i++)
+    if (numbers[i] < lo || numbers[i] > hi) {
+      (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: %s[%lld]: expected a number from %lld to %lld, got %d",
+                                     mechanism, name, (long long)i, (long long)lo, (long long)hi, numbers[i]));
+      return false;
+    }
+  return true;
+}
+
+/* row_ptr begins with 0, never falls and ends with the number of edges. */
+static bool rises(fv_graph *g, const char *mechanism, const fv_value *row_ptr, int64_t edges) {
+  const int32_t *p = row_ptr && row_ptr->kind == FV_VALUE_CONST ? row_ptr->data : NULL;
+  int64_t n = fv_dim(row_ptr, 0);
+  for (int64_t i = 0; p && i < n; i++) {
+    int64_t least = i == n - 1 ? edges : i ? p[i - 1] : 0, most = i == 0 && n > 1 ? 0 : edges;
+    if (p[i] >= least && p[i] <= most) continue;
+    (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: row_ptr[%lld]: expected a number from %lld to %lld, got %d",
+                                   mechanism, (long long)i, (long long)least, (long long)most, p[i]));
+    return false;
+  }
+  return true;
+}
+
+fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_value *col) {
+  fv_edges e = {.row_ptr = row_ptr, .col = col, .nodes = fv_dim(row_ptr, 0) - 1, .edges = fv_dim(col, 0)};
+  if (!rises(g, mechanism, row_ptr, e.edges) || !fv_const_within(g, mechanism, "col", col, 0, e.nodes - 1)) return e;
+  e.row = fv_op(g, "csr_rows", &(fv_csr_rows_attrs){.edges = e.edges}, row_ptr);
+  return e;
+}
+
+static fv_value *select_rows(fv_graph *g, fv_value *x, fv_value *ids) {
+  return fv_op(g, "index_select", &(fv_index_select_attrs){.zero = true}, x, ids);
+}
+
+fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->row); }
+fv_value *fv_at_source(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->col); }
+
+void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages,
+                    bool concat, fv_value *bias, fv_value **out) {
+  int64_t h = fv_dim(messages, 1), d = fv_dim(messages, 2), width = concat ? h * d : d;
+  FV_BUILD_REQUIRE(g, !fv_given(g, bias) || fv_dim(bias, 0) == width, "%s: bias: expected [%lld], got %s", mechanism,
+                   (long long)width, fv_shape_text(bias->shape));
+  out[1] = fv_op(g, "segment_softmax", NULL, score, e->row_ptr);
+  fv_value *weighed = fv_mul(g, messages, fv_reshape(g, out[1], FV_SHAPE(e->edges, h, 1)));
+  fv_value *y = fv_op(g, "index_add", &(fv_index_add_attrs){.size = e->nodes}, e->row, weighed);
+  y = concat ? fv_reshape(g, y, FV_SHAPE(e->nodes, width)) : fv_reduce(g, "mean", y, FV_SHAPE(1), false);
+  out[0] = fv_given(g, bias) ? fv_add(g, y, bias) : y;
+}
+
+fv_value *fv_leaky(fv_graph *g, fv_value *x, double slope) {
+  return slope > 0 ? fv_op(g, "leaky_relu", &(fv_leaky_relu_attrs){.negative_slope = slope}, x) : fv_relu(g, x);
+}

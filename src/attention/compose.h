@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* compose.h: the steps that several mechanisms share. Each only adds nodes. */
+#ifndef FV_ATTENTION_COMPOSE_H
+#define FV_ATTENTION_COMPOSE_H
+
+#include "attention/attention.h"
+
+/* In a builder that returns nothing: notes the mistake and returns. */
+#define FV_BUILD_REQUIRE(g, cond, ...)                                   \
+  do {                                                                   \
+    if (!(cond)) {                                                       \
+      (void)fv_graph_fail((g), FV_FAIL(FV_ERR_REQUEST, __VA_ARGS__));    \
+      return;                                                            \
+    }                                                                    \
+  } while (0)
+
+bool fv_given(fv_graph *g, const fv_value *v); /* neither NULL nor absent */
+fv_value *fv_project(fv_graph *g, fv_value *x, fv_value *w, fv_value *b); /* x w' + b; b may be absent or NULL */
+fv_value *fv_softmax_last(fv_graph *g, fv_value *score, fv_value *mask);  /* mask may be absent or NULL */
+
+fv_value *fv_repeat(fv_graph *g, fv_value *x, fv_shape shape); /* broadcast to a shape, written out */
+
+/* v . hidden: [B,S,A], [A] -> [B,S] */
+fv_value *fv_score(fv_graph *g, fv_value *hidden, fv_value *v);
+/* sum_s alpha_s x_s: [B,S], [B,S,K] -> [B,K] */
+fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x);
+/* The score of additive_pool: tanh(x W' + b) . v, par W, b, v. [B,T,E] -> [B,T] */
+fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par);
+
+/* The mask that goes with scores [B,H,T,S] of key padding [B,S] (absent or NULL: none), causality (s <= t + S - T) and
+ * a window (0: none; s > t + S - T - window). Absent when nothing is left out. */
+fv_value *fv_attend_mask(fv_graph *g, fv_value *padding, bool causal, int64_t window, int64_t t, int64_t s);
+/* A permutation of the four axes of heads: [B,T,H,D] <-> [B,H,T,D]. */
+fv_value *fv_swap_heads(fv_graph *g, fv_value *x);
+
+/* Squeezed images, [N,C] -> gate [N,C] in (0,1), to images. */
+fv_value *fv_gate_channels(fv_graph *g, fv_value *x, fv_value *gate);
+
+/* ---- graphs as CSR ----------------------------------------------------------------------------------------------- */
+typedef struct fv_edges {
+  fv_value *row_ptr, *col; /* [V+1], [M] i32 */
+  fv_value *row;           /* [M] i32: the node an edge goes into */
+  int64_t nodes, edges;
+} fv_edges;
+/* Refuses a constant graph that is none; what only the run knows is bounded then (csr_rows, index_select). NULL rows
+ * after a mistake. */
+fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_value *col);
+/* Refuses constants outside [lo, hi]. */
+bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const fv_value *v, int64_t lo, int64_t hi);
+/* x [V,H,...] at the target or at the source of each edge: [M,H,...] */
+fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x);
+fv_value *fv_at_source(fv_graph *g, const fv_edges *e, fv_value *x);
+/* Attention over the edges into each node: score [M,H], messages [M,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus
+ * the bias (may be absent), out[1] [M,H]. */
+void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages,
+                    bool concat, fv_value *bias, fv_value **out);
+fv_value *fv_leaky(fv_graph *g, fv_value *x, double slope); /* slope 0 is allowed */
+
+/* Attributes of both graph mechanisms. */
+typedef struct fv_edge_attrs {
+  int64_t heads;
+  bool concat;
+  double slope;
+} fv_edge_attrs;
+extern const fv_option fv_edge_options[];
+
+#endif

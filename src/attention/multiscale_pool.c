@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* multiscale_pool: soft attention pooling at several scales. The sequence is max-pooled over windows of each scale,
+ * each result is pooled by an attention of its own, and a second attention weighs the scales. */
+#include "attention/compose.h"
+#include "ops/cast.h"
+#include "ops/concat.h"
+#include "ops/pad.h"
+
+/* Stands for minus infinity: what is left out of a maximum. Finite, so that nothing multiplied by it is NaN. */
+static const double LEAST = -3e38;
+
+typedef struct multiscale_attrs {
+  fv_int_list scales;
+} multiscale_attrs;
+
+static const fv_option attrs_table[] = {{.name = "scales",
+                                         .type = FV_OPT_INTS,
+                                         .offset = offsetof(multiscale_attrs, scales),
+                                         .def = "1,2,4",
+                                         .min = 1,
+                                         .max = 1048576,
+                                         .doc = "lengths of the windows"},
+                                        {0}};
+
+/* [B,T,E] -> [B,windows,scale,E], the last window filled up with LEAST. */
+static fv_value *windows(fv_graph *g, fv_value *x, int64_t scale) {
+  int64_t b = fv_dim(x, 0), t = fv_dim(x, 1), e = fv_dim(x, 2), n = fv_ceil_div(t, scale);
+  fv_pad_attrs fill = {.before = {3, {0, 0, 0}}, .after = {3, {0, n * scale - t, 0}}, .value = LEAST};
+  return fv_reshape(g, n * scale > t ? fv_op(g, "pad", &fill, x) : x, FV_SHAPE(b, n, scale, e));
+}
+
+static fv_value *max_over_windows(fv_graph *g, fv_value *x, int64_t scale) {
+  return fv_reduce(g, "amax", windows(g, x, scale), FV_SHAPE(2), false);
+}
+
+/* x and its mask at one scale; a window with nothing in it is masked and holds 0. */
+static void pool(fv_graph *g, fv_value **x, fv_value **mask, int64_t scale) {
+  if (scale == 1) return;
+  if (!fv_given(g, *mask)) {
+    *x = max_over_windows(g, *x, scale);
+    return;
+  }
+  fv_shape places = FV_SHAPE(fv_dim(*x, 0), fv_dim(*x, 1), 1);
+  fv_value *kept = fv_reshape(g, *mask, places);
+  fv_value *most = max_over_windows(g, fv_op(g, "where", NULL, kept, *x, fv_const(g, LEAST)), scale);
+  fv_value *real = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, kept);
+  fv_value *some = fv_op(g, "gt", NULL, max_over_windows(g, real, scale), fv_const(g, 0));
+  *x = fv_op(g, "where", NULL, some, most, fv_const(g, 0));
+  *mask = fv_reshape(g, some, FV_SHAPE(fv_dim(some, 0), fv_dim(some, 1)));
+}
+
+static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
+  const fv_int_list *scales = &((const multiscale_attrs *)attrs)->scales;
+  int n = (int)scales->n;
+  int64_t b = fv_dim(in[0], 0), e = fv_dim(in[0], 2);
+  fv_value *y[FV_MAX_LIST], *beside;
+  FV_BUILD_REQUIRE(g, n > 0, "multiscale_pool: scales: expected at least one, got none");
+  for (int i = 0; i < n; i++) {
+    fv_value *x = in[0], *mask = in[1];
+    pool(g, &x, &mask, scales->v[i]);
+    fv_value *score = fv_pool_score(g, x, (fv_value *[]){par[i], par[n + i], par[2 * n + i]});
+    y[i] = fv_reshape(g, fv_weigh(g, fv_softmax_last(g, score, mask), x), FV_SHAPE(b, 1, e));
+  }
+  beside = n == 1 ? y[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 1}, n, y);
+  out[1] = fv_softmax_last(g, fv_pool_score(g, beside, par + 3 * n), NULL);
+  out[0] = fv_weigh(g, out[1], beside);
+}
+
+static const fv_attention_case cases[] = {{.sizes = "B=2 T=9 E=5 A=4 X=3", .absent = "mask"},
+                                          {.sizes = "B=3 T=11 E=4 A=3 X=2", .attrs = "scales=1,3"},
+                                          {.sizes = "B=3 T=7 E=3 A=2 X=3", .attrs = "scales=2,3,16"},
+                                          {.sizes = "B=2 T=1 E=3 A=2 X=3"},
+                                          {.sizes = "B=2 T=5 E=3 A=2 X=1", .attrs = "scales=5"},
+                                          {.sizes = "B=2 T=0 E=3 A=2 X=2", .attrs = "scales=1,2"},
+                                          {0}};
+
+extern const fv_attention_def fv_attention_multiscale_pool;
+const fv_attention_def fv_attention_multiscale_pool = {
+    .name = "multiscale_pool",
+    .doc = "additive_pool on the maxima over windows of each scale, and an attention over the scales",
+    .paper =
+        "Yang et al. 2016, Hierarchical Attention Networks, NAACL (the attention); maxima over windows at several "
+        "scales",
+    .attrs_size = sizeof(multiscale_attrs),
+    .attrs = attrs_table,
+    .inputs = (const char *const[]){"x [B,T,E]", "mask? [B,T] u8", NULL},
+    .params = (const char *const[]){"W_* [A,E]", "b_* [A]", "v_* [A]", "Ws [A,E]", "bs [A]", "vs [A]", NULL},
+    .repeat = "scales",
+    .outputs = (const char *const[]){"y [B,E]", "beta [B,X]", NULL},
+    .build = build,
+    .cases = cases};
