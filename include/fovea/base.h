@@ -49,8 +49,9 @@ FV_API const char *fv_status_name(fv_status status);
  * what is not there: FV_ERR_NOTFOUND). */
 FV_API int fv_status_exit_code(fv_status status);
 
-/* Lines worth showing that are no result: with FOVEA_VERBOSE=1, each node of a program with its kernel and time. The library prints
- * nothing; without a receiver they are dropped. Set it before other calls; it is called from the thread that runs. */
+/* Lines worth showing that are no result: with FOVEA_VERBOSE=1, each node of a program with its kernel and time. The
+ * library prints nothing; without a receiver they are dropped. Set it before other calls; it is called from the thread
+ * that runs. */
 typedef void fv_log_line(void *arg, const char *line);
 FV_API void fv_log_to(fv_log_line *receiver, void *arg);
 
@@ -70,7 +71,8 @@ FV_API void fv_memory_fail_after(uint64_t n);
 FV_API void fv_stop_catch(void);
 FV_API bool fv_stop_requested(void);
 
-/* ---- text, for programs that talk to people --------------------------------------------------------------------------
+/* ---- text, for programs that talk to people
+ * --------------------------------------------------------------------------
  * The name of `names` (NULL-terminated) nearest to `name` by edit distance, NULL when none is near enough. */
 FV_API const char *fv_nearest_name(const char *name, const char *const *names);
 /* A whole number and nothing else: no trailing bytes, no overflow. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fovea/graph.h: build a graph of operations, differentiate it, compile it into a program, run it.
  *
- * A graph is built once for given shapes. Builders return a value, or NULL after a mistake; a NULL passed on stays NULL,
- * so a model can be written without a check a line: fv_graph_check() then tells the first mistake, with the node's
- * name, what it expected and what it got. A graph, its values and everything it builds belong to the graph and live
- * until fv_graph_free. A graph is used by one thread at a time; a program may be run by several, each with its own
- * fv_exec. */
+ * A graph is built once for given shapes. Builders return a value, or NULL after a mistake; a NULL passed on stays
+ * NULL, so a model can be written without a check a line: fv_graph_check() then tells the first mistake, with the
+ * node's name, what it expected and what it got. A graph, its values and everything it builds belong to the graph and
+ * live until fv_graph_free. A graph is used by one thread at a time; a program may be run by several, each with its
+ * own fv_exec. */
 #ifndef FOVEA_GRAPH_H
 #define FOVEA_GRAPH_H
 
@@ -44,7 +44,7 @@ typedef struct fv_params fv_params;
 typedef struct fv_program fv_program;
 typedef struct fv_exec fv_exec;
 
-/* ---- parameters: one store, shared by all programs of a model ------------------------------------------------------ */
+/* ---- parameters: one store, shared by all programs of a model ---------------------------------------------------- */
 typedef enum fv_group {
   FV_GROUP_DECAY,    /* trained, with weight decay */
   FV_GROUP_NO_DECAY, /* trained, without: biases, norms, gates */
@@ -68,9 +68,9 @@ typedef struct fv_init {
   int64_t fan_in; /* 0: from the shape: all dimensions but the first */
 } fv_init;
 
-/* ---- building ------------------------------------------------------------------------------------------------------ */
-/* `params` may be NULL for a graph without parameters; it must outlive the graph. `real` is FV_F32 (or FV_F64 in checks):
- * the dtype of parameters and of numbers the builders make. */
+/* ---- building ---------------------------------------------------------------------------------------------------- */
+/* `params` may be NULL for a graph without parameters; it must outlive the graph. `real` is FV_F32 (or FV_F64 in
+ * checks): the dtype of parameters and of numbers the builders make. */
 FV_API fv_status fv_graph_new(fv_params *params, fv_dtype real, fv_graph **graph);
 FV_API void fv_graph_free(fv_graph *graph);
 /* FV_OK, or the first mistake made while building. */
@@ -114,7 +114,7 @@ FV_API void fv_track(fv_graph *g, fv_value *buffer, fv_value *v);
 FV_API fv_status fv_graph_differentiate(fv_graph *g, fv_value *loss, bool params, int n_wrt, fv_value *const *wrt,
                                         fv_value **grads);
 
-/* ---- attention mechanisms ------------------------------------------------------------------------------------------- */
+/* ---- attention mechanisms ---------------------------------------------------------------------------------------- */
 typedef struct fv_mechanism_info {
   const char *name, *doc, *paper;
 } fv_mechanism_info;

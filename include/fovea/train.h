@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fovea/train.h: recipes, and what one does with them: plan, train, evaluate, predict, explain. What the program `fovea`
- * does, these calls do; results come back as JSON text (one object) so that a caller in any language can read them.
+/* fovea/train.h: recipes, and what one does with them: plan, train, evaluate, predict, explain. What the program
+ * `fovea` does, these calls do; results come back as JSON text (one object) so that a caller in any language can read
+ * them.
  *
  * Every char ** result belongs to the caller: fv_string_free. Nothing prints; progress comes through callbacks. */
 #ifndef FOVEA_TRAIN_H
@@ -13,7 +14,7 @@
 extern "C" {
 #endif
 
-/* ---- recipes -------------------------------------------------------------------------------------------------------- */
+/* ---- recipes ----------------------------------------------------------------------------------------------------- */
 typedef struct fv_preset {
   const char *name, *settings, *doc; /* "width=16 blocks=2" */
 } fv_preset;
@@ -30,7 +31,7 @@ FV_API const char *fv_recipe_nearest(const char *name); /* for "did you mean"; N
 /* The settings that every recipe understands (epochs, batch, lr, optimizer, ...). */
 FV_API const fv_option *fv_train_options(void);
 
-/* ---- requests ------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 typedef struct fv_setting { /* one --set: a setting of the recipe, or of training */
   const char *key, *value;
 } fv_setting;
@@ -54,8 +55,9 @@ typedef struct fv_train_request {
   void *arg;
 } fv_train_request;
 
-/* Trains, evaluates on the test split once at the end, leaves a run directory. The result: recipe, dataset, metrics, epochs, seconds,
- * samples_per_second, parameters, peak_bytes, weights_sha256. FV_ERR_STOPPED after SIGINT: all is saved. */
+/* Trains, evaluates on the test split once at the end, leaves a run directory. The result: recipe, dataset, metrics,
+ * epochs, seconds, samples_per_second, parameters, peak_bytes, weights_sha256. FV_ERR_STOPPED after SIGINT: all is
+ * saved. */
 FV_API fv_status fv_train(const fv_train_request *request, char **json);
 /* The same buffers and programs, made but not filled: parameters, flops_forward, flops_step, bytes_parameters,
  * bytes_activations, bytes_total, fits. */
@@ -63,12 +65,13 @@ FV_API fv_status fv_plan(const fv_train_request *request, char **json);
 /* The training step's graph as Graphviz text. */
 FV_API fv_status fv_plan_dot(const fv_train_request *request, char **dot);
 
-/* Times `steps` training steps of the recipe and where they go. Result: step_milliseconds, other_share (of what is no matrix product or
- * convolution), product_of_alone (products inside a step against the same calls alone), overhead_microseconds a node,
- * peak_gflops, predict_milliseconds (one image), and "nodes": one row an operation and kernel. Leaves no files. */
+/* Times `steps` training steps of the recipe and where they go. Result: step_milliseconds, other_share (of what is no
+ * matrix product or convolution), product_of_alone (products inside a step against the same calls alone),
+ * overhead_microseconds a node, peak_gflops, predict_milliseconds (one image), and "nodes": one row an operation and
+ * kernel. Leaves no files. */
 FV_API fv_status fv_bench_recipe(const fv_train_request *request, int steps, char **json);
 
-/* ---- models --------------------------------------------------------------------------------------------------------- */
+/* ---- models ------------------------------------------------------------------------------------------------------ */
 typedef struct fv_model fv_model;
 /* A run directory or its model.safetensors: enough to evaluate, predict and explain. */
 FV_API fv_status fv_model_open(const char *path, int threads, fv_model **model);
@@ -76,11 +79,11 @@ FV_API void fv_model_free(fv_model *model);
 /* data NULL: the dataset the model was trained on. Result: metrics, samples. */
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);
-/* input: a PNG, JPEG, IDX or NPY file (one or more images), or test:N for sample N of the test split. Result: an object with
- * "predictions": one entry an image, each with the k best labels and their probabilities. */
+/* input: a PNG, JPEG, IDX or NPY file (one or more images), or test:N for sample N of the test split. Result: an object
+ * with "predictions": one entry an image, each with the k best labels and their probabilities. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
-/* ---- explaining ----------------------------------------------------------------------------------------------------- */
+/* ---- explaining -------------------------------------------------------------------------------------------------- */
 typedef struct fv_explain_request {
   const char *input;  /* as for predict; NULL: `samples` images of the test split */
   const char *data;   /* NULL: the model's own */

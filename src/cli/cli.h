@@ -92,7 +92,7 @@ int cli_refuse_name(const char *what, const char *where, const char *got, const 
 /* ---- help.c, man.c ----------------------------------------------------------------------------------------------- */
 int cli_help(const cli_args *args); /* of args->command, or of the program when that is NULL */
 int cli_man(const cli_command *command);
-/* A table of settings, one call a row: name; type, range and default; doc. `given`: defaults that the recipe changes. */
+/* A table of settings, one call a row: name; type, range and default; doc. `given`: defaults the recipe changes. */
 typedef void cli_setting_row(void *arg, const char *name, const char *about, const char *doc);
 void cli_each_setting(const fv_option *table, const char *given, cli_setting_row *row, void *arg);
 

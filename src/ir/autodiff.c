@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* autodiff.c: reverse mode. Walks the nodes backwards; each operation's `grad` builds the nodes of its part. The result is
- * more of the same graph: it is simplified, fused, planned and explained like the rest. */
+/* autodiff.c: reverse mode. Walks the nodes backwards; each operation's `grad` builds the nodes of its part. The result
+ * is more of the same graph: it is simplified, fused, planned and explained like the rest. */
 #include "ir/ir.h"
 #include "ops/reduce.h"
 #include "ops/reshape.h"
@@ -45,8 +45,9 @@ static fv_status backward(fv_graph *g, const fv_node *node, const bool *need, fv
   FV_REQUIRE(node->op->grad, FV_ERR_REQUEST, "%s (%s): expected an operation with a gradient, got one without: %s",
              node->op->name, node->name, node->op->no_grad_reason ? node->op->no_grad_reason : "not defined");
   for (int k = node->n_out - node->op->n_saved; k < node->n_out; k++)
-    FV_REQUIRE(!dout[k], FV_ERR_REQUEST, "%s (%s): expected a loss that leaves output %d alone, which is kept for the gradient",
-               node->op->name, node->name, k);
+    FV_REQUIRE(!dout[k], FV_ERR_REQUEST,
+               "%s (%s): expected a loss that leaves output %d alone, which is kept for the gradient", node->op->name,
+               node->name, k);
   fv_value **din = fv_arena_alloc(g->arena, (size_t)node->n_in * sizeof *din);
   bool *wants = fv_arena_alloc(g->arena, (size_t)node->n_in * sizeof *wants);
   FV_REQUIRE(din && wants, FV_ERR_MEMORY, "graph: out of memory");

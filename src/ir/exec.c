@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exec.c: running. Every call is bound once, when the exec is made; a run is a loop over function pointers and allocates
- * nothing. Inputs and gradients are bound anew for each shard by patching the few tensors that refer to them. */
+/* exec.c: running. Every call is bound once, when the exec is made; a run is a loop over function pointers and
+ * allocates nothing. Inputs and gradients are bound anew for each shard by patching the few tensors that refer to
+ * them. */
 #include "ir/program.h"
 
 enum { MOST_IN = 32 };
@@ -42,7 +43,7 @@ static inline void run_step(const fv_step *step, const fv_call *call) {
   else step->node->op->ref(call);
 }
 
-/* ---- prologue ------------------------------------------------------------------------------------------------------- */
+/* ---- prologue ---------------------------------------------------------------------------------------------------- */
 static fv_tensor tensor_of(const fv_value *v, void *data) {
   return (fv_tensor){.dtype = v->dtype, .shape = v->shape, .data = v->kind == FV_VALUE_ABSENT ? NULL : data};
 }
@@ -85,7 +86,7 @@ fv_status fv_program_prologue(const fv_program *p, const float *params, void *pa
   return FV_OK;
 }
 
-/* ---- making --------------------------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 static void bind_tensor(fv_exec *e, fv_tensor *t, const fv_value *v, fv_spot spot) {
   *t = tensor_of(v, resolve(spot, e->params, e->packed, e->slab));
   if (spot.place == FV_PLACE_INPUT) e->input_patches[e->n_input_patches++] = (patch){t, spot.at};
@@ -99,8 +100,15 @@ static fv_status bind_call(fv_exec *e, int s, fv_tensor **next) {
   *next = out + node->n_out;
   for (int k = 0; k < node->n_in; k++) bind_tensor(e, &in[k], node->in[k], step->in[k]);
   for (int k = 0; k < node->n_out; k++) bind_tensor(e, &out[k], node->out[k], step->out[k]);
-  e->calls[s] = (fv_call){.node = node, .attrs = node->attrs, .n_in = node->n_in, .n_out = node->n_out, .in = in, .out = out,
-                          .scratch = resolve(step->scratch, NULL, NULL, e->slab), .packed = step->packed, .end = step->units};
+  e->calls[s] = (fv_call){.node = node,
+                          .attrs = node->attrs,
+                          .n_in = node->n_in,
+                          .n_out = node->n_out,
+                          .in = in,
+                          .out = out,
+                          .scratch = resolve(step->scratch, NULL, NULL, e->slab),
+                          .packed = step->packed,
+                          .end = step->units};
   return step->kernel && step->kernel->prepare ? step->kernel->prepare(node, &e->calls[s].state) : FV_OK;
 }
 
@@ -149,7 +157,7 @@ void fv_exec_free(fv_exec *e) {
   fv_free(e);
 }
 
-/* ---- binding -------------------------------------------------------------------------------------------------------- */
+/* ---- binding ----------------------------------------------------------------------------------------------------- */
 int fv_exec_input(const fv_exec *e, const char *name) {
   for (int i = 0; i < e->p->g->inputs.n; i++)
     if (!strcmp(e->p->g->inputs.v[i].name, name)) return i;
@@ -173,7 +181,7 @@ const fv_tensor *fv_exec_output(const fv_exec *e, const char *name) {
   return NULL;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 static void run_profiled(fv_exec *e, fv_pool *pool);
 
 void fv_exec_run(fv_exec *e) {
@@ -246,7 +254,7 @@ int fv_exec_profile_rows(const fv_exec *e, fv_profile_row *rows, int max) {
   return e->p->n_body;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------ */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 double fv_exec_time_step(fv_exec *e, int s, int times) {
   double best = 1e9;
   for (int i = 0; i < times; i++) {

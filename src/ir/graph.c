@@ -63,7 +63,7 @@ bool fv_named_add(fv_named_list *list, fv_named item) {
   return true;
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 void fv_scope_push(fv_graph *g, const char *fmt, ...) {
   size_t n = strlen(g->scope);
   bool fits = n + 2 < sizeof g->scope && g->n_scopes < (int)FV_COUNT(g->scope_start);
@@ -87,7 +87,7 @@ static const char *scoped(fv_graph *g, const char *name) {
   return g->scope[0] ? fv_arena_printf(g->arena, "%s.%s", g->scope, name) : fv_arena_strdup(g->arena, name);
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 static fv_value *value_new(fv_graph *g, fv_value_kind kind, fv_dtype dtype, fv_shape shape, const char *name) {
   fv_value *v = fv_arena_alloc(g->arena, sizeof *v);
   if (!v || !name || !grow(&g->values, g->n_values, &g->cap_values, sizeof *g->values)) return OUT_OF_MEMORY(g);
@@ -100,7 +100,8 @@ static bool shape_valid(fv_shape s) {
   if (s.ndim < 0 || s.ndim > FV_MAX_DIMS) return false;
   int64_t count = 1;
   for (int i = 0; i < s.ndim; i++)
-    if (s.dim[i] < 0 || __builtin_mul_overflow(count, FV_MAX(s.dim[i], 1), &count) || count > INT64_C(1) << 46) return false;
+    if (s.dim[i] < 0 || __builtin_mul_overflow(count, FV_MAX(s.dim[i], 1), &count) || count > INT64_C(1) << 46)
+      return false;
   return true;
 }
 
@@ -111,7 +112,8 @@ static fv_named *find(const fv_named_list *list, const char *name) {
 }
 
 fv_value *fv_input(fv_graph *g, const char *name, fv_dtype dtype, fv_shape shape) {
-  if (!shape_valid(shape)) return FAIL(g, "input '%s': expected non-negative dimensions, got %s", name, fv_shape_text(shape));
+  if (!shape_valid(shape))
+    return FAIL(g, "input '%s': expected non-negative dimensions, got %s", name, fv_shape_text(shape));
   if (find(&g->inputs, name)) return FAIL(g, "input '%s': expected a new name, got one already used", name);
   fv_value *v = value_new(g, FV_VALUE_INPUT, dtype, shape, fv_arena_strdup(g->arena, name));
   if (!v) return NULL;
@@ -149,7 +151,7 @@ int64_t fv_dim(const fv_value *v, int i) {
   return axis >= 0 && axis < v->shape.ndim ? v->shape.dim[axis] : 0;
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 static const char *node_name(fv_graph *g, const fv_op_def *op) {
   int same = 0;
   const char *base = scoped(g, op->name);
@@ -198,7 +200,8 @@ static fv_status infer(fv_graph *g, const fv_op_def *op, const char *name, const
   FV_TRY(op->infer(c));
   FV_ASSERT(c->n_out >= 1 && c->n_out <= FV_MAX_OUTS);
   for (int i = 0; i < c->n_out; i++)
-    FV_INFER_REQUIRE(c, shape_valid(c->shape[i]), "expected a result that fits in memory, got %s", fv_shape_text(c->shape[i]));
+    FV_INFER_REQUIRE(c, shape_valid(c->shape[i]), "expected a result that fits in memory, got %s",
+                     fv_shape_text(c->shape[i]));
   return FV_OK;
 }
 
@@ -263,7 +266,8 @@ fv_value *fv_op_apply(fv_graph *g, const char *op, const void *attrs, int n_in, 
   return node ? node->out[0] : NULL;
 }
 
-bool fv_op_n(fv_graph *g, const char *op, const void *attrs, int n_in, fv_value *const *in, int n_outs, fv_value **outs) {
+bool fv_op_n(fv_graph *g, const char *op, const void *attrs, int n_in, fv_value *const *in, int n_outs,
+             fv_value **outs) {
   for (int i = 0; i < n_outs; i++) outs[i] = NULL;
   const fv_op_def *def = op_named(g, op);
   fv_node *node = def ? apply(g, def, attrs, n_in, in) : NULL;
@@ -313,15 +317,17 @@ const fv_op_def *fv_op_find(const char *name) {
   return NULL;
 }
 
-/* ---- outputs, taps, tracks ------------------------------------------------------------------------------------------ */
+/* ---- outputs, taps, tracks --------------------------------------------------------------------------------------- */
 void fv_output(fv_graph *g, const char *name, fv_value *v) {
   if (!v) return;
   if (find(&g->outputs, name)) (void)FAIL(g, "output '%s': expected a new name, got one already used", name);
-  else if (!fv_named_add(&g->outputs, (fv_named){.name = fv_arena_strdup(g->arena, name), .value = v})) (void)OUT_OF_MEMORY(g);
+  else if (!fv_named_add(&g->outputs, (fv_named){.name = fv_arena_strdup(g->arena, name), .value = v}))
+    (void)OUT_OF_MEMORY(g);
 }
 
 void fv_tap(fv_graph *g, const char *name, const char *kind, fv_value *v) {
-  if (v && !fv_named_add(&g->taps, (fv_named){.name = scoped(g, name), .kind = kind, .value = v})) (void)OUT_OF_MEMORY(g);
+  if (v && !fv_named_add(&g->taps, (fv_named){.name = scoped(g, name), .kind = kind, .value = v}))
+    (void)OUT_OF_MEMORY(g);
 }
 
 void fv_track(fv_graph *g, fv_value *buffer, fv_value *v) {
@@ -329,7 +335,8 @@ void fv_track(fv_graph *g, fv_value *buffer, fv_value *v) {
   if (buffer->kind != FV_VALUE_PARAM || !fv_shape_equal(buffer->shape, v->shape))
     (void)FAIL(g, "running statistic '%s': expected %s, got %s", fv_value_name(buffer), fv_shape_text(buffer->shape),
                fv_shape_text(v->shape));
-  else if (!fv_named_add(&g->tracks, (fv_named){.name = buffer->name, .value = v, .target = buffer})) (void)OUT_OF_MEMORY(g);
+  else if (!fv_named_add(&g->tracks, (fv_named){.name = buffer->name, .value = v, .target = buffer}))
+    (void)OUT_OF_MEMORY(g);
 }
 
 void fv_graph_replace(fv_graph *g, fv_value *old, fv_value *with) {
@@ -342,20 +349,23 @@ void fv_graph_replace(fv_graph *g, fv_value *old, fv_value *with) {
       if (lists[l]->v[i].value == old) lists[l]->v[i].value = with;
 }
 
-/* ---- parameters ----------------------------------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 fv_value *fv_param(fv_graph *g, const char *name, fv_shape shape, fv_init init, fv_group group) {
   if (g->status != FV_OK) return NULL;
   const char *full = scoped(g, name);
   if (!full) return OUT_OF_MEMORY(g);
-  if (!shape_valid(shape)) return FAIL(g, "parameter '%s': expected non-negative dimensions, got %s", full, fv_shape_text(shape));
+  if (!shape_valid(shape))
+    return FAIL(g, "parameter '%s': expected non-negative dimensions, got %s", full, fv_shape_text(shape));
   if (!g->params) return FAIL(g, "parameter '%s': expected a graph with a parameter store, got one without", full);
   int index = fv_params_find(g->params, full);
   if (index >= 0) {
     fv_shape known = g->params->v[index].shape;
     if (!fv_shape_equal(known, shape))
-      return FAIL(g, "parameter '%s': expected %s as in the store, got %s", full, fv_shape_text(known), fv_shape_text(shape));
+      return FAIL(g, "parameter '%s': expected %s as in the store, got %s", full, fv_shape_text(known),
+                  fv_shape_text(shape));
   } else {
-    fv_status status = fv_params_add(g->params, (fv_param_info){.name = full, .shape = shape, .init = init, .group = group});
+    fv_status status =
+        fv_params_add(g->params, (fv_param_info){.name = full, .shape = shape, .init = init, .group = group});
     if (status != FV_OK) return fv_graph_fail(g, status);
     index = g->params->n - 1;
   }

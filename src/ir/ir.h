@@ -2,7 +2,8 @@
 /* ir.h (private): what a graph is made of, and the rows that define operations and kernels.
  *
  * An operation (src/ops/NAME.c) is one fv_op_def: meaning, shapes, gradient, cost, cases. A kernel (src/cpu/FILE.c) is
- * one fv_kernel per instruction-set level: a faster way to run nodes of an operation. docs/adding.md walks through both. */
+ * one fv_kernel per instruction-set level: a faster way to run nodes of an operation. docs/adding.md walks through
+ * both. */
 #ifndef FV_IR_IR_H
 #define FV_IR_IR_H
 
@@ -15,7 +16,13 @@
 typedef struct fv_op_def fv_op_def;
 typedef struct fv_node fv_node;
 
-typedef enum fv_value_kind { FV_VALUE_NODE, FV_VALUE_INPUT, FV_VALUE_PARAM, FV_VALUE_CONST, FV_VALUE_ABSENT } fv_value_kind;
+typedef enum fv_value_kind {
+  FV_VALUE_NODE,
+  FV_VALUE_INPUT,
+  FV_VALUE_PARAM,
+  FV_VALUE_CONST,
+  FV_VALUE_ABSENT
+} fv_value_kind;
 
 struct fv_value {
   int id;
@@ -38,7 +45,7 @@ struct fv_node {
   const char *name;  /* "scope.op" with a number when not unique */
 };
 
-/* ---- operations ---------------------------------------------------------------------------------------------------- */
+/* ---- operations -------------------------------------------------------------------------------------------------- */
 typedef struct fv_infer {
   fv_graph *g;
   const fv_op_def *op;
@@ -157,7 +164,7 @@ bool fv_shape_broadcast(fv_shape a, fv_shape b, fv_shape *out);
 /* The flat index into a tensor of shape `s` (broadcast to `out`) of the flat index i into `out`. */
 int64_t fv_broadcast_index(fv_shape s, fv_shape out, int64_t i);
 
-/* ---- kernels ------------------------------------------------------------------------------------------------------- */
+/* ---- kernels ----------------------------------------------------------------------------------------------------- */
 typedef struct fv_kernel {
   const char *op;    /* the operation's name; NULL: any for which can() says yes */
   const char *name;  /* "onednn", "simd", ... : FOVEA_KERNEL=op:name */
@@ -175,7 +182,7 @@ typedef struct fv_kernel {
 /* Tables that end with a row whose run is NULL, one a kernel file and level; NULL-terminated; from kernels.list. */
 extern const fv_kernel *const fv_kernel_tables[];
 
-/* ---- the graph ----------------------------------------------------------------------------------------------------- */
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
 typedef struct fv_named {
   const char *name, *kind;
   fv_value *value;  /* output, tap: the value; gradient, track: what is written */
@@ -207,7 +214,7 @@ fv_value *fv_graph_fail(fv_graph *g, fv_status status);
 void fv_graph_replace(fv_graph *g, fv_value *old, fv_value *with); /* in all users and lists */
 fv_value *fv_sum_to(fv_graph *g, fv_value *v, fv_shape shape);     /* undoes broadcasting: sums v down to shape */
 
-/* ---- parameters ----------------------------------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 typedef struct fv_param_info {
   const char *name;
   fv_shape shape;
@@ -233,7 +240,7 @@ fv_status fv_params_layout(fv_params *params);
 void fv_params_init(const fv_params *params, uint64_t seed, float *slab);
 int fv_params_find(const fv_params *params, const char *name); /* -1 */
 
-/* ---- passes (each leaves a graph that fv_graph_verify accepts) ------------------------------------------------------ */
+/* ---- passes (each leaves a graph that fv_graph_verify accepts) --------------------------------------------------- */
 fv_status fv_graph_verify(const fv_graph *g);
 fv_status fv_pass_simplify(fv_graph *g);   /* x*1, x+0, reshape of reshape, permute of permute, constants folded */
 fv_status fv_pass_cse(fv_graph *g);        /* common subexpressions */
@@ -245,7 +252,7 @@ void fv_graph_mark_invariant(const fv_graph *g, bool *invariant);
 /* uses[value id]: how often it is an input of a node, an output, a gradient or a track (taps do not count). */
 void fv_graph_count_uses(const fv_graph *g, int *uses);
 
-/* ---- programs ------------------------------------------------------------------------------------------------------- */
+/* ---- programs ---------------------------------------------------------------------------------------------------- */
 typedef struct fv_program_info {
   int64_t slab_bytes;   /* one per exec */
   int64_t packed_bytes; /* one per program, shared */
@@ -268,8 +275,10 @@ fv_status fv_exec_new(const fv_program *program, fv_ledger *ledger, const float 
 void fv_exec_free(fv_exec *exec);
 int fv_exec_input(const fv_exec *exec, const char *name);  /* index, -1 when there is none */
 void fv_exec_bind_input(fv_exec *exec, int index, const void *data); /* read in place; must stay until the run ends */
-void fv_exec_bind_gradients(fv_exec *exec, float *slab);   /* laid out as the parameters; gradients and tracks go there */
-const fv_tensor *fv_exec_output(const fv_exec *exec, const char *name); /* valid after a run; outputs and taps; or NULL */
+/* laid out as the parameters; gradients and tracks go there */
+void fv_exec_bind_gradients(fv_exec *exec, float *slab);
+/* valid after a run; outputs and taps; or NULL */
+const fv_tensor *fv_exec_output(const fv_exec *exec, const char *name);
 void fv_exec_run(fv_exec *exec);                 /* allocates nothing */
 void fv_exec_run_split(fv_exec *exec, fv_pool *pool); /* the same bits, each node split over the pool */
 
@@ -282,7 +291,8 @@ typedef struct fv_profile_row {
 } fv_profile_row;
 void fv_exec_profile(fv_exec *exec, bool on);
 int fv_exec_profile_rows(const fv_exec *exec, fv_profile_row *rows, int max); /* number of steps */
-/* Step `s` by itself, `times` over: seconds of the fastest. What it takes with its operands warm and nothing else running. */
+/* Step `s` by itself, `times` over: seconds of the fastest. What it takes with its operands warm and nothing else
+ * running. */
 double fv_exec_time_step(fv_exec *exec, int s, int times);
 /* Seconds that the executor itself spends on a step: the loop over all of them with a kernel that does nothing. */
 double fv_exec_overhead(const fv_exec *exec, int times);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* params.c: the parameter store. Names, shapes and places in one flat slab of floats, grouped so that the optimiser, the
- * weight decay and the running statistics are ranges of it. */
+/* params.c: the parameter store. Names, shapes and places in one flat slab of floats, grouped so that the optimiser,
+ * the weight decay and the running statistics are ranges of it. */
 #include "ir/ir.h"
 
 #include <math.h>
@@ -62,7 +62,7 @@ fv_status fv_params_layout(fv_params *p) {
   return FV_OK;
 }
 
-/* ---- initialisers --------------------------------------------------------------------------------------------------- */
+/* ---- initialisers ------------------------------------------------------------------------------------------------ */
 static void fill_normal(fv_rng *rng, float *w, int64_t n, double std, bool cut) {
   for (int64_t i = 0; i < n; i++) {
     double v = fv_rng_normal(rng);

@@ -82,7 +82,7 @@ fv_status fv_pass_dce(fv_graph *g) {
   return FV_OK;
 }
 
-/* ---- common subexpressions ------------------------------------------------------------------------------------------ */
+/* ---- common subexpressions --------------------------------------------------------------------------------------- */
 static bool same_attrs(const fv_node *a, const fv_node *b) {
   if (!a->op->attrs_size || !memcmp(a->attrs, b->attrs, a->op->attrs_size)) return true;
   /* a chain's steps are no option */
@@ -98,7 +98,8 @@ static bool same_node(const fv_node *a, const fv_node *b) {
 }
 
 static bool same_const(const fv_value *a, const fv_value *b) {
-  return a->kind == FV_VALUE_CONST && b->kind == FV_VALUE_CONST && a->dtype == b->dtype && fv_shape_equal(a->shape, b->shape) &&
+  return a->kind == FV_VALUE_CONST && b->kind == FV_VALUE_CONST && a->dtype == b->dtype &&
+         fv_shape_equal(a->shape, b->shape) &&
          !memcmp(a->data, b->data, (size_t)fv_shape_count(a->shape) * fv_dtype_size(a->dtype));
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pass_fuse.c: fewer passes over memory.
- *   fold     product(x, W) * s + t, with s and t from parameters alone, becomes product(x, W*s) + t (a batch norm at inference)
+ *   fold     product(x, W) * s + t, with s and t from parameters alone, becomes product(x, W*s) + t (a batch norm at
+ * inference)
  *   finish   product + residual, then an activation, become the product's last touch of its result
  *   norm     batch_norm + residual, then relu, become one node; the mask of relu's gradient moves into batch_norm_grad
  *   chain    what is left of element-wise nodes is joined, each group one tiled pass
@@ -36,7 +37,8 @@ static fv_status refresh(fuser *f) {
 }
 
 /* New nodes keep the scope of the one they stand for. */
-static fv_value *rebuild(fv_graph *g, const fv_node *like, const char *op, const void *attrs, int n_in, fv_value *const *in) {
+static fv_value *rebuild(fv_graph *g, const fv_node *like, const char *op, const void *attrs, int n_in,
+                         fv_value *const *in) {
   char saved[sizeof g->scope];
   memcpy(saved, g->scope, sizeof saved);
   const char *dot = strrchr(like->name, '.');
@@ -46,7 +48,7 @@ static fv_value *rebuild(fv_graph *g, const fv_node *like, const char *op, const
   return v;
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------------------------- */
 /* conv2d and linear have the same four inputs: x, weight, bias, residual. */
 typedef struct product {
   const fv_node *node;
@@ -58,7 +60,8 @@ static bool product_of(const fuser *f, const fv_value *v, product *p) {
   const fv_node *n = v->producer;
   bool conv = is_op(n, "conv2d"), linear = is_op(n, "linear");
   if ((!conv && !linear) || f->uses[v->id] != 1) return false;
-  *p = (product){.node = n, .act = conv ? ((const fv_conv2d_attrs *)n->attrs)->act : ((const fv_linear_attrs *)n->attrs)->act};
+  *p = (product){.node = n,
+                 .act = conv ? ((const fv_conv2d_attrs *)n->attrs)->act : ((const fv_linear_attrs *)n->attrs)->act};
   for (int k = 0; k < 4; k++) p->in[k] = k < n->n_in ? n->in[k] : fv_absent(f->g);
   return p->in[3] != NULL;
 }
@@ -128,7 +131,7 @@ static fv_value *finish_product(fuser *f, const fv_node *node) {
   return product_build(f->g, &p);
 }
 
-/* ---- batch norm ----------------------------------------------------------------------------------------------------- */
+/* ---- batch norm -------------------------------------------------------------------------------------------------- */
 static fv_value *finish_norm(fuser *f, const fv_node *node) {
   bool relu = is_op(node, "relu"), add = is_op(node, "add");
   for (int k = 0; k < node->n_in && (relu || add); k++) {
@@ -138,7 +141,10 @@ static fv_value *finish_norm(fuser *f, const fv_node *node) {
     bool residual = norm->n_in > 3 && !absent(norm->in[3]);
     if (a.act || (add && (residual || !fv_shape_equal(node->in[!k]->shape, node->out[0]->shape)))) continue;
     if (relu) a.act = 1;
-    fv_value *in[4] = {norm->in[0], norm->in[1], norm->in[2], add ? node->in[!k] : residual ? norm->in[3] : fv_absent(f->g)};
+    fv_value *in[4] = {norm->in[0], norm->in[1], norm->in[2],
+                       add        ? node->in[!k]
+                       : residual ? norm->in[3]
+                                  : fv_absent(f->g)};
     fv_value *y = rebuild(f->g, norm, "batch_norm", &a, 4, in);
     for (int i = 1; y && i < norm->n_out; i++) fv_graph_replace(f->g, norm->out[i], y->producer->out[i]);
     return y;
@@ -146,8 +152,8 @@ static fv_value *finish_norm(fuser *f, const fv_node *node) {
   return NULL;
 }
 
-/* batch_norm_grad of relu_grad(dy, y): the mask is applied on the way in. Where the masked gradient is needed besides (the
- * residual path), batch_norm_grad hands it out. */
+/* batch_norm_grad of relu_grad(dy, y): the mask is applied on the way in. Where the masked gradient is needed besides
+ * (the residual path), batch_norm_grad hands it out. */
 static bool finish_norm_grad(fuser *f, const fv_node *node) {
   const fv_node *mask = is_op(node, "batch_norm_grad") ? node->in[1]->producer : NULL;
   if (!is_op(mask, "relu_grad")) return false;
@@ -163,7 +169,7 @@ static bool finish_norm_grad(fuser *f, const fv_node *node) {
   return true;
 }
 
-/* ---- chains --------------------------------------------------------------------------------------------------------- */
+/* ---- chains ------------------------------------------------------------------------------------------------------ */
 typedef struct group {
   fv_node *member[FV_CHAIN_STEPS]; /* root first */
   int n;
@@ -203,7 +209,8 @@ static void gather(const fuser *f, fv_node *root, const bool *taken, group *c) {
       fv_value *v = c->member[i]->in[k];
       fv_node *p = v->producer;
       if (!p || taken[p->id] || !(p->op->flags & FV_OP_ELEMENTWISE) || in_group(c, p)) continue;
-      if (f->invariant[v->id] != f->invariant[root->out[0]->id] || !fv_shape_equal(v->shape, root->out[0]->shape)) continue;
+      if (f->invariant[v->id] != f->invariant[root->out[0]->id] || !fv_shape_equal(v->shape, root->out[0]->shape))
+        continue;
       if (f->uses[v->id] != uses_inside(c, v)) continue;
       c->member[c->n++] = p;
       fv_value *in[FV_CHAIN_INPUTS];
@@ -265,7 +272,7 @@ static fv_status fuse_chains(fuser *f) {
   return fv_graph_check(f->g);
 }
 
-/* ---- all ------------------------------------------------------------------------------------------------------------ */
+/* ---- all --------------------------------------------------------------------------------------------------------- */
 static bool fuse_one(fuser *f, const fv_node *node) {
   if (finish_norm_grad(f, node)) return true;
   if (f->invariant[node->out[0]->id]) return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pass_simplify.c: what needs no work is not done: neutral elements, views of views, arithmetic on constants. Only rules
- * that keep every bit. */
+/* pass_simplify.c: what needs no work is not done: neutral elements, views of views, arithmetic on constants. Only
+ * rules that keep every bit. */
 #include "ir/ir.h"
 #include "ops/permute.h"
 #include "ops/reshape.h"
@@ -17,14 +17,17 @@ static bool is_const(const fv_value *v, double x) {
   return n > 0;
 }
 
-static bool same_type(const fv_value *a, const fv_value *b) { return a->dtype == b->dtype && fv_shape_equal(a->shape, b->shape); }
+static bool same_type(const fv_value *a, const fv_value *b) {
+  return a->dtype == b->dtype && fv_shape_equal(a->shape, b->shape);
+}
 
 /* The operand that a node with a neutral element merely hands on; NULL when it does work. */
 static fv_value *neutral(const fv_node *node) {
   static const struct { const char *op; double x; int which; } rules[] = {
       {"mul", 1, 1}, {"mul", 1, 0}, {"div", 1, 1}, {"sub", 0, 1}, {"pow", 1, 1}};
   for (size_t i = 0; i < FV_COUNT(rules); i++)
-    if (!strcmp(node->op->name, rules[i].op) && is_const(node->in[rules[i].which], rules[i].x)) return node->in[!rules[i].which];
+    if (!strcmp(node->op->name, rules[i].op) && is_const(node->in[rules[i].which], rules[i].x))
+      return node->in[!rules[i].which];
   /* x + 0 turns -0 into +0, which nothing downstream can tell from a sum that rounds to zero */
   if (!strcmp(node->op->name, "add"))
     for (int k = 0; k < 2; k++)
@@ -58,7 +61,8 @@ static fv_value *view_of_view(fv_graph *g, const fv_node *node) {
 /* A small node whose inputs are all constants is run now, by its reference. */
 static fv_value *fold(fv_graph *g, const fv_node *node) {
   enum { MOST = 4096, INS = 8 };
-  if (node->n_in == 0 || node->n_in > INS || node->n_out != 1 || fv_shape_count(node->out[0]->shape) > MOST) return NULL;
+  if (node->n_in == 0 || node->n_in > INS || node->n_out != 1 || fv_shape_count(node->out[0]->shape) > MOST)
+    return NULL;
   fv_tensor in[INS];
   for (int k = 0; k < node->n_in; k++) {
     const fv_value *v = node->in[k];
@@ -70,7 +74,8 @@ static fv_value *fold(fv_graph *g, const fv_node *node) {
   void *data = fv_arena_alloc(g->arena, bytes ? bytes : 1);
   if (!data) return NULL;
   fv_tensor out = {.dtype = y->dtype, .shape = y->shape, .data = data};
-  node->op->ref(&(fv_call){.node = node, .attrs = node->attrs, .n_in = node->n_in, .n_out = 1, .in = in, .out = &out, .end = 1});
+  node->op->ref(
+      &(fv_call){.node = node, .attrs = node->attrs, .n_in = node->n_in, .n_out = 1, .in = in, .out = &out, .end = 1});
   return fv_const_data(g, y->dtype, y->shape, data);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* program.c: a graph becomes a plan. Passes; a kernel for each node; what depends on parameters alone goes to the prologue
- * (weights repacked, norms folded: once per change of the parameters, shared by all workers); the rest is the body, run
- * once per shard. */
+/* program.c: a graph becomes a plan. Passes; a kernel for each node; what depends on parameters alone goes to the
+ * prologue (weights repacked, norms folded: once per change of the parameters, shared by all workers); the rest is the
+ * body, run once per shard. */
 #include "ir/program.h"
 
 /* A gradient or track must be written by a node of the body of its own: what is not gets a copy. */
@@ -98,7 +98,8 @@ static void place_prologue(fv_program *p) {
     const fv_step *step = &p->prologue[s];
     for (int k = 0; k < step->node->n_out; k++) {
       const fv_value *v = step->node->out[k];
-      p->spots[v->id] = (fv_spot){FV_PLACE_PACKED, take_packed(p, fv_shape_count(v->shape) * (int64_t)fv_dtype_size(v->dtype))};
+      p->spots[v->id] =
+          (fv_spot){FV_PLACE_PACKED, take_packed(p, fv_shape_count(v->shape) * (int64_t)fv_dtype_size(v->dtype))};
     }
     if (step->kernel && step->kernel->scratch) scratch = FV_MAX(scratch, step->kernel->scratch(step->node));
   }

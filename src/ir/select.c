@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* select.c: which kernel runs a node. Decided once, when a program is compiled. FOVEA_KERNEL=op:name[,op:name...] forces
- * ("ref" is the operation's reference); FOVEA_ISA lowers the level. */
+/* select.c: which kernel runs a node. Decided once, when a program is compiled. FOVEA_KERNEL=op:name[,op:name...]
+ * forces ("ref" is the operation's reference); FOVEA_ISA lowers the level. */
 #include "ir/program.h"
 
 #include <stdlib.h>

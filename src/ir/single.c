@@ -75,8 +75,15 @@ void fv_single_run(fv_single *s, void *const *in, void *const *out, fv_pool *poo
   for (int i = 0; i < n->n_in; i++) x[i] = (fv_tensor){n->in[i]->dtype, n->in[i]->shape, in[i]};
   for (int i = 0; i < n->n_out; i++) y[i] = (fv_tensor){n->out[i]->dtype, n->out[i]->shape, out[i]};
   bool split = pool && !s->scratch && s->units > 1;
-  job j = {.s = s, .pieces = split ? FV_MIN(s->units, 4 * (int64_t)fv_pool_threads(pool)) : 1,
-           .call = {.node = n, .attrs = n->attrs, .n_in = n->n_in, .n_out = n->n_out, .in = x, .out = y, .scratch = s->scratch,
+  job j = {.s = s,
+           .pieces = split ? FV_MIN(s->units, 4 * (int64_t)fv_pool_threads(pool)) : 1,
+           .call = {.node = n,
+                    .attrs = n->attrs,
+                    .n_in = n->n_in,
+                    .n_out = n->n_out,
+                    .in = x,
+                    .out = y,
+                    .scratch = s->scratch,
                     .state = s->state}};
   if (split) fv_pool_run(pool, j.pieces, run_piece, &j);
   else run_piece(&j, 0, 0);

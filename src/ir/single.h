@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* single.h (private): one operation on tensors that the caller owns: the optimiser's steps over flat slabs. The kernel is
- * chosen as in a program; a run allocates nothing and is split over the pool by the kernel's units. */
+/* single.h (private): one operation on tensors that the caller owns: the optimiser's steps over flat slabs. The kernel
+ * is chosen as in a program; a run allocates nothing and is split over the pool by the kernel's units. */
 #ifndef FV_IR_SINGLE_H
 #define FV_IR_SINGLE_H
 

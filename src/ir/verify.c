@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verify.c: what must be true of a graph after every pass: order, links, and shapes that inference still agrees with. */
+/* verify.c: what must be true of a graph after every pass: order, links, and shapes inference still agrees with. */
 #include "ir/ir.h"
 
 static fv_status verify_node(const fv_graph *g, const fv_node *node, const bool *known) {
   for (int k = 0; k < node->n_in; k++) {
     const fv_value *v = node->in[k];
     FV_REQUIRE(v && (v->kind != FV_VALUE_NODE || known[v->id]), FV_ERR_INTERNAL,
-               "%s (%s): input %d: expected a value made before, got %s", node->op->name, node->name, k, fv_value_name(v));
+               "%s (%s): input %d: expected a value made before, got %s", node->op->name, node->name, k,
+               fv_value_name(v));
   }
   fv_infer c = {.g = (fv_graph *)(uintptr_t)g, .op = node->op, .name = node->name, .attrs = node->attrs,
                 .n_in = node->n_in, .in = node->in, .n_out = 1};
@@ -36,8 +37,8 @@ fv_status fv_graph_verify(const fv_graph *g) {
   for (size_t l = 0; l < FV_COUNT(lists); l++)
     for (int i = 0; i < lists[l]->n; i++) {
       const fv_value *v = lists[l]->v[i].value;
-      FV_REQUIRE_DONE(v->kind != FV_VALUE_NODE || known[v->id], FV_ERR_INTERNAL, "output '%s': expected a value of the graph",
-                      lists[l]->v[i].name);
+      FV_REQUIRE_DONE(v->kind != FV_VALUE_NODE || known[v->id], FV_ERR_INTERNAL,
+                      "output '%s': expected a value of the graph", lists[l]->v[i].name);
     }
 done:
   fv_free(known);

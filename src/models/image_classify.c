@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image-classify: which of K classes an image shows, and where that was decided.
- *   cnn  a residual network (He et al. 2016) with CBAM at the end of each stage but the first, pooled by soft attention over
- *        the places of its last map (in place of a mean)
+ *   cnn  a residual network (He et al. 2016) with CBAM at the end of each stage but the first, pooled by soft
+ *        attention over the places of its last map (in place of a mean)
  *   vit  a small vision transformer (Dosovitskiy et al. 2021): patches, a class token, pre-norm blocks */
 #include "models/recipe.h"
 #include "ops/broadcast_to.h"
@@ -21,27 +21,38 @@ typedef struct settings {
 
 #define FIELD(name) #name, .offset = offsetof(settings, name)
 static const fv_option options[] = {
-    {.name = FIELD(arch), .type = FV_OPT_ENUM, .def = "cnn", .choices = arch_names, .doc = "residual network or vision transformer"},
-    {.name = FIELD(width), .type = FV_OPT_INT, .def = "16", .min = 4, .max = 512, .doc = "cnn: channels of the first stage; each next one doubles them"},
-    {.name = FIELD(blocks), .type = FV_OPT_INTS, .def = "1,2,2", .min = 0, .max = 16, .doc = "cnn: residual blocks of each stage; each stage but the first halves the map"},
-    {.name = FIELD(cbam), .type = FV_OPT_BOOL, .def = "true", .doc = "cnn: channel and spatial attention after each stage but the first"},
-    {.name = FIELD(reduction), .type = FV_OPT_INT, .def = "8", .min = 1, .max = 64, .doc = "cnn: CBAM's channel bottleneck"},
-    {.name = FIELD(kernel), .type = FV_OPT_INT, .def = "7", .min = 1, .max = 15, .doc = "cnn: side of CBAM's spatial convolution, odd"},
-    {.name = FIELD(pool), .type = FV_OPT_INT, .def = "64", .min = 1, .max = 1024, .doc = "cnn: width of the attention pooling's scorer"},
-    {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0", .min = 0, .max = 0.95, .doc = "dropped share before the classifier (vit: and in the blocks)"},
-    {.name = FIELD(patch), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 64, .doc = "vit: side of a patch, pixels; divides the image"},
+    {.name = FIELD(arch), .type = FV_OPT_ENUM, .def = "cnn", .choices = arch_names,
+     .doc = "residual network or vision transformer"},
+    {.name = FIELD(width), .type = FV_OPT_INT, .def = "16", .min = 4, .max = 512,
+     .doc = "cnn: channels of the first stage; each next one doubles them"},
+    {.name = FIELD(blocks), .type = FV_OPT_INTS, .def = "1,2,2", .min = 0, .max = 16,
+     .doc = "cnn: residual blocks of each stage; each stage but the first halves the map"},
+    {.name = FIELD(cbam), .type = FV_OPT_BOOL, .def = "true",
+     .doc = "cnn: channel and spatial attention after each stage but the first"},
+    {.name = FIELD(reduction), .type = FV_OPT_INT, .def = "8", .min = 1, .max = 64,
+     .doc = "cnn: CBAM's channel bottleneck"},
+    {.name = FIELD(kernel), .type = FV_OPT_INT, .def = "7", .min = 1, .max = 15,
+     .doc = "cnn: side of CBAM's spatial convolution, odd"},
+    {.name = FIELD(pool), .type = FV_OPT_INT, .def = "64", .min = 1, .max = 1024,
+     .doc = "cnn: width of the attention pooling's scorer"},
+    {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0", .min = 0, .max = 0.95,
+     .doc = "dropped share before the classifier (vit: and in the blocks)"},
+    {.name = FIELD(patch), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 64,
+     .doc = "vit: side of a patch, pixels; divides the image"},
     {.name = FIELD(dim), .type = FV_OPT_INT, .def = "64", .min = 4, .max = 1024, .doc = "vit: width of a token"},
     {.name = FIELD(depth), .type = FV_OPT_INT, .def = "6", .min = 1, .max = 32, .doc = "vit: number of blocks"},
-    {.name = FIELD(heads), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 64, .doc = "vit: attention heads; divides dim"},
+    {.name = FIELD(heads), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 64,
+     .doc = "vit: attention heads; divides dim"},
     {0}};
 
 static const fv_preset presets[] = {
     {"small", "arch=cnn width=16 blocks=1,2,2", "the default: 28x28 to 40x40 images, minutes on two cores"},
     {"tiny", "arch=cnn width=16 blocks=0,1,1", "the quickstart: seconds to a minute"},
-    {"vit-tiny", "arch=vit patch=4 dim=64 depth=6 heads=4 lr=0.003 epochs=40", "a vision transformer, explained by attention rollout"},
+    {"vit-tiny", "arch=vit patch=4 dim=64 depth=6 heads=4 lr=0.003 epochs=40",
+     "a vision transformer, explained by attention rollout"},
     {0}};
 
-/* ---- cnn ------------------------------------------------------------------------------------------------------------ */
+/* ---- cnn --------------------------------------------------------------------------------------------------------- */
 static fv_value *conv_norm(fv_graph *g, fv_value *x, int64_t channels, int64_t kernel, int64_t stride, const char *conv,
                            const char *norm, bool training) {
   x = fv_conv2d(g, x, channels, kernel, .name = conv, .stride = stride, .pad = kernel / 2, .no_bias = true);
@@ -73,7 +84,7 @@ static fv_value *cnn(fv_graph *g, const settings *s, fv_value *x, int64_t n_clas
   return fv_linear(g, fv_dropout(g, x, s->dropout, training), n_classes, .name = "fc");
 }
 
-/* ---- vit ------------------------------------------------------------------------------------------------------------ */
+/* ---- vit --------------------------------------------------------------------------------------------------------- */
 static fv_value *vit_block(fv_graph *g, const settings *s, fv_value *x, bool training) {
   fv_value *y = fv_self_attention_layer(g, fv_layer_norm(g, x, "norm1"), "attn", s->heads);
   x = fv_add(g, x, fv_dropout(g, y, s->dropout, training));
@@ -101,24 +112,26 @@ static fv_value *vit(fv_graph *g, const settings *s, fv_value *x, int64_t n_clas
   return fv_linear(g, fv_layer_norm(g, x, "norm"), n_classes, .name = "head");
 }
 
-/* ---- the row -------------------------------------------------------------------------------------------------------- */
+/* ---- the row ----------------------------------------------------------------------------------------------------- */
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
   int64_t h = task->image.dim[0], w = task->image.dim[1];
   FV_REQUIRE(task->image.ndim == 3 && h > 0 && w > 0, FV_ERR_REQUEST, "image-classify: expected images [H,W,C], got %s",
              fv_shape_text(task->image));
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "image-classify: expected at least 2 classes, got %d", (int)task->n_classes);
+  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "image-classify: expected at least 2 classes, got %d",
+             (int)task->n_classes);
   if (s->arch == ARCH_CNN) {
     FV_REQUIRE(s->kernel % 2, FV_ERR_REQUEST, "image-classify: kernel: expected an odd number, got %d", (int)s->kernel);
     FV_REQUIRE(s->blocks.n >= 1, FV_ERR_REQUEST, "image-classify: blocks: expected a number for each stage, got none");
     for (int64_t i = 1; i < s->blocks.n; i++)
-      FV_REQUIRE(s->blocks.v[i] > 0, FV_ERR_REQUEST, "image-classify: blocks: expected at least 1 in every stage but the first, got 0");
+      FV_REQUIRE(s->blocks.v[i] > 0, FV_ERR_REQUEST,
+                 "image-classify: blocks: expected at least 1 in every stage but the first, got 0");
     return FV_OK;
   }
   FV_REQUIRE(h % s->patch == 0 && w % s->patch == 0, FV_ERR_REQUEST,
              "image-classify: patch: expected a divisor of the image's %dx%d, got %d", (int)h, (int)w, (int)s->patch);
-  FV_REQUIRE(s->dim % s->heads == 0, FV_ERR_REQUEST, "image-classify: heads: expected a divisor of dim %d, got %d", (int)s->dim,
-             (int)s->heads);
+  FV_REQUIRE(s->dim % s->heads == 0, FV_ERR_REQUEST, "image-classify: heads: expected a divisor of dim %d, got %d",
+             (int)s->dim, (int)s->heads);
   return FV_OK;
 }
 
@@ -127,14 +140,16 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   fv_shape i = task->image;
   fv_value *x = fv_input(g, "image", FV_F32, FV_SHAPE(n, i.dim[0], i.dim[1], i.dim[2]));
   bool training = mode == FV_MODE_TRAIN;
-  fv_value *logits = s->arch == ARCH_VIT ? vit(g, s, x, task->n_classes, training) : cnn(g, s, x, task->n_classes, training);
+  fv_value *logits =
+      s->arch == ARCH_VIT ? vit(g, s, x, task->n_classes, training) : cnn(g, s, x, task->n_classes, training);
   fv_classifier_outputs(g, logits, task, mode);
 }
 
 extern const fv_recipe fv_recipe_image_classify;
 const fv_recipe fv_recipe_image_classify = {
     .info = {.name = "image-classify",
-             .doc = "which class an image shows: a residual CNN with CBAM and attention pooling, or a small vision transformer",
+             .doc = "which class an image shows: a residual CNN with CBAM and attention pooling, or a small "
+                    "vision transformer",
              .paper = "Woo et al. 2018 (CBAM); Yang et al. 2016 (attention pooling); Dosovitskiy et al. 2021 (ViT)",
              .default_data = "cluttered-digits",
              .options = options,

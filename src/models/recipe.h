@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* recipe.h (private): the row of a model recipe. One file says what its settings are, what it builds and how it is trained;
- * training, evaluation, prediction, planning and explaining are the same code for all of them.
+/* recipe.h (private): the row of a model recipe. One file says what its settings are, what it builds and how it is
+ * trained; training, evaluation, prediction, planning and explaining are the same code for all of them.
  *
  * `build` declares the inputs it needs, named as the dataset's fields ("image", "label"), and its outputs by name:
  *   "loss"          scalar, the mean over the shard                       (train)

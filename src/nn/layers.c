@@ -28,7 +28,8 @@ fv_value *fv_conv2d_layer(fv_graph *g, fv_value *x, int64_t channels, int64_t ke
 fv_value *fv_linear_layer(fv_graph *g, fv_value *x, int64_t out, const fv_linear_args *args) {
   int64_t in = fv_dim(x, -1);
   fv_scope_push(g, "%s", args->name ? args->name : "linear");
-  fv_init init = args->init.kind == FV_INIT_ZEROS && args->init.a == 0 ? (fv_init){.kind = FV_INIT_KAIMING_UNIFORM} : args->init;
+  fv_init init =
+      args->init.kind == FV_INIT_ZEROS && args->init.a == 0 ? (fv_init){.kind = FV_INIT_KAIMING_UNIFORM} : args->init;
   fv_value *w = fv_param(g, "weight", FV_SHAPE(out, in), init, FV_GROUP_DECAY);
   fv_init bias = {.kind = FV_INIT_UNIFORM, .a = 1 / __builtin_sqrt((double)FV_MAX(in, 1))};
   fv_value *b = args->no_bias ? fv_absent(g) : fv_param(g, "bias", FV_SHAPE(out), bias, FV_GROUP_NO_DECAY);

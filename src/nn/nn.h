@@ -28,9 +28,9 @@ typedef struct fv_linear_args {
 fv_value *fv_linear_layer(fv_graph *g, fv_value *x, int64_t out, const fv_linear_args *args);
 
 #define FV_TRACK_MOMENTUM 0.1 /* how fast running statistics follow: PyTorch's default */
-/* Ioffe & Szegedy 2015 over all but the last axis. Training: statistics of the shard, running averages tracked. Otherwise the
- * running averages as a scale and a shift, which fusion folds into the product before. Names weight, bias, running_mean,
- * running_var. */
+/* Ioffe & Szegedy 2015 over all but the last axis. Training: statistics of the shard, running averages tracked.
+ * Otherwise the running averages as a scale and a shift, which fusion folds into the product before. Names weight,
+ * bias, running_mean, running_var. */
 fv_value *fv_batch_norm(fv_graph *g, fv_value *x, const char *name, bool training);
 fv_value *fv_layer_norm(fv_graph *g, fv_value *x, const char *name);
 /* Srivastava et al. 2014; `rate` 0 or not training: x itself. Uses the graph's input "rng". */

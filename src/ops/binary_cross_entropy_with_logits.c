@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* binary_cross_entropy_with_logits: -w (p t log s(x) + (1 - t) log (1 - s(x))), s the sigmoid, w a weight of each item and
- * p the weight of positives; written with softplus, so that no logarithm of a rounded sigmoid is taken. */
+/* binary_cross_entropy_with_logits: -w (p t log s(x) + (1 - t) log (1 - s(x))), s the sigmoid, w a weight of each item
+ * and p the weight of positives; written with softplus, so that no logarithm of a rounded sigmoid is taken. */
 #include "ops/loss.h"
 
 #include <math.h>
@@ -57,11 +57,20 @@ static void ref(const fv_call *c) { fv_loss_ref(c, reduction(c->attrs), item); }
 static fv_cost cost(const fv_node *n) { return fv_cost_input(n, 0, 9); }
 
 static const fv_case cases[] = {
-    {.in = "1@-4..4; 1@0..1"}, {.in = "3@-4..4; 3@0..1"}, {.in = "4@-4..4; 4@0..1"}, {.in = "7@-4..4; 7@0..1"},
-    {.in = "8@-4..4; 8@0..1"}, {.in = "9@-4..4; 9@0..1"}, {.in = "15@-4..4; 15@0..1"}, {.in = "16@-4..4; 16@0..1"},
-    {.in = "17@-40..40; 17@0..1"}, {.in = "13,331@-4..4; 13,331@0..1"},
-    {.in = "3,37@-4..4; 3,37@0..1", .attrs = "reduction=sum"}, {.in = "3,37@-4..4; 3,37@0..1", .attrs = "reduction=none"},
-    {.in = "3,37@-4..4; 3,37@0..1; 3,1@0..2"}, {.in = "3,37@-4..4; 3,37@0..1; -; 37@0.5..3"},
+    {.in = "1@-4..4; 1@0..1"},
+    {.in = "3@-4..4; 3@0..1"},
+    {.in = "4@-4..4; 4@0..1"},
+    {.in = "7@-4..4; 7@0..1"},
+    {.in = "8@-4..4; 8@0..1"},
+    {.in = "9@-4..4; 9@0..1"},
+    {.in = "15@-4..4; 15@0..1"},
+    {.in = "16@-4..4; 16@0..1"},
+    {.in = "17@-40..40; 17@0..1"},
+    {.in = "13,331@-4..4; 13,331@0..1"},
+    {.in = "3,37@-4..4; 3,37@0..1", .attrs = "reduction=sum"},
+    {.in = "3,37@-4..4; 3,37@0..1", .attrs = "reduction=none"},
+    {.in = "3,37@-4..4; 3,37@0..1; 3,1@0..2"},
+    {.in = "3,37@-4..4; 3,37@0..1; -; 37@0.5..3"},
     {.in = "3,37@-4..4; 3,37@0..1; 3,37@0..2; 37@0.5..3", .attrs = "reduction=sum"},
     {.in = "3,37@-4..4; 3,37@0..1; 37@0..2; ()@0.5..3", .attrs = "reduction=none"},
     {.in = "0,3; 0,3@0..1", .attrs = "reduction=sum"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* detach: the same numbers, but no gradient passes: hard + soft - detach(soft) has the value of one and the gradient of the
- * other (straight-through, Bengio et al. 2013). */
+/* detach: the same numbers, but no gradient passes: hard + soft - detach(soft) has the value of one and the gradient of
+ * the other (straight-through, Bengio et al. 2013). */
 #include "ops/elementwise.h"
 
 static double scalar(const void *attrs, const double *x) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dropout (Srivastava et al. 2014), inverted: what is kept is scaled by 1 / (1 - p) while training. The bits are a pure
- * function of seed, stream, step, shard and element (ops/dropout.h), so the gradient draws them again instead of reading
- * a mask from memory. */
+ * function of seed, stream, step, shard and element (ops/dropout.h), so the gradient draws them again instead of
+ * reading a mask from memory. */
 #include "ops/dropout.h"
 
 #include "ops/lines.h"
@@ -37,12 +37,26 @@ static void ref(const fv_call *c) {
 static fv_cost cost(const fv_node *n) { return fv_cost_elementwise(n, 1); }
 
 #define RNG "; 4:i32@-2147483648..2147483647"
-static const fv_case cases[] = {
-    {.in = "0" RNG}, {.in = "1" RNG}, {.in = "3" RNG}, {.in = "4" RNG}, {.in = "5" RNG}, {.in = "7" RNG}, {.in = "8" RNG},
-    {.in = "9" RNG}, {.in = "15" RNG}, {.in = "16" RNG}, {.in = "17" RNG}, {.in = "63" RNG}, {.in = "64" RNG},
-    {.in = "65" RNG}, {.in = "131" RNG}, {.in = "7,11,13" RNG, .attrs = "p=0.1 stream=7"},
-    {.in = "3,5003" RNG, .attrs = "p=0.9 stream=-1"}, {.in = "101" RNG, .attrs = "p=0"}, {.in = "101" RNG, .attrs = "p=1"},
-    {0}};
+static const fv_case cases[] = {{.in = "0" RNG},
+                                {.in = "1" RNG},
+                                {.in = "3" RNG},
+                                {.in = "4" RNG},
+                                {.in = "5" RNG},
+                                {.in = "7" RNG},
+                                {.in = "8" RNG},
+                                {.in = "9" RNG},
+                                {.in = "15" RNG},
+                                {.in = "16" RNG},
+                                {.in = "17" RNG},
+                                {.in = "63" RNG},
+                                {.in = "64" RNG},
+                                {.in = "65" RNG},
+                                {.in = "131" RNG},
+                                {.in = "7,11,13" RNG, .attrs = "p=0.1 stream=7"},
+                                {.in = "3,5003" RNG, .attrs = "p=0.9 stream=-1"},
+                                {.in = "101" RNG, .attrs = "p=0"},
+                                {.in = "101" RNG, .attrs = "p=1"},
+                                {0}};
 
 const fv_op_def fv_op_dropout = {
     .name = "dropout",

@@ -4,10 +4,10 @@
 
 #include <math.h>
 
-static const fv_option attrs[] = {
-    {"delta", FV_OPT_REAL, offsetof(fv_huber_loss_attrs, delta), "1", 1e-30, 1e30, NULL, "where the square ends and the line begins"},
-    FV_REDUCTION_OPTION(fv_huber_loss_attrs),
-    {0}};
+static const fv_option attrs[] = {{"delta", FV_OPT_REAL, offsetof(fv_huber_loss_attrs, delta), "1", 1e-30, 1e30, NULL,
+                                   "where the square ends and the line begins"},
+                                  FV_REDUCTION_OPTION(fv_huber_loss_attrs),
+                                  {0}};
 
 static int64_t reduction(const void *a) { return ((const fv_huber_loss_attrs *)a)->reduction; }
 static fv_status infer(fv_infer *c) { return fv_loss_infer(c, reduction(c->attrs)); }

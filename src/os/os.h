@@ -50,8 +50,8 @@ typedef struct fv_map {
 } fv_map;
 fv_status fv_map_open(const char *path, fv_map *map); /* FV_ERR_NOTFOUND, FV_ERR_IO; a directory: FV_ERR_REQUEST */
 void fv_map_close(fv_map *map);
-/* Reads a file or pipe into fresh memory (NUL added beyond `size`); free with fv_free. What holds more than `limit` bytes
- * fails with FV_ERR_CORRUPT: it is never cut. */
+/* Reads a file or pipe into fresh memory (NUL added beyond `size`); free with fv_free. What holds more than `limit`
+ * bytes fails with FV_ERR_CORRUPT: it is never cut. */
 fv_status fv_file_read(const char *path, size_t limit, uint8_t **data, size_t *size);
 
 /* A file that appears complete or not at all: written beside its place, fsynced, renamed, the directory fsynced. */

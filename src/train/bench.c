@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.c: where the time of a training step goes: by operation and kernel, products against everything else, each product
- * inside the step against the same call alone, and the executor's own share. */
+/* bench.c: where the time of a training step goes: by operation and kernel, products against everything else, each
+ * product inside the step against the same call alone, and the executor's own share. */
 #include "cpu/ceiling.h"
 #include "train/trainer.h"
 

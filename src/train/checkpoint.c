@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* checkpoint.c: everything a run needs to go on as if it had never stopped. One safetensors file a checkpoint, written aside
- * and renamed: the flat slabs (parameters, optimiser's state, running mean) and, in the metadata, where the run is and a hash
- * over both. Random numbers are functions of seed and position, so they need no state. Older checkpoints are removed only after
- * the new one is safe; a damaged one is passed over for the one before. */
+/* checkpoint.c: everything a run needs to go on as if it had never stopped. One safetensors file a checkpoint, written
+ * aside and renamed: the flat slabs (parameters, optimiser's state, running mean) and, in the metadata, where the run
+ * is and a hash over both. Random numbers are functions of seed and position, so they need no state. Older checkpoints
+ * are removed only after the new one is safe; a damaged one is passed over for the one before. */
 #include "train/trainer.h"
 
 #include <inttypes.h>
@@ -25,20 +25,26 @@ static int slabs_of(const fv_trainer *t, fv_array arrays[MOST_SLABS], float *sla
   for (int i = 0; i < MOST_SLABS; i++) {
     if (!all[i].slab) continue;
     slabs[n] = all[i].slab;
-    arrays[n++] = (fv_array){.name = all[i].name, .elem = FV_ELEM_F32, .ndim = 1, .dim = {t->m->params->size},
-                             .count = t->m->params->size, .bytes = (size_t)t->m->params->size * sizeof(float), .data = all[i].slab};
+    arrays[n++] = (fv_array){.name = all[i].name,
+                             .elem = FV_ELEM_F32,
+                             .ndim = 1,
+                             .dim = {t->m->params->size},
+                             .count = t->m->params->size,
+                             .bytes = (size_t)t->m->params->size * sizeof(float),
+                             .data = all[i].slab};
   }
   return n;
 }
 
 static void print_point(const fv_progress_point *p, char *text, size_t size) {
-  snprintf(text, size, "%" PRId64 " %" PRId64 " %" PRId64 " %a %a %a %a %" PRId64 " %" PRId64, p->step, p->epoch, p->position,
-           p->loss_sum, p->metric_sum, p->best, p->best_loss, p->best_epoch, p->stale);
+  snprintf(text, size, "%" PRId64 " %" PRId64 " %" PRId64 " %a %a %a %a %" PRId64 " %" PRId64, p->step, p->epoch,
+           p->position, p->loss_sum, p->metric_sum, p->best, p->best_loss, p->best_epoch, p->stale);
 }
 
 static bool parse_point(const char *text, fv_progress_point *p) {
-  return text && sscanf(text, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %la %la %la %la %" SCNd64 " %" SCNd64, &p->step, &p->epoch,
-                        &p->position, &p->loss_sum, &p->metric_sum, &p->best, &p->best_loss, &p->best_epoch, &p->stale) == 9;
+  return text &&
+         sscanf(text, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %la %la %la %la %" SCNd64 " %" SCNd64, &p->step, &p->epoch,
+                &p->position, &p->loss_sum, &p->metric_sum, &p->best, &p->best_loss, &p->best_epoch, &p->stale) == 9;
 }
 
 static void name_of(int64_t step, char name[64]) { snprintf(name, 64, "step-%012" PRId64 ".safetensors", step); }
@@ -102,8 +108,8 @@ fv_status fv_checkpoint_save(const fv_trainer *t) {
 }
 
 /* The slabs as they are in the file, in our order; FV_ERR_CORRUPT when it is no whole checkpoint of this model. */
-static fv_status check_one(const fv_trainer *t, const fv_safetensors *file, const char *path, const fv_array *mine, int n,
-                           fv_array theirs[MOST_SLABS], fv_progress_point *point) {
+static fv_status check_one(const fv_trainer *t, const fv_safetensors *file, const char *path, const fv_array *mine,
+                           int n, fv_array theirs[MOST_SLABS], fv_progress_point *point) {
   const char *text = fv_safetensors_meta(file, "point"), *wanted = fv_safetensors_meta(file, "sha256");
   char hex[65];
   FV_REQUIRE(wanted && parse_point(text, point) && point->step >= 0 && point->epoch >= 0 && point->position >= 0 &&
@@ -111,12 +117,14 @@ static fv_status check_one(const fv_trainer *t, const fv_safetensors *file, cons
              FV_ERR_CORRUPT, "%s: expected a checkpoint, got none", path);
   for (int i = 0; i < n; i++) {
     const fv_array *a = fv_safetensors_find(file, mine[i].name);
-    FV_REQUIRE(a && a->count == mine[i].count && a->elem == FV_ELEM_F32, FV_ERR_CORRUPT, "%s: '%s': expected %lld numbers, got %lld",
-               path, mine[i].name, (long long)mine[i].count, (long long)(a ? a->count : 0));
+    FV_REQUIRE(a && a->count == mine[i].count && a->elem == FV_ELEM_F32, FV_ERR_CORRUPT,
+               "%s: '%s': expected %lld numbers, got %lld", path, mine[i].name, (long long)mine[i].count,
+               (long long)(a ? a->count : 0));
     theirs[i] = *a;
   }
   digest_of(text, theirs, n, hex);
-  FV_REQUIRE(!strcmp(hex, wanted), FV_ERR_CORRUPT, "%s: expected SHA-256 %s of what it holds, got %s", path, wanted, hex);
+  FV_REQUIRE(!strcmp(hex, wanted), FV_ERR_CORRUPT, "%s: expected SHA-256 %s of what it holds, got %s", path, wanted,
+             hex);
   return FV_OK;
 }
 
@@ -169,7 +177,8 @@ fv_status fv_checkpoint_last(const fv_trainer *t, char path[FV_RUN_PATH]) {
   return status;
 }
 
-/* ---- the best so far -------------------------------------------------------------------------------------------------- */
+/* ---- the best so far
+ * -------------------------------------------------------------------------------------------------- */
 static const char BEST[] = "best.safetensors";
 
 fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab) {
@@ -190,7 +199,8 @@ fv_status fv_checkpoint_load_best(const fv_trainer *t, float *slab) {
   return status;
 }
 
-/* ---- the run's settings ----------------------------------------------------------------------------------------------- */
+/* ---- the run's settings
+ * ----------------------------------------------------------------------------------------------- */
 /* How often to save, and how many to keep, decides nothing about the result. */
 static bool decides(const char *key) { return strcmp(key, "save_every") && strcmp(key, "keep"); }
 

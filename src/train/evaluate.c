@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* evaluate.c: the loss and the metric over a whole split, a batch at a time, its shards side by side. Sums run in the order of
- * samples, so they are the same however many threads there are. */
+/* evaluate.c: the loss and the metric over a whole split, a batch at a time, its shards side by side. Sums run in the
+ * order of samples, so they are the same however many threads there are. */
 #include "train/train.h"
 
 typedef struct job {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model.c: a recipe with its settings, the shape of its data and its parameters; from a request or from a file, and back into
- * a file. model.safetensors holds all that is needed to use it: the tensors under their PyTorch names, and in the metadata
- * recipe, settings, labels and preprocessing. */
+/* model.c: a recipe with its settings, the shape of its data and its parameters; from a request or from a file, and
+ * back into a file. model.safetensors holds all that is needed to use it: the tensors under their PyTorch names, and
+ * in the metadata recipe, settings, labels and preprocessing. */
 #include "train/train.h"
 
 static const char FORMAT[] = "fovea-1";
 
-/* ---- settings ------------------------------------------------------------------------------------------------------- */
+/* ---- settings ---------------------------------------------------------------------------------------------------- */
 static fv_status set_one(fv_model *m, const char *what, const char *key, const char *value) {
   const fv_option *own = m->recipe->info.options;
   if (fv_options_find(own, key)) return fv_options_set(own, m->settings, what, key, value, m->arena);
@@ -17,8 +17,8 @@ static fv_status set_one(fv_model *m, const char *what, const char *key, const c
   for (const fv_option *o = own; o->name && n + 1 < FV_COUNT(names); o++) names[n++] = o->name;
   for (const fv_option *o = fv_train_settings_table; o->name && n + 1 < FV_COUNT(names); o++) names[n++] = o->name;
   const char *near = fv_nearest_name(key, names);
-  return FV_FAIL(FV_ERR_REQUEST, "setting '%s' (%s): expected a known name%s%s%s", key, what, near ? " (did you mean '" : "",
-                 near ? near : "", near ? "'?)" : "");
+  return FV_FAIL(FV_ERR_REQUEST, "setting '%s' (%s): expected a known name%s%s%s", key, what,
+                 near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
 /* "key=value key=value" */
@@ -45,8 +45,8 @@ static fv_status set_preset(fv_model *m, const char *what, const char *preset) {
     names[n++] = p->name;
   }
   const char *near = fv_nearest_name(preset, names);
-  return FV_FAIL(FV_ERR_REQUEST, "preset '%s' (%s): expected a known name%s%s%s", preset, what, near ? " (did you mean '" : "",
-                 near ? near : "", near ? "'?)" : "");
+  return FV_FAIL(FV_ERR_REQUEST, "preset '%s' (%s): expected a known name%s%s%s", preset, what,
+                 near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
 static fv_status model_settings(fv_model *m, const char *data, const char *preset, const fv_setting *sets, int n_sets) {
@@ -72,8 +72,8 @@ fv_status fv_model_new(const char *recipe, const char *data, const char *preset,
   FV_TRY(fv_cpu_init());
   int index = fv_recipe_find(recipe);
   const char *near = index < 0 ? fv_recipe_nearest(recipe) : NULL;
-  FV_REQUIRE(index >= 0, FV_ERR_REQUEST, "recipe '%s': expected a known name%s%s%s", recipe, near ? " (did you mean '" : "",
-             near ? near : "", near ? "'?)" : "");
+  FV_REQUIRE(index >= 0, FV_ERR_REQUEST, "recipe '%s': expected a known name%s%s%s", recipe,
+             near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
   FV_REQUIRE(threads >= 0 && threads <= 1024, FV_ERR_REQUEST, "threads: expected 0 (all) to 1024, got %d", threads);
   fv_model *m;
   FV_TRY(FV_NEW(&m, 1));
@@ -102,7 +102,7 @@ void fv_model_free(fv_model *m) {
   fv_free(m);
 }
 
-/* ---- graphs --------------------------------------------------------------------------------------------------------- */
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
 fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **graph) {
   fv_graph *g;
   fv_status status = FV_OK;
@@ -134,9 +134,11 @@ fv_status fv_model_build(fv_model *m) {
   return FV_OK;
 }
 
-const char *fv_model_metric_output(const fv_model *m) { return fv_arena_printf(m->arena, "each.%s", m->recipe->metric); }
+const char *fv_model_metric_output(const fv_model *m) {
+  return fv_arena_printf(m->arena, "each.%s", m->recipe->metric);
+}
 
-/* ---- writing -------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 static void settings_json(fv_json *j, const char *key, const fv_option *table, const void *fields) {
   fv_json_begin(j, key, '{');
   for (const fv_option *o = table; o->name; o++) {

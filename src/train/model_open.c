@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* model_open.c: a model from its file. Everything in the file is checked before it is used: it may come from anywhere. */
+/* model_open.c: a model from its file. Everything in the file is checked before it is used: it may be anyone's. */
 #include "train/train.h"
 
 #include <math.h>
 
 static fv_status text_of(const json_t *root, const char *key, const char *path, const char **out) {
   const json_t *v = json_object_get(root, key);
-  FV_REQUIRE(json_is_string(v), FV_ERR_CORRUPT, "%s: metadata: '%s': expected a text, got %s", path, key, v ? "something else" : "none");
+  FV_REQUIRE(json_is_string(v), FV_ERR_CORRUPT, "%s: metadata: '%s': expected a text, got %s", path, key,
+             v ? "something else" : "none");
   *out = json_string_value(v);
   return FV_OK;
 }
@@ -18,7 +19,8 @@ static fv_status sets_of(const json_t *object, const char *key, const char *path
   const char *name;
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)members, name, value) {
-    FV_REQUIRE(json_is_string(value) && *n < max, FV_ERR_CORRUPT, "%s: metadata: %s.%s: expected a text", path, key, name);
+    FV_REQUIRE(json_is_string(value) && *n < max, FV_ERR_CORRUPT, "%s: metadata: %s.%s: expected a text", path, key,
+               name);
     if (*json_string_value(value)) sets[(*n)++] = (fv_setting){name, json_string_value(value)};
   }
   return FV_OK;
@@ -26,26 +28,31 @@ static fv_status sets_of(const json_t *object, const char *key, const char *path
 
 static fv_status read_numbers(const json_t *root, const char *key, const char *path, int64_t n, float *out) {
   const json_t *list = json_object_get(json_object_get(root, "preprocessing"), key);
-  FV_REQUIRE(json_array_size(list) == (size_t)n, FV_ERR_CORRUPT, "%s: metadata: preprocessing.%s: expected %d numbers, got %d", path,
-             key, (int)n, (int)json_array_size(list));
+  FV_REQUIRE(json_array_size(list) == (size_t)n, FV_ERR_CORRUPT,
+             "%s: metadata: preprocessing.%s: expected %d numbers, got %d", path, key, (int)n,
+             (int)json_array_size(list));
   for (int64_t i = 0; i < n; i++) {
     out[i] = (float)json_number_value(json_array_get(list, (size_t)i));
-    FV_REQUIRE(isfinite(out[i]) && out[i] >= 0, FV_ERR_CORRUPT, "%s: metadata: preprocessing.%s: expected a number from 0", path, key);
+    FV_REQUIRE(isfinite(out[i]) && out[i] >= 0, FV_ERR_CORRUPT,
+               "%s: metadata: preprocessing.%s: expected a number from 0", path, key);
   }
   return FV_OK;
 }
 
 static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   const json_t *image = json_object_get(root, "image"), *labels = json_object_get(root, "labels");
-  FV_REQUIRE(json_array_size(image) == 3, FV_ERR_CORRUPT, "%s: metadata: 'image': expected [height, width, channels]", path);
+  FV_REQUIRE(json_array_size(image) == 3, FV_ERR_CORRUPT, "%s: metadata: 'image': expected [height, width, channels]",
+             path);
   m->task.image.ndim = 3;
   for (int i = 0; i < 3; i++) {
     m->task.image.dim[i] = json_integer_value(json_array_get(image, (size_t)i));
     FV_REQUIRE(m->task.image.dim[i] >= 1 && m->task.image.dim[i] <= (i == 2 ? 4 : FV_IMAGE_SIDE), FV_ERR_CORRUPT,
-               "%s: metadata: 'image': expected a size that images have, got %lld", path, (long long)m->task.image.dim[i]);
+               "%s: metadata: 'image': expected a size that images have, got %lld", path,
+               (long long)m->task.image.dim[i]);
   }
   size_t n = json_array_size(labels);
-  FV_REQUIRE(n >= 1 && n <= 1000000, FV_ERR_CORRUPT, "%s: metadata: 'labels': expected a list of names, got %zu", path, n);
+  FV_REQUIRE(n >= 1 && n <= 1000000, FV_ERR_CORRUPT, "%s: metadata: 'labels': expected a list of names, got %zu", path,
+             n);
   const char **names = fv_arena_alloc(m->arena, n * sizeof *names);
   FV_REQUIRE(names, FV_ERR_MEMORY, "%s: out of memory", path);
   for (size_t i = 0; i < n; i++) {
@@ -70,8 +77,9 @@ fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, 
     FV_REQUIRE(same, FV_ERR_CORRUPT, "%s: tensor '%s': expected %s, got %s", path, p->name, fv_shape_text(p->shape),
                fv_dims_text(a->dim, a->ndim));
   }
-  FV_REQUIRE(fv_safetensors_count(file) == m->params->n, FV_ERR_CORRUPT, "%s: expected the model's %d tensors, got %lld", path,
-             m->params->n, (long long)fv_safetensors_count(file));
+  FV_REQUIRE(fv_safetensors_count(file) == m->params->n, FV_ERR_CORRUPT,
+             "%s: expected the model's %d tensors, got %lld", path, m->params->n,
+             (long long)fv_safetensors_count(file));
   return FV_OK;
 }
 
@@ -122,7 +130,8 @@ fv_status fv_model_open(const char *given, int threads, fv_model **model) {
   FV_TRY_DONE(open_root(root, path, threads, model));
   /* Only now: a few words of metadata must not be able to ask for more memory than the file has bytes. */
   FV_TRY_DONE(fv_model_check_tensors(*model, file, path));
-  FV_TRY_DONE(fv_slab_new(&(*model)->ledger, FV_ACCOUNT_PARAMETERS, (*model)->params->size * (int64_t)sizeof(float), (void **)&(*model)->slab));
+  FV_TRY_DONE(fv_slab_new(&(*model)->ledger, FV_ACCOUNT_PARAMETERS, (*model)->params->size * (int64_t)sizeof(float),
+                          (void **)&(*model)->slab));
   FV_TRY_DONE(fv_model_read_slab(*model, file, path, (*model)->slab));
 done:
   json_decref(root);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* optimizer.c: the shards' gradients are averaged in a fixed tree, the norm is limited, and one pass over the flat slab
- * updates all parameters: first the range with weight decay, then the range without. Running statistics follow the mean of
- * what the shards saw. */
+ * updates all parameters: first the range with weight decay, then the range without. Running statistics follow the mean
+ * of what the shards saw. */
 #include "train/optimizer.h"
 
 #include "ops/optimizer.h"
@@ -34,8 +34,8 @@ static fv_status allocate(fv_optimizer *o, fv_ledger *ledger) {
   return FV_OK;
 }
 
-fv_status fv_optimizer_new(fv_ledger *ledger, const fv_params *params, const fv_train_settings *settings, int64_t shards,
-                           fv_optimizer *o) {
+fv_status fv_optimizer_new(fv_ledger *ledger, const fv_params *params, const fv_train_settings *settings,
+                           int64_t shards, fv_optimizer *o) {
   *o = (fv_optimizer){.params = params, .settings = settings, .shards = shards};
   FV_TRY(allocate(o, ledger));
   fv_tensor all = {.dtype = FV_F32, .shape = FV_SHAPE(shards, params->size)}, learned = slab_of(trained(params));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pictures.c: images from files, as the model wants them. Photographs are scaled; arrays must fit exactly, since a number
- * that was meant for another shape is a mistake and not a picture. */
+/* pictures.c: images from files, as the model wants them. Photographs are scaled; arrays must fit exactly, since a
+ * number that was meant for another shape is a mistake and not a picture. */
 #include "train/train.h"
 
 #include <math.h>
@@ -36,7 +36,8 @@ static fv_status from_array(const fv_model *m, const char *path, const fv_array 
   FV_TRY_DONE(FV_NEW(pixels, a->count));
   FV_TRY_DONE(fv_array_to_f32(a, v));
   for (int64_t i = 0; i < a->count; i++) {
-    FV_REQUIRE_DONE(v[i] >= 0 && v[i] <= 255, FV_ERR_REQUEST, "%s: expected numbers from 0 to 1 or 0 to 255, got %g", path, (double)v[i]);
+    FV_REQUIRE_DONE(v[i] >= 0 && v[i] <= 255, FV_ERR_REQUEST, "%s: expected numbers from 0 to 1 or 0 to 255, got %g",
+                    path, (double)v[i]);
     most = fmax(most, (double)v[i]);
   }
   double scale = a->elem >= FV_ELEM_F16 && most <= 1 ? 255 : 1;
@@ -100,7 +101,8 @@ fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int
   fv_map map;
   FV_TRY(fv_map_open(input, &map));
   bool npy = map.size >= 6 && !memcmp(map.data, "\x93NUMPY", 6);
-  bool idx = ends_with(input, ".gz") || ends_with(input, "ubyte") || (map.size >= 2 && map.data[0] == 0 && map.data[1] == 0);
+  bool idx =
+      ends_with(input, ".gz") || ends_with(input, "ubyte") || (map.size >= 2 && map.data[0] == 0 && map.data[1] == 0);
   fv_map_close(&map);
   return npy ? from_npy(m, input, pixels, n) : idx ? from_idx(m, input, pixels, n) : from_image(m, input, pixels, n);
 }

@@ -15,14 +15,15 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int w
   return status;
 }
 
-/* ---- eval ----------------------------------------------------------------------------------------------------------- */
+/* ---- eval -------------------------------------------------------------------------------------------------------- */
 fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
   int image = fv_dataset_field(d, "image");
   FV_REQUIRE(image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image), FV_ERR_REQUEST,
-             "dataset '%s': expected images %s as the model was trained on, got %s", d->name, fv_shape_text(m->task.image),
-             image < 0 ? "none" : fv_shape_text(d->field[image].shape));
-  FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST, "dataset '%s': expected %d classes as the model knows, got %d",
-             d->name, (int)m->task.n_classes, d->n_classes);
+             "dataset '%s': expected images %s as the model was trained on, got %s", d->name,
+             fv_shape_text(m->task.image), image < 0 ? "none" : fv_shape_text(d->field[image].shape));
+  FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
+             "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
+             d->n_classes);
   return FV_OK;
 }
 
@@ -43,7 +44,8 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   return FV_OK;
 }
 
-fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_report *report, void *arg, char **json) {
+fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_report *report, void *arg,
+                        char **json) {
   fv_dataset *d = NULL;
   fv_loader *loader = NULL;
   fv_scores scores;
@@ -51,14 +53,15 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   *json = NULL;
   FV_TRY_DONE(fv_dataset_open(data ? data : m->data, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &d));
   FV_TRY_DONE(fv_model_check_data(m, d));
-  FV_REQUIRE_DONE(d->count[split] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split '%s', got none", d->name,
-                  fv_split_names[split]);
+  FV_REQUIRE_DONE(d->count[split] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split '%s', got none",
+                  d->name, fv_split_names[split]);
   fv_loader_options o = {.data = d, .split = split, .to = d->count[split], .batch = m->train.batch, .ahead = true,
                          .seed = (uint64_t)m->train.seed, .n_channels = (int)m->task.image.dim[2]};
   memcpy(o.mean, m->mean, sizeof o.mean);
   memcpy(o.deviation, m->deviation, sizeof o.deviation);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
-  FV_TRY_DONE(fv_model_runner(m, FV_MODE_EVAL, m->train.batch / m->train.shards, false, fv_pool_threads(m->pool), &m->eval));
+  FV_TRY_DONE(
+      fv_model_runner(m, FV_MODE_EVAL, m->train.batch / m->train.shards, false, fv_pool_threads(m->pool), &m->eval));
   FV_TRY_DONE(fv_evaluate(m, &m->eval, loader, d, true, &scores, report, arg));
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));
 done:
@@ -67,7 +70,7 @@ done:
   return status;
 }
 
-/* ---- predict -------------------------------------------------------------------------------------------------------- */
+/* ---- predict ----------------------------------------------------------------------------------------------------- */
 fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
   int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2], k = m->task.n_classes;
   FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 1, false, 1, &m->predict));

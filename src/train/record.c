@@ -75,7 +75,7 @@ fv_status fv_record_epoch(fv_trainer *t, double rate, double loss, double metric
   return fv_events_scalar(t->events, tag, t->at.step, now, (float)validation->metric);
 }
 
-/* ---- curves --------------------------------------------------------------------------------------------------------- */
+/* ---- curves ------------------------------------------------------------------------------------------------------ */
 enum { CURVES = 4 };
 
 static int64_t read_curves(const fv_trainer *t, double *epoch, double *y[CURVES], int64_t most) {
@@ -86,7 +86,9 @@ static int64_t read_curves(const fv_trainer *t, double *epoch, double *y[CURVES]
   for (size_t at = 0; at < t->history_bytes && n < most; n++) {
     const char *end = memchr(t->history + at, '\n', t->history_bytes - at);
     json_t *line = NULL;
-    if (!end || fv_json_parse(t->history + at, (size_t)(end - t->history) - at, "metrics.jsonl", 1 << 20, &line) != FV_OK) break;
+    if (!end ||
+        fv_json_parse(t->history + at, (size_t)(end - t->history) - at, "metrics.jsonl", 1 << 20, &line) != FV_OK)
+      break;
     epoch[n] = json_number_value(json_object_get(line, "epoch"));
     for (int c = 0; c < CURVES; c++) {
       const json_t *v = json_object_get(line, keys[c]);
@@ -107,7 +109,8 @@ static fv_status draw_curves(const fv_trainer *t, double *store, int64_t most) {
   bool validated = t->n_validation > 0, markers = n < 40;
   fv_series series[CURVES];
   for (int c = 0; c < CURVES; c++)
-    series[c] = (fv_series){.name = c % 2 ? "validation" : "training", .x = store, .y = y[c], .n = n, .dashed = c % 2, .markers = markers};
+    series[c] = (fv_series){
+        .name = c % 2 ? "validation" : "training", .x = store, .y = y[c], .n = n, .dashed = c % 2, .markers = markers};
   int shown = validated ? 2 : 1;
   fv_panel panels[] = {{.title = "Loss", .x_label = "epoch", .series = series, .n_series = shown},
                        {.title = t->m->recipe->metric, .x_label = "epoch", .series = series + 2, .n_series = shown}};

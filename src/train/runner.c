@@ -26,7 +26,8 @@ static void log_profile(const fv_runner *r) {
   double peak = fv_ceiling_gflops(fv_cpu_isa());
   for (int i = 0; i < n; i++) {
     const fv_profile_row *row = &rows[i];
-    double seconds = row->calls ? row->seconds / (double)row->calls : 0, gflops = seconds > 0 ? row->flops / seconds / 1e9 : 0;
+    double seconds = row->calls ? row->seconds / (double)row->calls : 0,
+           gflops = seconds > 0 ? row->flops / seconds / 1e9 : 0;
     fv_log("%-44s %-20s %-8s %-6s %9.4f ms %7.1f GF/s %5.1f %% %6.1f GB/s", row->node, row->op, row->kernel, row->isa,
            seconds * 1e3, gflops, 100 * gflops / FV_MAX(peak, 1), seconds > 0 ? row->bytes / seconds / 1e9 : 0);
   }

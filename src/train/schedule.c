@@ -5,7 +5,9 @@
 
 #include <math.h>
 
-static double cosine(double from, double to, double at) { return to + (from - to) * 0.5 * (1 + cos(3.14159265358979323846 * at)); }
+static double cosine(double from, double to, double at) {
+  return to + (from - to) * 0.5 * (1 + cos(3.14159265358979323846 * at));
+}
 
 double fv_schedule_rate(const fv_train_settings *s, int64_t step, int64_t steps, int64_t steps_an_epoch) {
   double total = (double)FV_MAX(steps, 1), up = floor(s->warmup * total), at = (double)step;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- plan ----------------------------------------------------------------------------------------------------------- */
+/* ---- plan -------------------------------------------------------------------------------------------------------- */
 static double flops_of(const fv_runner *r, double samples) {
   return fv_program_get_info(r->program).flops / (double)r->n * samples;
 }
@@ -53,7 +53,7 @@ fv_status fv_plan(const fv_train_request *rq, char **json) {
   return status;
 }
 
-/* ---- the run directory ---------------------------------------------------------------------------------------------- */
+/* ---- the run directory ------------------------------------------------------------------------------------------- */
 /* The slashes at the end go, so that "OUT.1" is a name beside it. */
 static fv_status name_out(fv_trainer *t, const char *given) {
   size_t n = strlen(given);
@@ -73,7 +73,8 @@ static fv_status move_aside(const fv_trainer *t) {
   char old[FV_RUN_PATH], text[2 * FV_RUN_PATH];
   for (int i = 1; i < 10000; i++) {
     int n = snprintf(old, sizeof old, "%s.%d", t->out, i);
-    FV_REQUIRE(n > 0 && (size_t)n < sizeof old, FV_ERR_REQUEST, "%s: expected a shorter name for the run directory", t->out);
+    FV_REQUIRE(n > 0 && (size_t)n < sizeof old, FV_ERR_REQUEST, "%s: expected a shorter name for the run directory",
+               t->out);
     if (fv_path_exists(old)) continue;
     FV_REQUIRE(rename(t->out, old) == 0, FV_ERR_IO, "%s: expected to move the earlier run to %s, got %s", t->out, old,
                strerror(errno));
@@ -125,14 +126,20 @@ static fv_status prepare_out(fv_trainer *t, char **finished) {
   return fv_checkpoint_load(t);
 }
 
-/* ---- epochs --------------------------------------------------------------------------------------------------------- */
+/* ---- epochs ------------------------------------------------------------------------------------------------------ */
 static void report(const fv_trainer *t, const char *phase, double loss, double metric) {
   if (!t->rq->report) return;
   double spent = fv_seconds() - t->started;
   int64_t done = t->at.step - (int64_t)t->wall_before;
   double rate = done > 0 ? (double)done / spent : 0;
-  fv_train_event e = {.phase = phase, .epoch = t->at.epoch + (t->at.position > 0), .epochs = fv_ceil_div(t->steps, t->steps_an_epoch),
-                      .step = t->at.step, .steps = t->steps, .loss = loss, .metric = metric, .metric_name = t->m->recipe->metric,
+  fv_train_event e = {.phase = phase,
+                      .epoch = t->at.epoch + (t->at.position > 0),
+                      .epochs = fv_ceil_div(t->steps, t->steps_an_epoch),
+                      .step = t->at.step,
+                      .steps = t->steps,
+                      .loss = loss,
+                      .metric = metric,
+                      .metric_name = t->m->recipe->metric,
                       .rate = fv_schedule_rate(&t->m->train, FV_MAX(t->at.step - 1, 0), t->steps, t->steps_an_epoch),
                       .samples_per_second = rate * (double)t->m->train.batch,
                       .seconds_left = rate > 0 ? (double)(t->steps - t->at.step) / rate : 0};
@@ -187,14 +194,14 @@ static fv_status run_epochs(fv_trainer *t) {
     if (s->save_every && t->at.step % s->save_every == 0 && !run_ended(t)) FV_TRY(fv_checkpoint_save(t));
     if (fv_stop_requested() && !run_ended(t)) {
       FV_TRY(fv_checkpoint_save(t));
-      return FV_FAIL(FV_ERR_STOPPED, "stopped at step %lld of %lld: saved in %s; --resume goes on", (long long)t->at.step,
-                     (long long)t->steps, t->out);
+      return FV_FAIL(FV_ERR_STOPPED, "stopped at step %lld of %lld: saved in %s; --resume goes on",
+                     (long long)t->at.step, (long long)t->steps, t->out);
     }
   }
   return FV_OK;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 static fv_status result_json(fv_trainer *t, const fv_scores *test, double seconds, int64_t steps, fv_json *j) {
   char sha[65], key[96];
   FV_TRY(fv_model_weights_sha256(t->m, t->kept, sha));
@@ -257,14 +264,16 @@ static fv_status run(fv_trainer *t, char **json) {
   return finish(t, fv_seconds() - began, t->at.step - from, json);
 }
 
-/* A run that fails on its numbers names the checkpoint from before; one that is stopped at its very end says what is left. */
+/* A run that fails on its numbers names the checkpoint from before; one that is stopped at its very end says what is
+ * left. */
 static fv_status explain_failure(const fv_trainer *t, fv_status status) {
   char last[FV_RUN_PATH], text[1024];
   snprintf(text, sizeof text, "%s", fv_error_message());
   if (status == FV_ERR_STOPPED && run_ended(t))
     return FV_FAIL(status, "%s: training is done and saved in %s; --resume goes on", text, t->out);
   if (status != FV_ERR_NUMERIC) return status;
-  if (fv_checkpoint_last(t, last) != FV_OK || !*last) return FV_FAIL(status, "%s; there is no checkpoint from before", text);
+  if (fv_checkpoint_last(t, last) != FV_OK || !*last)
+    return FV_FAIL(status, "%s; there is no checkpoint from before", text);
   return FV_FAIL(status, "%s; the last good checkpoint is %s", text, last);
 }
 

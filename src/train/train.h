@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* train.h (private): what training, evaluating, predicting and explaining share.
  *
- * A batch is cut into a fixed number of shards. A shard is run whole by one thread on its own slab; gradients are summed in a
- * fixed tree. So the bits depend on the number of shards, never on the number of threads. */
+ * A batch is cut into a fixed number of shards. A shard is run whole by one thread on its own slab; gradients are
+ * summed in a fixed tree. So the bits depend on the number of shards, never on the number of threads. */
 #ifndef FV_TRAIN_TRAIN_H
 #define FV_TRAIN_TRAIN_H
 
@@ -10,7 +10,7 @@
 #include "io/io.h"
 #include "models/recipe.h"
 
-/* ---- settings every recipe has (settings.c) ------------------------------------------------------------------------- */
+/* ---- settings every recipe has (settings.c) ---------------------------------------------------------------------- */
 enum { FV_OPTIMIZER_SGD, FV_OPTIMIZER_ADAMW, FV_OPTIMIZER_RMSPROP };
 enum { FV_SCHEDULE_CONSTANT, FV_SCHEDULE_STEP, FV_SCHEDULE_COSINE, FV_SCHEDULE_ONECYCLE };
 typedef struct fv_train_settings {
@@ -26,7 +26,8 @@ typedef struct fv_train_settings {
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 
-/* ---- one compiled graph with its workers (runner.c) ------------------------------------------------------------------ */
+/* ---- one compiled graph with its workers (runner.c)
+ * ------------------------------------------------------------------ */
 typedef struct fv_runner {
   fv_graph *g;
   fv_program *program;
@@ -44,7 +45,8 @@ fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool);
 /* The fields of shard `shard` of a batch as the inputs of the same names. */
 void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_batch *batch, int64_t shard);
 
-/* ---- a model (model.c): recipe, settings, data's shape, parameters ---------------------------------------------------- */
+/* ---- a model (model.c): recipe, settings, data's shape, parameters
+ * ---------------------------------------------------- */
 struct fv_model {
   fv_arena *arena;
   fv_ledger ledger;
@@ -63,9 +65,10 @@ struct fv_model {
 };
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
-fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets, int threads, fv_model **model);
-/* After task and classes are known: declares the parameters and lays them out. Allocates none: what a file says of itself can be
- * checked first. */
+fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets,
+                       int threads, fv_model **model);
+/* After task and classes are known: declares the parameters and lays them out. Allocates none: what a file says of
+ * itself can be checked first. */
 fv_status fv_model_declare(fv_model *m);
 /* Declares, allocates (not in a dry ledger) and initialises. */
 fv_status fv_model_build(fv_model *m);
@@ -80,13 +83,14 @@ fv_status fv_model_weights_sha256(const fv_model *m, const float *slab, char hex
 /* "key=value ..." of all settings that decide the result: what a resumed run must agree with. */
 fv_status fv_model_describe(const fv_model *m, fv_json *out);
 
-/* ---- evaluation (evaluate.c) ------------------------------------------------------------------------------------------ */
+/* ---- evaluation (evaluate.c)
+ * ------------------------------------------------------------------------------------------ */
 typedef struct fv_scores {
   double loss, metric; /* means over the samples */
   int64_t samples;
 } fv_scores;
-/* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when a stop
- * is requested. */
+/* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when
+ * a stop is requested. */
 fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, bool stoppable,
                       fv_scores *scores, fv_train_report *report, void *arg);
 /* The name of the metric output: "each.accuracy". */
@@ -99,9 +103,10 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int w
 /* u8 [n,H,W,C] -> [n,K], one image at a time; scores: the logits, NULL when not wanted. */
 fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores);
 
-/* ---- images from files (pictures.c) --------------------------------------------------------------------------------------- */
-/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N. The
- * result is u8 [n,H,W,C], to be freed with fv_free. */
+/* ---- images from files (pictures.c)
+ * --------------------------------------------------------------------------------------- */
+/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N.
+ * The result is u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
 
 #endif

@@ -11,7 +11,8 @@ static fv_status describe_data(fv_trainer *t) {
   fv_model *m = t->m;
   const fv_dataset *d = t->data;
   int image = fv_dataset_field(d, "image");
-  FV_REQUIRE(image >= 0, FV_ERR_REQUEST, "recipe %s: expected a dataset of images, got '%s'", m->recipe->info.name, d->name);
+  FV_REQUIRE(image >= 0, FV_ERR_REQUEST, "recipe %s: expected a dataset of images, got '%s'", m->recipe->info.name,
+             d->name);
   m->task.image = d->field[image].shape;
   m->task.n_classes = d->n_classes;
   const char **names = fv_arena_alloc(m->arena, (size_t)FV_MAX(d->n_classes, 1) * sizeof *names);
@@ -33,7 +34,8 @@ static fv_status count_steps(fv_trainer *t) {
   FV_REQUIRE(t->n_train >= s->batch, FV_ERR_REQUEST,
              "batch: expected at most the %lld samples of the training set that are not kept for validation, got %lld",
              (long long)t->n_train, (long long)s->batch);
-  FV_REQUIRE(t->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST, "dataset '%s': expected test samples, got none", t->data->name);
+  FV_REQUIRE(t->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST, "dataset '%s': expected test samples, got none",
+             t->data->name);
   t->steps_an_epoch = t->n_train / s->batch;
   t->steps = s->steps ? s->steps : s->epochs * t->steps_an_epoch;
   t->shards = s->shards;
@@ -74,7 +76,8 @@ fv_status fv_trainer_open_loaders(fv_trainer *t) {
   fv_loader_options o = loader_options(t, FV_SPLIT_TRAIN);
   o.to = t->n_train;
   o.shuffle = o.drop_last = true;
-  o.augment = (fv_augment){.shift = s->shift, .flip = s->flip, .cutout = s->cutout, .rotate = s->rotate, .scale = s->zoom};
+  o.augment =
+      (fv_augment){.shift = s->shift, .flip = s->flip, .cutout = s->cutout, .rotate = s->rotate, .scale = s->zoom};
   o.epoch = t->at.epoch;
   o.position = t->at.position;
   FV_TRY(fv_loader_new(&o, ledger, &t->train));
@@ -156,7 +159,7 @@ fv_status fv_trainer_path(const fv_trainer *t, const char *name, char path[FV_RU
   return FV_OK;
 }
 
-/* ---- one step ------------------------------------------------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------------------------------------------------- */
 typedef struct shard_job {
   fv_trainer *t;
   const fv_batch *batch;
@@ -187,12 +190,14 @@ fv_status fv_trainer_step(fv_trainer *t) {
   double loss = 0, metric = 0, norm;
   for (int64_t i = 0; i < t->shards; i++) loss += (double)t->losses[i] / (double)t->shards;
   for (int64_t i = 0; i < m->train.batch; i++) metric += (double)t->metrics[i] / (double)m->train.batch;
-  FV_REQUIRE(isfinite(loss), FV_ERR_NUMERIC, "training (epoch %lld, step %lld): expected a finite loss, got %g: try a lower lr or clip=1",
+  FV_REQUIRE(isfinite(loss), FV_ERR_NUMERIC,
+             "training (epoch %lld, step %lld): expected a finite loss, got %g: try a lower lr or clip=1",
              (long long)t->at.epoch + 1, (long long)t->at.step, loss);
   double rate = fv_schedule_rate(&m->train, t->at.step, t->steps, t->steps_an_epoch);
   fv_status status = fv_optimizer_step(&t->optimizer, m->slab, t->at.step, rate, m->pool, &norm);
   if (status != FV_OK)
-    return fv_error_prefix(status, "training (epoch %lld, step %lld)", (long long)t->at.epoch + 1, (long long)t->at.step);
+    return fv_error_prefix(status, "training (epoch %lld, step %lld)", (long long)t->at.epoch + 1,
+                           (long long)t->at.step);
   t->at.loss_sum += loss;
   t->at.metric_sum += metric;
   t->at.step++;

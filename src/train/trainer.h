@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trainer.h (private): all that a run consists of. `plan` makes one with a dry ledger; `train` makes one and runs it. */
+/* trainer.h (private): all that a run consists of. `plan` makes one with a dry ledger; `train` makes one and runs it.
+ * */
 #ifndef FV_TRAIN_TRAINER_H
 #define FV_TRAIN_TRAINER_H
 
@@ -56,7 +57,8 @@ fv_status fv_checkpoint_load(fv_trainer *t);
 fv_status fv_checkpoint_last(const fv_trainer *t, char path[FV_RUN_PATH]);
 fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab);
 fv_status fv_checkpoint_load_best(const fv_trainer *t, float *slab);
-/* The settings that the run in `out` was started with and these, compared: FV_ERR_REQUEST names the first difference. */
+/* The settings that the run in `out` was started with and these, compared: FV_ERR_REQUEST names the first difference.
+ * */
 fv_status fv_run_compare(const fv_trainer *t);
 
 /* record.c: metrics.jsonl, the event log, curves.png */

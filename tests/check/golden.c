@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* golden.c: the attention mechanisms against reference values from files. A file holds inputs `in.NAME`, parameters `par.NAME`,
- * outputs `out.NAME`, cotangents `cot.NAME` and the gradients `grad.NAME` of the sum of <cot, out>; its metadata names the
- * mechanism and its attributes. The very `build` that recipes use is compiled and run; every element must lie within
- * 1e-5 + 2e-5 max|ref| (outputs) or 1e-5 + 1e-4 max|ref| (gradients). A mechanism or an attribute that is not known is a
- * failure. */
+/* golden.c: the attention mechanisms against reference values from files. A file holds inputs `in.NAME`, parameters
+ * `par.NAME`, outputs `out.NAME`, cotangents `cot.NAME` and the gradients `grad.NAME` of the sum of <cot, out>; its
+ * metadata names the mechanism and its attributes. The very `build` that recipes use is compiled and run; every
+ * element must lie within 1e-5 + 2e-5 max|ref| (outputs) or 1e-5 + 1e-4 max|ref| (gradients). A mechanism or an
+ * attribute that is not known is a failure. */
 #include "attention/attention.h"
 #include "check.h"
 #include "io/io.h"
@@ -51,7 +51,8 @@ static fv_status read_attrs(golden *c) {
       free(dump);
     }
     const fv_option *table = c->def->attrs_size ? c->def->attrs : (const fv_option[]){{0}};
-    status = word ? fv_options_set(table, c->attrs, c->def->name, key, word, c->arena) : FV_FAIL(FV_ERR_MEMORY, "out of memory");
+    status = word ? fv_options_set(table, c->attrs, c->def->name, key, word, c->arena)
+                  : FV_FAIL(FV_ERR_MEMORY, "out of memory");
     if (status != FV_OK) break;
   }
   json_decref(root);

@@ -24,8 +24,9 @@ static const struct {
 };
 
 static int usage(const char *problem, const char *what) {
-  fprintf(stderr, "check: %s%s\nusage: check op|kernel|grad|graph|attention|golden|model|self [NAME] [--isa NAME] [--seed N] "
-                  "[--bench] [--full]\n",
+  fprintf(stderr,
+          "check: %s%s\nusage: check op|kernel|grad|graph|attention|golden|model|self [NAME] [--isa NAME] [--seed N] "
+          "[--bench] [--full]\n",
           problem, what);
   return 2;
 }
