@@ -46,7 +46,9 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   FV_BUILD_REQUIRE(g, !fv_given(g, in[3]) || fv_dim(in[3], 1) == fv_dim(key, 1),
                    "multihead: mask: expected [%lld,%lld], got %s", (long long)fv_dim(key, 0),
                    (long long)fv_dim(key, 1), fv_shape_text(fv_value_shape(in[3])));
-  fv_value *q = fv_project(g, in[0], par[0], par[3]), *k = fv_project(g, key, par[1], par[4]);
+  /* The key bias adds the same q . bk to every score of a row, and the softmax takes it away again. Left out, its
+   * gradient is the exact 0 and not what rounding makes of it. */
+  fv_value *q = fv_project(g, in[0], par[0], par[3]), *k = fv_project(g, key, par[1], NULL);
   fv_value *v = fv_project(g, value, par[2], par[5]);
   attend(g, attrs, q, k, v, in[3], out);
   out[0] = fv_project(g, out[0], par[6], par[7]);
