@@ -4,11 +4,11 @@
 
 #include <stdlib.h>
 
-fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int workers, fv_runner *r) {
-  if (r->program && r->n == n && r->n_exec == workers) return FV_OK;
+fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, int workers, fv_runner *r) {
+  if (r->program && r->n == n && r->n_exec >= workers) return FV_OK;
   fv_graph *g;
   fv_runner_free(r);
-  FV_TRY(fv_model_graph(m, mode, n, taps, &g));
+  FV_TRY(fv_model_graph(m, mode, n, false, &g));
   FV_TRY(fv_runner_new(&m->ledger, g, m->slab, workers, n, r));
   fv_status status = fv_runner_refresh(r, m->slab, m->pool);
   if (status != FV_OK) fv_runner_free(r);
@@ -61,7 +61,7 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   memcpy(o.deviation, m->deviation, sizeof o.deviation);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
   FV_TRY_DONE(
-      fv_model_runner(m, FV_MODE_EVAL, m->train.batch / m->train.shards, false, fv_pool_threads(m->pool), &m->eval));
+      fv_model_runner(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), &m->eval));
   FV_TRY_DONE(fv_evaluate(m, &m->eval, loader, d, true, &scores, report, arg));
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));
 done:
@@ -71,18 +71,37 @@ done:
 }
 
 /* ---- predict ----------------------------------------------------------------------------------------------------- */
-fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
+typedef struct predict_job {
+  fv_model *m;
+  const uint8_t *pixels;
+  float *probabilities, *scores;
+} predict_job;
+
+static void predict_one(void *arg, int64_t i, int worker) {
+  const predict_job *j = arg;
+  fv_model *m = j->m;
   int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2], k = m->task.n_classes;
-  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 1, false, 1, &m->predict));
-  if (!m->image) FV_TRY(FV_NEW(&m->image, size));
-  fv_exec *exec = m->predict.exec[0];
-  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), m->image);
-  for (int64_t i = 0; i < n; i++) {
-    fv_standardise(pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, m->image);
-    fv_exec_run(exec);
-    memcpy(probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
-    if (scores) memcpy(scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
+  float *image = m->image + worker * size;
+  fv_exec *exec = m->predict.exec[worker];
+  fv_standardise(j->pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, image);
+  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), image);
+  fv_exec_run(exec);
+  memcpy(j->probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
+  if (j->scores) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
+}
+
+/* One image alone is run here: waking threads would take longer. */
+fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
+  int workers = n > 1 ? fv_pool_threads(m->pool) : 1, before = m->predict.n_exec;
+  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 1, workers, &m->predict));
+  if (m->predict.n_exec != before || !m->image) {
+    fv_free(m->image);
+    m->image = NULL;
+    FV_TRY(FV_NEW(&m->image, m->predict.n_exec * fv_shape_count(m->task.image)));
   }
+  predict_job j = {m, pixels, probabilities, scores};
+  if (n == 1) predict_one(&j, 0, 0);
+  else fv_pool_run(m->pool, n, predict_one, &j);
   return FV_OK;
 }
 

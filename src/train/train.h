@@ -61,7 +61,7 @@ struct fv_model {
   fv_params *params;
   float *slab;                 /* the parameters */
   fv_runner eval, predict;     /* made on first use */
-  float *image;                /* one standardised image, for predictions; made with `predict` */
+  float *image;                /* a standardised image a worker of `predict` */
 };
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
@@ -99,8 +99,8 @@ const char *fv_model_metric_output(const fv_model *m);
 /* Its images and classes are those the model knows. */
 fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d);
 /* Makes (once) a compiled graph of the model with its weights packed. */
-fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, bool taps, int workers, fv_runner *r);
-/* u8 [n,H,W,C] -> [n,K], one image at a time; scores: the logits, NULL when not wanted. */
+fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, int workers, fv_runner *r);
+/* u8 [n,H,W,C] -> [n,K], each image by itself; scores: the logits, NULL when not wanted. */
 fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores);
 
 /* ---- images from files (pictures.c)
