@@ -19,6 +19,8 @@ enum { CAIRO_FORMAT_RGB24 = 1, CAIRO_ROUND = 1 };
 /* fontconfig, which cairo calls for text, keeps patterns until the process ends; leaks of our own still count. */
 FV_API const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:libfontconfig\n"; }
+FV_API const char *__lsan_default_options(void);
+const char *__lsan_default_options(void) { return "print_suppressions=0"; } /* standard error is for errors */
 #endif
 
 static fv_status load_cairo(fv_cairo *c) {
