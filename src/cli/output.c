@@ -95,8 +95,13 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 static bool is_share(const char *key) {
-  return ends_with(key, "accuracy") || strncmp(key, "pointing_game", 13) == 0 || ends_with(key, "share") ||
-         strncmp(key, "fraction", 8) == 0;
+  return ends_with(key, "accuracy") || ends_with(key, "share") || ends_with(key, "of_alone") ||
+         strncmp(key, "pointing_game", 13) == 0 || strncmp(key, "fraction", 8) == 0;
+}
+
+/* "step_milliseconds": shown in the unit that suits the number. */
+static double unit_of(const char *key) {
+  return ends_with(key, "milliseconds") ? 1e-3 : ends_with(key, "microseconds") ? 1e-6 : 1;
 }
 
 static const char *label_of(const char *key, cli_text label) {
@@ -115,6 +120,7 @@ static const char *label_of(const char *key, cli_text label) {
     if (strcmp(own[i].key, key) == 0) return own[i].label;
   bool bytes = strncmp(key, "bytes_", 6) == 0;
   snprintf(label, sizeof(cli_text), "%s%s", bytes ? "memory: " : "", bytes ? key + 6 : key);
+  if (unit_of(key) < 1 && strrchr(label, '_')) *strrchr(label, '_') = 0;
   for (char *c = label; *c; c++)
     if (*c == '_') *c = ' ';
   return label;
@@ -124,7 +130,7 @@ static const char *number(const char *key, double v, bool whole, cli_text text) 
   if (is_share(key)) snprintf(text, sizeof(cli_text), "%.2f %%", 100 * v);
   else if (strstr(key, "bytes") || strcmp(key, "limit") == 0) cli_bytes(v, text);
   else if (ends_with(key, "per_second")) snprintf(text + strlen(cli_count(v, text)), 16, " a second");
-  else if (ends_with(key, "seconds")) cli_duration(v, text);
+  else if (ends_with(key, "seconds")) cli_duration(v * unit_of(key), text);
   else if (strncmp(key, "flops", 5) == 0) flops(v, text);
   else if (whole) cli_count(v, text);
   else snprintf(text, sizeof(cli_text), "%.4g", v);
