@@ -116,7 +116,8 @@ typedef struct cli_progress {
   bool silent, live; /* live: one line that is written over */
   bool drawn;
   double last;       /* when something was shown */
-  char what[128];    /* the download being shown */
+  char what[128];    /* the file being shown */
+  const char *verb;  /* what is done to it: "fetching" */
 } cli_progress;
 cli_progress cli_progress_new(const cli_args *args);
 void cli_progress_report(void *arg, const fv_train_event *event); /* fv_train_report */

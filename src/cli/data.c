@@ -108,6 +108,7 @@ typedef fv_status data_work(int i, fv_progress *progress, void *arg);
 static int work_on(const cli_args *a, int i, data_work *work, const char *done) {
   fv_dataset_info d = fv_dataset_get_info(i);
   cli_progress p = cli_progress_new(a);
+  if (work == fv_data_verify) p.verb = "checking";
   fv_stop_catch();
   fv_status status = work(i, cli_progress_data, &p);
   cli_progress_end(&p);
@@ -128,6 +129,7 @@ static int verify_all(const cli_args *a) {
   json_t *names = json_array();
   cli_progress p = cli_progress_new(a);
   fv_status status = FV_OK;
+  p.verb = "checking";
   for (int i = 0; i < fv_dataset_count() && status == FV_OK; i++) {
     fv_dataset_info d = fv_dataset_get_info(i);
     files_state s;

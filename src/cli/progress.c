@@ -19,7 +19,8 @@ cli_progress cli_progress_new(const cli_args *args) {
   const char *term = getenv("TERM");
   return (cli_progress){.silent = args->json || args->quiet,
                         .live = cli_is_terminal() && term && strcmp(term, "dumb") != 0,
-                        .last = now()};
+                        .last = now(),
+                        .verb = "fetching"};
 }
 
 static void clear(cli_progress *p) {
@@ -105,7 +106,7 @@ bool cli_progress_data(void *arg, const char *what, int64_t done, int64_t total)
   bool same = strcmp(p->what, what) == 0;
   snprintf(p->what, sizeof p->what, "%s", what);
   if (!p->silent && (!same || due(p))) {
-    snprintf(line, sizeof line, total > 0 ? "fetching %s  %s of %s" : "fetching %s  %s", what,
+    snprintf(line, sizeof line, total > 0 ? "%s %s  %s of %s" : "%s %s  %s", p->verb, what,
              cli_bytes((double)done, a), cli_bytes((double)total, b));
     if (p->live) draw(p, line);
     else keep_line(p, line);
