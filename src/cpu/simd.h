@@ -98,6 +98,18 @@ static inline fv_mask fv_mfirst(int64_t n) {
 }
 static inline fv_i32v fv_mtoi(fv_mask m) { return m & 1; }
 #endif
+/* Lane i from bit i. */
+static inline fv_mask fv_mof(uint32_t bits) {
+#if FV_SIMD_AVX512
+  return (fv_mask)bits;
+#elif FV_SIMD_AVX2
+  const fv_i32v bit = {1, 2, 4, 8, 16, 32, 64, 128};
+  return ((int32_t)bits & bit) != 0;
+#else
+  const fv_i32v bit = {1, 2, 4, 8};
+  return ((int32_t)bits & bit) != 0;
+#endif
+}
 #define FV_MALL ((1u << FV_W) - 1u)
 static inline bool fv_many(fv_mask m) { return fv_mbits(m) != 0; }        /* any lane */
 static inline bool fv_mall(fv_mask m) { return fv_mbits(m) == FV_MALL; }  /* every lane */
@@ -320,6 +332,19 @@ static inline fv_f32v fv_vmin(fv_f32v a, fv_f32v b) {
   return (fv_f32v)vminq_f32((float32x4_t)a, (float32x4_t)b);
 #else
   return fv_vselect(fv_mor(fv_vlt(a, b), fv_visnan(a)), a, b);
+#endif
+}
+
+/* The larger, for where a NaN is noticed elsewhere: what comes of one differs between levels. */
+static inline fv_f32v fv_vmax_any(fv_f32v a, fv_f32v b) {
+#if FV_SIMD_AVX512
+  return (fv_f32v)_mm512_max_ps((__m512)a, (__m512)b);
+#elif FV_SIMD_AVX2
+  return (fv_f32v)_mm256_max_ps((__m256)a, (__m256)b);
+#elif FV_SIMD_SSE2
+  return (fv_f32v)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return fv_vmax(a, b);
 #endif
 }
 

@@ -47,6 +47,24 @@ static inline fv_f32v fv_vexp(fv_f32v x) {
   fv_f32v n, p = fv_vexp_reduced(fv_vclamp(x, fv_vsplat(-104.0f), fv_vsplat(89.0f)), &n);
   return fv_vscale(p + fv_vsplat(1), n);
 }
+/* 2^x for x < 127 to 2 units of the last place, 0 below -127, exact at 0: for softmax, which asks for no more. A large
+ * negative x is fine, -infinity is not. */
+static inline fv_f32v fv_vexp2_fast(fv_f32v x) {
+#if !FV_SIMD_AVX512
+  x = fv_vclamp(x, fv_vsplat(-127), fv_vsplat(127));
+#endif
+  fv_f32v n = fv_vround(x), f = x - n;
+  fv_f32v p = fv_vfma(fv_vsplat(0x1.5bba16p-10f), f, fv_vsplat(0x1.3cea88p-7f));
+  p = fv_vfma(p, f, fv_vsplat(0x1.c6b752p-5f));
+  p = fv_vfma(p, f, fv_vsplat(0x1.ebf9bcp-3f));
+  p = fv_vfma(p, f, fv_vsplat(0x1.62e42ap-1f));
+  p = fv_vfma(p, f, fv_vsplat(1));
+#if FV_SIMD_AVX512
+  return fv_vscale(p, n);
+#else /* 2^-127 comes out as 0 */
+  return p * fv_ibits(fv_ishl(fv_iadd(fv_vtoi(n), fv_isplat(127)), 23));
+#endif
+}
 static inline fv_f32v fv_vexpm1(fv_f32v x) {
   fv_f32v n, p = fv_vexp_reduced(fv_vclamp(x, fv_vsplat(-20.0f), fv_vsplat(89.0f)), &n);
   fv_f32v half = fv_ibits(fv_ishl(fv_iadd(fv_vtoi(n), fv_isplat(126)), 23)); /* 2^n / 2: 2^128 would not fit */

@@ -42,7 +42,8 @@ static fv_status infer(fv_infer *c) {
 }
 
 /* ---- the meaning ------------------------------------------------------------------------------------------------- */
-static double get(const fv_call *c, int i, int64_t at) { return c->in[i].data ? fv_get(&c->in[i], at) : 0; }
+static bool there(const fv_call *c, int i) { return c->n_in > i && c->in[i].data; }
+static double get(const fv_call *c, int i, int64_t at) { return there(c, i) ? fv_get(&c->in[i], at) : 0; }
 static void add(const fv_tensor *t, int64_t at, double x) { fv_set(t, at, fv_get(t, at) + x); }
 
 typedef struct row { /* one row of the weights */
@@ -58,15 +59,14 @@ static double through_values(const fv_call *c, const fv_sdpa_size *q, const row 
   return dot;
 }
 
-/* d loss / d P of the pair (t, s), P being its weight. */
-static double through_all(const fv_call *c, const fv_sdpa_size *q, const row *r, int64_t s, double weight) {
-  double d = through_values(c, q, r, s) * fv_sdpa_kept(c, q, r->b, r->h, r->t, s);
-  d += get(c, FV_SDPA_GRAD_DTOTALS, (r->b * q->h + r->h) * q->s + s);
+/* What is asked of the pair's weight besides the output. */
+static double through_weights(const fv_call *c, const fv_sdpa_size *q, const row *r, int64_t s, double weight) {
+  double d = get(c, FV_SDPA_GRAD_DTOTALS, (r->b * q->h + r->h) * q->s + s);
   if (weight > 0) d -= get(c, FV_SDPA_GRAD_DENTROPY, r->at) * (log(weight) + 1);
-  int64_t k = c->in[FV_SDPA_GRAD_DTOP].data ? c->in[FV_SDPA_GRAD_DTOP].shape.dim[3] : 0;
+  int64_t k = there(c, FV_SDPA_GRAD_DTOP) ? c->in[FV_SDPA_GRAD_DTOP].shape.dim[3] : 0;
   for (int64_t i = 0; i < k; i++)
     if ((int64_t)fv_get(&c->in[FV_SDPA_GRAD_INDEX], r->at * k + i) == s) d += get(c, FV_SDPA_GRAD_DTOP, r->at * k + i);
-  for (int64_t i = 0; c->in[FV_SDPA_GRAD_DROWS].data && i < q->rows; i++)
+  for (int64_t i = 0; there(c, FV_SDPA_GRAD_DROWS) && i < q->rows; i++)
     if ((int64_t)fv_get(&c->in[FV_SDPA_ROWS], 2 * i) == r->h && (int64_t)fv_get(&c->in[FV_SDPA_ROWS], 2 * i + 1) == r->t)
       d += fv_get(&c->in[FV_SDPA_GRAD_DROWS], (r->b * q->rows + i) * q->s + s);
   return d;
@@ -91,6 +91,18 @@ static double weight_of(const fv_call *c, const fv_sdpa_size *q, const row *r, i
   return x == -INFINITY ? 0 : exp(x - fv_get(&c->in[FV_SDPA_GRAD_LSE], r->at));
 }
 
+/* sum over s of P dP: the output's part of it is dy . y. */
+static double mean_of(const fv_call *c, const fv_sdpa_size *q, const row *r) {
+  double mean = 0;
+  int64_t y = ((r->b * q->t + r->t) * q->h + r->h) * q->dv;
+  for (int64_t i = 0; i < q->dv; i++) mean += get(c, FV_SDPA_GRAD_DY, y + i) * get(c, FV_SDPA_GRAD_Y, y + i);
+  for (int64_t s = 0; s < q->s; s++) {
+    double w = weight_of(c, q, r, s);
+    if (w != 0) mean += w * through_weights(c, q, r, s, w);
+  }
+  return mean;
+}
+
 static void ref(const fv_call *c) {
   const fv_sdpa_size q = fv_sdpa_size_of(c->node);
   for (int i = 0; i < c->n_out; i++)
@@ -98,14 +110,12 @@ static void ref(const fv_call *c) {
   for (int64_t i = 0; i < q.b * q.h * q.t; i++) {
     row r = {.b = i / q.t / q.h, .h = i / q.t % q.h, .t = i % q.t, .at = i};
     r.group = r.h / (q.h / q.g);
-    double mean = 0;
+    double mean = mean_of(c, &q, &r);
     for (int64_t s = 0; s < q.s; s++) {
       double w = weight_of(c, &q, &r, s);
-      if (w != 0) mean += w * through_all(c, &q, &r, s, w);
-    }
-    for (int64_t s = 0; s < q.s; s++) {
-      double w = weight_of(c, &q, &r, s);
-      if (w != 0) pair(c, &q, &r, s, w, w * (through_all(c, &q, &r, s, w) - mean));
+      if (w == 0) continue;
+      double d = through_values(c, &q, &r, s) * fv_sdpa_kept(c, &q, r.b, r.h, r.t, s);
+      pair(c, &q, &r, s, w, w * (d + through_weights(c, &q, &r, s, w) - mean));
     }
   }
 }
@@ -115,8 +125,7 @@ static fv_cost cost(const fv_node *n) {
   return (fv_cost){.flops = fv_sdpa_pairs(n) * (double)(6 * q.d + 4 * q.dv), .bytes = fv_cost_io(n)};
 }
 
-/* y and lse of random inputs would be sdpa's alone by chance; here lse is any number near the scores, and the formula is
- * that of the weights it makes. */
+/* y and lse are any numbers here, as good for the formula as sdpa's. */
 #define RNG "4:i32@-2147483648..2147483647"
 static const fv_case cases[] = {
     {.in = "1,1,1,1; 1,1,1,1; 1,1,1,1; -; -; -; -; -; 1,1,1,1; 1,1,1; -; 1,1,1,1"},

