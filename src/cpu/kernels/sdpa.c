@@ -10,7 +10,7 @@
  * The output is made of the same numbers in the same order whatever is asked. */
 #include "cpu/kernels/sdpa.h"
 
-#define CHUNK 1024 /* queries of a unit */
+#define CHUNK 256 /* queries of a unit */
 
 /* What a unit works in. */
 typedef struct work {
@@ -306,7 +306,7 @@ static void give_totals(const view *w, const fv_call *c, int64_t head, const wor
   for (int64_t i = 0; i < w->z.s; i++) to[i] = fv_vsum(fv_vload(s->totals + i * FV_W));
 }
 
-static void run_unit(const view *w, const fv_call *c, int64_t b, int64_t h, int64_t begin, int64_t end, work *s) {
+static void run_queries(const view *w, const fv_call *c, int64_t b, int64_t h, int64_t begin, int64_t end, work *s) {
   tile first = tile_of(w, b, h, begin), last = tile_of(w, b, h, begin + (end - begin - 1) / LANES * LANES);
   int64_t from = FV_MIN(first.begin, last.begin), to = FV_MAX(first.end, last.end), group = h / (w->z.h / w->z.g);
   group_rows k = rows_of(w, w->k, w->z.d, b, group, from, FV_MAX(from, to), s->k);
@@ -317,7 +317,7 @@ static void run_unit(const view *w, const fv_call *c, int64_t b, int64_t h, int6
   }
 }
 
-/* The unit after this one. */
+/* The head after this one. */
 static void look_ahead(const view *w, const fv_call *c, int64_t head, int64_t begin, int64_t end, fv_ahead *a) {
   const fv_sdpa_size *z = &w->z;
   const int64_t b = head / z->h, h = head % z->h, group = h / (z->h / z->g);
@@ -329,18 +329,26 @@ static void look_ahead(const view *w, const fv_call *c, int64_t head, int64_t be
   ahead_spread(a, tiles * fv_ceil_div(end - begin, LANES));
 }
 
+static void run_head(const view *w, const fv_call *c, int64_t head, int64_t begin, int64_t end, work *s) {
+  const int64_t b = head / w->z.h, h = head % w->z.h;
+  if (w->a->totals) memset(s->totals, 0, (size_t)(w->z.s * FV_W) * sizeof(float));
+  if (w->rows && h == 0 && begin == 0) give_missing(w, c, b);
+  if (begin < end) run_queries(w, c, b, h, begin, end, s);
+  if (w->a->totals) give_totals(w, c, head, s);
+}
+
+/* Units of one head that come together are worked on together: its keys are copied once. */
 static void run(const fv_call *c) {
   view w = view_of(c);
   work s = work_of(&w, &(deal){.base = c->scratch});
   const int64_t size = chunk_of(w.a, &w.z), chunks = FV_MAX(fv_ceil_div(w.z.t, size), 1);
-  for (int64_t u = c->begin; u < c->end; u++) {
-    int64_t head = u / chunks, begin = u % chunks * size, next = (u + 1) % chunks * size;
+  for (int64_t u = c->begin; u < c->end;) {
+    int64_t head = u / chunks, until = FV_MIN((head + 1) * chunks, c->end);
+    int64_t begin = u % chunks * size, end = FV_MIN(begin + (until - u) * size, w.z.t);
     s.ahead = (fv_ahead){0};
-    if (u + 1 < c->end) look_ahead(&w, c, (u + 1) / chunks, next, FV_MIN(next + size, w.z.t), &s.ahead);
-    if (w.a->totals) memset(s.totals, 0, (size_t)(w.z.s * FV_W) * sizeof(float));
-    if (w.rows && head % w.z.h == 0 && begin == 0) give_missing(&w, c, head / w.z.h);
-    if (w.z.t > 0) run_unit(&w, c, head / w.z.h, head % w.z.h, begin, FV_MIN(begin + size, w.z.t), &s);
-    if (w.a->totals) give_totals(&w, c, head, &s);
+    if (until < c->end) look_ahead(&w, c, head + 1, 0, FV_MIN((c->end - until) * size, w.z.t), &s.ahead);
+    run_head(&w, c, head, begin, end, &s);
+    u = until;
   }
 }
 
