@@ -135,9 +135,12 @@ static inline void fv_panel_run(const fv_panel *p, int vecs, int64_t rows) {
       {fv_panel_7_1, fv_panel_7_2}, {fv_panel_8_1, fv_panel_8_2},
 #endif
   };
-  for (int64_t row = 0; row < rows; row += FV_PANEL_ROWS) {
+  int64_t row = 0;
+  for (int64_t left = fv_ceil_div(rows, FV_PANEL_ROWS); left > 0; left--) { /* of even height: low ones are slow */
+    int64_t height = fv_ceil_div(rows - row, left);
     if (p->ahead) fv_ahead_some(p->ahead);
-    tiles[FV_MIN(rows - row, FV_PANEL_ROWS)][vecs - 1](p, row);
+    tiles[height][vecs - 1](p, row);
+    row += height;
   }
 }
 

@@ -2,9 +2,9 @@
 /* sdpa.h: what the forward and the backward kernel of sdpa share: tiles of queries, their scores, what hides keys.
  *
  * Lanes are queries: FV_PANEL of them side by side make a tile, and everything about them (maximum, sum, causality) is
- * vertical. Queries are turned once a tile, keys and values are read as they lie and broadcast. A block of BLOCK keys by
- * one tile stays in the first-level cache between the product that makes it and the one that uses it. Scores are kept in
- * units of log 2: log2(e) goes into the queries' scale. */
+ * vertical. Queries are turned once a tile, keys and values are read as they lie and broadcast. A block of BLOCK keys
+ * (which the kernel defines) by one tile stays in the first-level cache between the product that makes it and the one
+ * that uses it. Scores are kept in units of log 2: log2(e) goes into the queries' scale. */
 #ifndef FV_CPU_KERNELS_SDPA_H
 #define FV_CPU_KERNELS_SDPA_H
 
@@ -16,7 +16,6 @@
 #include "ops/sdpa.h"
 
 #define LANES FV_PANEL
-#define BLOCK 64 /* keys; dropout draws 64 at a time */
 #define LOG2_E 1.44269504088896341
 #define LN_2 0.69314718055994531
 #define HIDDEN -1e30f /* a score that is none */
@@ -236,10 +235,11 @@ static uint64_t draw(const view *w, draws *d, int64_t lane, int64_t element) { /
 static void draw_block(const view *w, const tile *t, int64_t k0, int64_t n, draws *d, uint32_t keep[BLOCK]) {
   int64_t row = ((t->b * w->z.h + t->h) * w->z.t + t->t) * w->z.s + k0;
   memset(keep, 0, BLOCK * sizeof *keep);
-  for (int64_t l = 0; l < t->lanes; l++) {
-    uint64_t bits = draw(w, d, l, row + l * w->z.s);
-    for (int64_t i = 0; i < n; i++) keep[i] |= (uint32_t)(bits >> i & 1) << l;
-  }
+  for (int64_t l = 0; l < t->lanes; l++)
+    for (int64_t i = 0; i < n; i += 64) {
+      uint64_t bits = draw(w, d, l, row + l * w->z.s + i);
+      for (int64_t j = i; j < FV_MIN(i + 64, n); j++, bits >>= 1) keep[j] |= (uint32_t)(bits & 1) << l;
+    }
 }
 
 static void no_draws(draws *d) {

@@ -6,6 +6,7 @@
  *
  * A group of keys has one owner, who goes through the group's heads and their queries in order. What is asked of the
  * weights besides the output adds to dP; delta then takes a pass of its own over the scores. */
+#define BLOCK 64 /* keys */
 #include "cpu/kernels/sdpa.h"
 
 typedef struct work {
