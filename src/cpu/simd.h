@@ -335,7 +335,7 @@ static inline fv_f32v fv_vmin(fv_f32v a, fv_f32v b) {
 #endif
 }
 
-/* The larger, for where a NaN is noticed elsewhere: what comes of one differs between levels. */
+/* The larger; a NaN in b stays, one in a may not. */
 static inline fv_f32v fv_vmax_any(fv_f32v a, fv_f32v b) {
 #if FV_SIMD_AVX512
   return (fv_f32v)_mm512_max_ps((__m512)a, (__m512)b);

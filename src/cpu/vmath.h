@@ -51,7 +51,7 @@ static inline fv_f32v fv_vexp(fv_f32v x) {
  * negative x is fine, -infinity is not. */
 static inline fv_f32v fv_vexp2_fast(fv_f32v x) {
 #if !FV_SIMD_AVX512
-  x = fv_vclamp(x, fv_vsplat(-127), fv_vsplat(127));
+  x = fv_vmax_any(fv_vsplat(-127), x);
 #endif
   fv_f32v n = fv_vround(x), f = x - n;
   fv_f32v p = fv_vfma(fv_vsplat(0x1.5bba16p-10f), f, fv_vsplat(0x1.3cea88p-7f));

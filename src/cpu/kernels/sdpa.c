@@ -8,7 +8,7 @@
  *   totals      a tile's unnormalised weights are kept, [S][lanes], until its sums are known
  *
  * The output is made of the same numbers in the same order whatever is asked. */
-#define BLOCK 128 /* keys */
+#define BLOCK (4096 / LANES) /* keys: 16 KiB of scores */
 #include "cpu/kernels/sdpa.h"
 
 #define CHUNK 256 /* queries of a unit */
