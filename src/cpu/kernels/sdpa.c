@@ -18,7 +18,7 @@ typedef struct work {
   float *turned, *sums; /* [D][LANES], [Dv][LANES] */
   float *p, *dropped, *bias;
   float *k, *v;         /* a group's rows */
-  float *best;          /* [LANES][topk], falling */
+  float *best;          /* [topk][LANES], falling */
   int32_t *best_at;
   int32_t *chosen;      /* pairs (place in rows, lane) of the tile */
   int64_t n_chosen;
@@ -27,6 +27,10 @@ typedef struct work {
   draws *draws;
   fv_ahead ahead;
 } work;
+
+/* Lists of the largest k, up to this length, are kept in registers and as if they were so long. */
+enum { FEW = 8 };
+static int64_t best_rows(const fv_sdpa_attrs *a) { return a->topk > 0 ? FV_MAX(a->topk, FEW) : 0; }
 
 static work work_of(const view *w, deal *d) {
   const fv_sdpa_size *z = &w->z;
@@ -39,8 +43,8 @@ static work work_of(const view *w, deal *d) {
                 .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
                 .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
                 .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
-                .best = take_floats(d, w->a->topk * LANES),
-                .best_at = take(d, w->a->topk * LANES, sizeof(int32_t)),
+                .best = take_floats(d, best_rows(w->a) * LANES),
+                .best_at = take(d, best_rows(w->a) * LANES, sizeof(int32_t)),
                 .chosen = take(d, 2 * z->rows, sizeof(int32_t)),
                 .block_max = take_floats(d, all ? blocks * LANES : 0),
                 .totals = take_floats(d, all ? z->s * FV_W : 0),
@@ -53,36 +57,52 @@ typedef struct state {
 } state;
 
 /* ---- what is asked of the weights -------------------------------------------------------------------------------- */
+/* Lists side by side, [k][LANES]; of equals the earlier key comes first. A key that gets into none of the lanes' lists
+ * costs a comparison. */
 static void start_best(const view *w, work *s) {
-  for (int64_t i = 0; i < w->a->topk * LANES; i++) s->best[i] = LOWEST, s->best_at[i] = -1;
+  for (int64_t i = 0; i < best_rows(w->a) * LANES; i++) s->best[i] = LOWEST, s->best_at[i] = -1;
 }
 
-static void insert(float *best, int32_t *at, int64_t k, float x, int32_t s) { /* behind its equals */
-  int64_t i = k - 1;
-  for (; i > 0 && x > best[i - 1]; i--) best[i] = best[i - 1], at[i] = at[i - 1];
-  best[i] = x;
-  at[i] = s;
+/* Puts x where it belongs, in the lanes where it is larger than the last. */
+static inline __attribute__((always_inline)) void insert(fv_f32v *best, fv_i32v *at, const int64_t k, fv_f32v x,
+                                                         fv_i32v key) {
+  fv_mask here = fv_vgt(x, best[k - 1]);
+#pragma GCC unroll 8
+  for (int64_t j = k - 1; j > 0; j--) {
+    fv_mask above = fv_vgt(x, best[j - 1]);
+    best[j] = fv_vselect(above, best[j - 1], fv_vselect(here, x, best[j]));
+    at[j] = fv_iselect(above, at[j - 1], fv_iselect(here, key, at[j]));
+    here = above;
+  }
+  best[0] = fv_vselect(here, x, best[0]);
+  at[0] = fv_iselect(here, key, at[0]);
+}
+
+static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, work *s, int v, int64_t k0, int64_t n,
+                                                               const float *score) {
+  fv_f32v best[64];
+  fv_i32v at[64];
+#pragma GCC unroll 8
+  for (int64_t j = 0; j < k; j++) {
+    best[j] = fv_vload(s->best + j * LANES + v * FV_W);
+    at[j] = fv_iload(s->best_at + j * LANES + v * FV_W);
+  }
+  for (int64_t i = 0; i < n; i++) {
+    fv_f32v x = fv_vload(score + i * LANES + v * FV_W);
+    if (fv_many(fv_vgt(x, best[k - 1]))) insert(best, at, k, x, fv_isplat((int32_t)(k0 + i)));
+  }
+#pragma GCC unroll 8
+  for (int64_t j = 0; j < k; j++) {
+    fv_vstore(s->best + j * LANES + v * FV_W, best[j]);
+    fv_istore(s->best_at + j * LANES + v * FV_W, at[j]);
+  }
 }
 
 static void keep_best(const view *w, work *s, int64_t k0, int64_t n, const float *score) {
-  const int64_t k = w->a->topk;
-  for (int v = 0; v < 2; v++) {
-    float least[FV_W];
-    for (int l = 0; l < FV_W; l++) least[l] = s->best[(v * FV_W + l) * k + k - 1];
-    fv_f32v bar = fv_vload(least);
-    for (int64_t i = 0; i < n; i++) {
-      const float *x = score + i * LANES + v * FV_W;
-      uint32_t more = fv_mbits(fv_vgt(fv_vload(x), bar));
-      if (!more) continue;
-      for (; more; more &= more - 1) {
-        int l = __builtin_ctz(more);
-        int64_t at = (v * FV_W + l) * k;
-        insert(s->best + at, s->best_at + at, k, x[l], (int32_t)(k0 + i));
-        least[l] = s->best[at + k - 1];
-      }
-      bar = fv_vload(least);
-    }
-  }
+  const int64_t k = best_rows(w->a);
+  for (int v = 0; v < 2; v++)
+    if (k == FEW) keep_best_of(FEW, s, v, k0, n, score);
+    else keep_best_of(k, s, v, k0, n, score);
 }
 
 /* Scores of `n` places become weights: 2^(x - lse2). */
@@ -94,15 +114,20 @@ static void to_weights(float *x, int64_t n, float lse2) {
 }
 
 static void give_best(const view *w, const fv_call *c, const tile *t, work *s, const float *lse2) {
-  const int64_t k = w->a->topk, at = ((t->b * w->z.h + t->h) * w->z.t + t->t) * k;
-  for (int64_t l = 0; l < t->lanes; l++) {
-    int64_t n = 0;
-    while (n < k && s->best_at[l * k + n] >= 0) n++;
-    to_weights(s->best + l * k, n, lse2[l]);
-    for (int64_t i = n; i < k; i++) s->best[l * k + i] = 0;
+  const int64_t k = w->a->topk, first = ((t->b * w->z.h + t->h) * w->z.t + t->t) * k;
+  float *best = (float *)c->out[FV_SDPA_TOP].data + first;
+  int32_t *at = (int32_t *)c->out[FV_SDPA_TOP_INDEX].data + first;
+  for (int64_t j = 0; j < k; j++) {
+    for (int v = 0; v < 2; v++) {
+      float *x = s->best + j * LANES + v * FV_W;
+      fv_mask there = fv_ige(fv_iload(s->best_at + j * LANES + v * FV_W), fv_izero());
+      fv_vstore(x, fv_vmasked(there, fv_vexp2_fast(fv_vload(x) - fv_vload(lse2 + v * FV_W))));
+    }
+    for (int64_t l = 0; l < t->lanes; l++) {
+      best[l * k + j] = s->best[j * LANES + l];
+      at[l * k + j] = s->best_at[j * LANES + l];
+    }
   }
-  memcpy((float *)c->out[FV_SDPA_TOP].data + at, s->best, (size_t)(t->lanes * k) * sizeof(float));
-  memcpy((int32_t *)c->out[FV_SDPA_TOP_INDEX].data + at, s->best_at, (size_t)(t->lanes * k) * sizeof(int32_t));
 }
 
 static void find_chosen(const view *w, const tile *t, work *s) {
