@@ -9,7 +9,7 @@
  *
  * The output is made of the same numbers in the same order whatever is asked. */
 #define BLOCK (4096 / LANES) /* keys: 16 KiB of scores */
-#include "cpu/kernels/sdpa.h"
+#include "cpu/kernels/sdpa_tile.h"
 
 #define CHUNK 256 /* queries of a unit */
 
@@ -159,13 +159,6 @@ static void give_chosen(const view *w, const fv_call *c, const tile *t, const wo
     to_weights(row + t->begin, t->end - t->begin, lse2[s->chosen[2 * i + 1]]);
     memset(row + t->end, 0, (size_t)(w->z.s - t->end) * sizeof *row);
   }
-}
-
-/* Rows of queries that there are not: NaN, since a run cannot refuse. */
-static void give_missing(const view *w, const fv_call *c, int64_t b) {
-  for (int64_t i = 0; i < w->z.rows; i++)
-    if (w->rows[2 * i] < 0 || w->rows[2 * i] >= w->z.h || w->rows[2 * i + 1] < 0 || w->rows[2 * i + 1] >= w->z.t)
-      for (int64_t s = 0; s < w->z.s; s++) chosen_row(w, c, b, i)[s] = NAN;
 }
 
 /* Each block's weights were made with the maximum of its time. */

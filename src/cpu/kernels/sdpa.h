@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa.h: what the forward and the backward kernel of sdpa share: tiles of queries, their scores, what hides keys.
- *
- * Lanes are queries: FV_PANEL of them side by side make a tile, and everything about them (maximum, sum, causality) is
- * vertical. Queries are turned once a tile, keys and values are read as they lie and broadcast. A block of BLOCK keys
- * (which the kernel defines) by one tile stays in the first-level cache between the product that makes it and the one
- * that uses it. Scores are kept in units of log 2: log2(e) goes into the queries' scale. */
+/* sdpa.h: what the kernels of sdpa and its gradient share: the call, scratch memory, how scores are written down. Scores
+ * are kept in units of log 2: log2(e) goes into the queries' scale. */
 #ifndef FV_CPU_KERNELS_SDPA_H
 #define FV_CPU_KERNELS_SDPA_H
 
 #include "cpu/panel.h"
-#include "cpu/philox.h"
 #include "cpu/transpose.h"
 #include "cpu/vmath.h"
 #include "ops/dropout.h"
 #include "ops/sdpa.h"
 
-#define LANES FV_PANEL
 #define LOG2_E 1.44269504088896341
 #define LN_2 0.69314718055994531
 #define HIDDEN -1e30f /* a score that is none */
@@ -32,9 +26,9 @@ typedef struct view {
   float keep_scale;                 /* what dropout makes of a weight of 1 */
 } view;
 
-static const void *given(const fv_call *c, int i) { return c->n_in > i ? c->in[i].data : NULL; }
+static inline const void *given(const fv_call *c, int i) { return c->n_in > i ? c->in[i].data : NULL; }
 
-static view view_of(const fv_call *c) {
+static inline view view_of(const fv_call *c) {
   view w = {.a = c->attrs, .z = fv_sdpa_size_of(c->node), .q = c->in[FV_SDPA_Q].data, .k = c->in[FV_SDPA_K].data,
             .v = c->in[FV_SDPA_V].data, .bias = given(c, FV_SDPA_BIAS), .slopes = given(c, FV_SDPA_SLOPES),
             .mask = given(c, FV_SDPA_MASK), .rows = given(c, FV_SDPA_ROWS), .keep_scale = 1};
@@ -54,196 +48,25 @@ typedef struct deal {
   char *base;
   int64_t used;
 } deal;
-static void *take(deal *d, int64_t count, size_t size) {
+static inline void *take(deal *d, int64_t count, size_t size) {
   void *p = d->base ? d->base + d->used : NULL;
   d->used += fv_round_up(count * (int64_t)size, FV_ALIGN);
   return p;
 }
-static float *take_floats(deal *d, int64_t count) { return take(d, count, sizeof(float)); }
+static inline float *take_floats(deal *d, int64_t count) { return take(d, count, sizeof(float)); }
 
-static bool sdpa_can(const fv_node *n) {
+static inline bool sdpa_can(const fv_node *n) {
   for (int i = 0; i < n->n_in; i++)
     if (n->in[i]->dtype == FV_F64) return false;
   return true;
 }
 
-/* ---- tiles of queries ------------------------------------------------------------------------------------------ */
-typedef struct tile {
-  int64_t b, h, t;                /* the first query */
-  int64_t lanes;                  /* how many there are */
-  int64_t begin, end;             /* keys that any of them may see */
-  int64_t whole_begin, whole_end; /* keys that all of them may see */
-  fv_i32v low[2], high[2];        /* lane by lane: keys low .. high - 1 */
-} tile;
-
-/* Keys before the first and after the last that the mask shows are left out: what padding costs. */
-static void trim(const view *w, tile *t) {
-  const uint8_t *mask = w->mask ? w->mask + t->b * w->z.s : NULL;
-  while (mask && t->begin < t->end && !mask[t->begin]) t->begin++;
-  while (mask && t->begin < t->end && !mask[t->end - 1]) t->end--;
-}
-
-static tile tile_of(const view *w, int64_t b, int64_t h, int64_t at) {
-  tile t = {.b = b, .h = h, .t = at, .lanes = FV_MIN(w->z.t - at, LANES)};
-  int32_t low[LANES], high[LANES];
-  int64_t begin, end;
-  for (int64_t i = 0; i < LANES; i++) { /* lanes without a query are like the last */
-    fv_sdpa_span(w->a, at + FV_MIN(i, t.lanes - 1), w->z.t, w->z.s, &begin, &end);
-    low[i] = (int32_t)begin;
-    high[i] = (int32_t)end;
-  }
-  t.begin = low[0], t.whole_end = high[0];
-  t.end = high[LANES - 1], t.whole_begin = low[LANES - 1];
-  for (int v = 0; v < 2; v++) t.low[v] = fv_iload(low + v * FV_W), t.high[v] = fv_iload(high + v * FV_W);
-  trim(w, &t);
-  return t;
-}
-
-static const float *query_rows(const view *w, const tile *t) {
-  return w->q + ((t->b * w->z.t + t->t) * w->z.h + t->h) * w->z.d;
-}
-
-/* `n` rows of `width` numbers, `step` apart, become `width` rows of LANES, times `scale`; lanes beyond n are 0. */
-static void turn(float *to, const float *from, int64_t step, int64_t n, int64_t width, float scale) {
-  if (n < LANES) memset(to, 0, (size_t)(width * LANES) * sizeof *to);
-  fv_transpose((int32_t *)(void *)to, LANES, (const int32_t *)(const void *)from, step, width, n);
-  for (int64_t i = 0; i < width * LANES; i += FV_W) fv_vstore(to + i, fv_vload(to + i) * fv_vsplat(scale));
-}
-static void turn_back(float *to, int64_t step, const float *from, int64_t n, int64_t width) {
-  fv_transpose((int32_t *)(void *)to, step, (const int32_t *)(const void *)from, LANES, n, width);
-}
-
-/* ---- keys and values --------------------------------------------------------------------------------------------- */
-/* Rows of one group: as they lie when there is one group; else copied together, or rows whose distance is a power of two
- * would fall upon each other in the cache. */
-typedef struct group_rows {
-  const float *p; /* the row of key `first` */
-  int64_t first, width;
-} group_rows;
-static const float *row_of(const group_rows *g, int64_t s) { return g->p + (s - g->first) * g->width; }
-
-static void copy_rows(float *to, int64_t to_step, const float *from, int64_t step, int64_t n, int64_t width) {
-  enum { AHEAD = 12 }; /* rows: far apart, they are not foreseen by the processor */
-  for (int64_t r = 0; r < n; r++, to += to_step, from += step) {
-    for (int64_t i = 0; r + AHEAD < n && i < width; i += 16) __builtin_prefetch(from + AHEAD * step + i);
-    int64_t i = 0;
-    for (; i + FV_W <= width; i += FV_W) fv_vstore(to + i, fv_vload(from + i));
-    if (i < width) fv_vstore_n(to + i, fv_vload_n(from + i, width - i), width - i);
-  }
-}
-
-static group_rows rows_of(const view *w, const float *all, int64_t width, int64_t b, int64_t group, int64_t begin,
-                          int64_t end, float *room) {
-  const float *from = all + ((b * w->z.s + begin) * w->z.g + group) * width;
-  if (w->z.g == 1) return (group_rows){from, begin, width};
-  copy_rows(room, width, from, w->z.g * width, end - begin, width);
-  return (group_rows){room, begin, width};
-}
-
-/* Heads h .. h + heads - 1 of q, y and their like are to be fetched before their turn comes. */
-static void ahead_queries(const view *w, const float *all, int64_t width, int64_t b, int64_t h, int64_t heads,
-                          int64_t begin, int64_t end, bool write, fv_ahead *a) {
-  const float *p = all + ((b * w->z.t + begin) * w->z.h + h) * width;
-  if (all) fv_ahead_add(a, p, w->z.h * width, end - begin, heads * width, write);
-}
-static void ahead_keys(const view *w, const float *all, int64_t width, int64_t b, int64_t group, bool write,
-                       fv_ahead *a) {
-  fv_ahead_add(a, all + (b * w->z.s * w->z.g + group) * width, w->z.g * width, w->z.s, width, write);
-}
-/* Spread over `tiles` of a panel; nothing when it is so much that it would drive out what is worked on. */
-static void ahead_spread(fv_ahead *a, int64_t tiles) {
-  enum { MOST_LINES = 8192 };
-  int64_t lines = fv_ahead_lines(a);
-  if (lines > MOST_LINES) a->n = 0;
-  a->quota = fv_ceil_div(lines, FV_MAX(tiles, 1));
-}
-
-/* ---- scores ------------------------------------------------------------------------------------------------------ */
-/* The queries of a tile against keys k0 .. k0 + n - 1: [n][LANES]. */
-static void scores(const group_rows *k, const float *turned, int64_t k0, int64_t n, float *to, fv_ahead *ahead) {
-  fv_panel_run(&(fv_panel){.n = k->width, .a = row_of(k, k0), .a_row = k->width, .a_step = 1, .b = turned,
-                           .b_step = LANES, .c = to, .c_row = LANES, .ahead = ahead}, 2, n);
-}
-
-/* The bias of a tile's queries and a block's keys: [n][LANES]. */
-static void turn_bias(const view *w, const tile *t, int64_t k0, int64_t n, float *to) {
-  const float *from = w->bias + ((w->z.bias_heads == 1 ? 0 : t->h) * w->z.t + t->t) * w->z.s + k0;
-  turn(to, from, w->z.s, t->lanes, n, (float)LOG2_E);
-}
-
-static bool any_padding(const uint8_t *mask, int64_t n) {
-  for (int64_t i = 0; mask && i < n; i++)
-    if (!mask[i]) return true;
-  return false;
-}
-
-/* Adds bias and slopes to a block's scores and hides what is not to be seen. `room`: [BLOCK][LANES]. */
-static void adjust(const view *w, const tile *t, int64_t k0, int64_t n, float *score, float *room) {
-  const uint8_t *mask = w->mask ? w->mask + t->b * w->z.s + k0 : NULL;
-  bool inside = k0 >= t->whole_begin && k0 + n <= t->whole_end;
-  if (inside && !w->bias && !w->slopes && !any_padding(mask, n)) return;
-  if (w->bias) turn_bias(w, t, k0, n, room);
-  fv_f32v slope = fv_vsplat(w->slopes ? w->slopes[t->h] * (float)LOG2_E : 0), hidden = fv_vsplat(HIDDEN);
-  for (int64_t i = 0; i < n; i++)
-    for (int v = 0; v < 2; v++) {
-      float *at = score + i * LANES + v * FV_W;
-      fv_f32v x = fv_vload(at);
-      if (w->bias) x = fv_vmax(x + fv_vload(room + i * LANES + v * FV_W), hidden);
-      if (w->slopes) {
-        int32_t ahead = (int32_t)(t->t + v * FV_W + w->z.s - w->z.t - k0 - i);
-        x = fv_vfnma(slope, fv_vabs(fv_itov(fv_iadd(fv_isplat(ahead), fv_ilane()))), x);
-      }
-      if (!inside) {
-        fv_i32v s = fv_isplat((int32_t)(k0 + i));
-        x = fv_vselect(fv_mand(fv_ige(s, t->low[v]), fv_ilt(s, t->high[v])), x, hidden);
-      }
-      fv_vstore(at, mask && !mask[i] ? hidden : x);
-    }
-}
-
-/* ---- dropout ----------------------------------------------------------------------------------------------------- */
-/* The bits that `dropout` would draw for the weights [B,H,T,S]. A row's draws come 64 at a time and are kept until they
- * are used up: rows begin anywhere in the 64. */
-typedef struct draws {
-  int64_t at[LANES];    /* which 64 are there; -1: none */
-  uint64_t bits[LANES]; /* bit i: element 64 at + i is kept */
-} draws;
-
-static uint64_t draw_64(const view *w, int64_t at) {
-  fv_i32v words[64 / FV_W], flip = fv_isplat(INT32_MIN), least;
-  uint64_t bits = 0;
-  if (w->threshold >> 32) return 0;
-  least = fv_isplat((int32_t)((uint32_t)w->threshold ^ 0x80000000u)); /* an unsigned compare: the sign bit turned over */
-  fv_vphilox_64(w->seed, w->stream, at, words);
-  for (int v = 0; v < 64 / FV_W; v++)
-    bits |= (uint64_t)fv_mbits(fv_ige(fv_ixor(words[v], flip), least)) << (v * FV_W);
-  return bits;
-}
-
-static uint64_t draw(const view *w, draws *d, int64_t lane, int64_t element) { /* 64 bits from `element` on */
-  int64_t at = element / 64, shift = element % 64;
-  if (d->at[lane] != at) d->bits[lane] = draw_64(w, at);
-  uint64_t bits = d->bits[lane] >> shift;
-  d->at[lane] = at;
-  if (shift == 0) return bits;
-  d->at[lane] = at + 1;
-  d->bits[lane] = draw_64(w, at + 1);
-  return bits | d->bits[lane] << (64 - shift);
-}
-
-/* keep[i]: bit l says whether lane l keeps its weight of key k0 + i. */
-static void draw_block(const view *w, const tile *t, int64_t k0, int64_t n, draws *d, uint32_t keep[BLOCK]) {
-  int64_t row = ((t->b * w->z.h + t->h) * w->z.t + t->t) * w->z.s + k0;
-  memset(keep, 0, BLOCK * sizeof *keep);
-  for (int64_t l = 0; l < t->lanes; l++)
-    for (int64_t i = 0; i < n; i += 64) {
-      uint64_t bits = draw(w, d, l, row + l * w->z.s + i);
-      for (int64_t j = i; j < FV_MIN(i + 64, n); j++, bits >>= 1) keep[j] |= (uint32_t)(bits & 1) << l;
-    }
-}
-
-static void no_draws(draws *d) {
-  for (int l = 0; l < LANES; l++) d->at[l] = -1;
+/* Rows that were asked of queries that there are not: NaN, since a run cannot refuse. */
+static inline void give_missing(const view *w, const fv_call *c, int64_t b) {
+  for (int64_t i = 0; i < w->z.rows; i++)
+    if (w->rows[2 * i] < 0 || w->rows[2 * i] >= w->z.h || w->rows[2 * i + 1] < 0 || w->rows[2 * i + 1] >= w->z.t)
+      for (int64_t s = 0; s < w->z.s; s++)
+        ((float *)c->out[FV_SDPA_ROWS_OUT].data)[(b * w->z.rows + i) * w->z.s + s] = NAN;
 }
 
 #endif

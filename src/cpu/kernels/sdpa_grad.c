@@ -7,7 +7,7 @@
  * A group of keys has one owner, who goes through the group's heads and their queries in order. What is asked of the
  * weights besides the output adds to dP; delta then takes a pass of its own over the scores. */
 #define BLOCK (2048 / LANES) /* keys: 8 KiB of scores, and as much of their gradients */
-#include "cpu/kernels/sdpa.h"
+#include "cpu/kernels/sdpa_tile.h"
 
 typedef struct work {
   float *turned, *rows;   /* queries: [D][LANES], scaled for the scores; [LANES][Dp], scaled for dK */
