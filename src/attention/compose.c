@@ -3,10 +3,14 @@
 #include "attention/compose.h"
 
 #include "ops/broadcast_to.h"
+#include "ops/cast.h"
+#include "ops/matmul.h"
 #include "ops/csr_rows.h"
 #include "ops/leaky_relu.h"
 #include "ops/lookup.h"
 #include "ops/softmax.h"
+
+#include <math.h>
 
 bool fv_given(fv_graph *g, const fv_value *v) { return v && v != fv_absent(g); }
 
@@ -40,26 +44,62 @@ fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par) {
   return fv_score(g, fv_op(g, "tanh", NULL, fv_project(g, x, par[0], par[1])), par[2]);
 }
 
-/* u8 [T,S]: 1 where the query may look. */
-static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t, int64_t s) {
-  const int64_t most = INT64_C(1) << 31;
-  int64_t n = s > 0 && t > most / s ? most + 1 : t * s;
-  uint8_t *mask = n <= most ? fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1)) : NULL;
-  if (!mask)
-    return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected at most %lld places, got [%lld,%lld]",
-                                    (long long)most, (long long)t, (long long)s));
-  for (int64_t i = 0; i < n; i++) {
-    int64_t last = i / s + (s - t), key = i % s;
-    mask[i] = (!causal || key <= last) && (window <= 0 || last - key < window);
-  }
-  return fv_const_data(g, FV_U8, FV_SHAPE(t, s), mask);
+/* ---- attention of heads ------------------------------------------------------------------------------------------ */
+/* first, first + 1, ... as [n,1] (queries, beside keys) or [n] */
+static fv_value *count_from(fv_graph *g, int64_t first, int64_t n, bool beside) {
+  int32_t *v = n <= INT32_MAX ? fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1) * sizeof *v) : NULL;
+  if (!v) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "attention mask: expected memory for %lld places, got none",
+                                          (long long)n));
+  for (int64_t i = 0; i < n; i++) v[i] = (int32_t)FV_MAX(FV_MIN(first + i, INT32_MAX), INT32_MIN);
+  return fv_const_data(g, FV_I32, beside ? FV_SHAPE(n, 1) : FV_SHAPE(n), v);
 }
 
-fv_value *fv_attend_mask(fv_graph *g, fv_value *padding, bool causal, int64_t window, int64_t t, int64_t s) {
+/* [T,S], made of vectors when it is needed: who only asks for the result never holds it. */
+static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t, int64_t s) {
+  fv_value *keys = count_from(g, 0, s, false);
+  fv_value *before = causal ? fv_op(g, "le", NULL, keys, count_from(g, s - t, t, true)) : NULL;
+  fv_value *after = window > 0 ? fv_op(g, "gt", NULL, keys, count_from(g, s - t - window, t, true)) : NULL;
+  return before && after ? fv_op(g, "logical_and", NULL, before, after) : before ? before : after;
+}
+
+/* -slope |t + S - T - s|: [H,T,S] */
+static fv_value *distance_bias(fv_graph *g, fv_value *slopes, int64_t t, int64_t s) {
+  const fv_cast_attrs real = {.dtype = FV_CAST_REAL};
+  fv_value *queries = fv_op(g, "cast", &real, count_from(g, s - t, t, true));
+  fv_value *away = fv_op(g, "abs", NULL, fv_op(g, "sub", NULL, queries, fv_op(g, "cast", &real, count_from(g, 0, s, false))));
+  return fv_op(g, "neg", NULL, fv_mul(g, fv_reshape(g, slopes, FV_SHAPE(fv_dim(slopes, 0), 1, 1)), away));
+}
+
+/* What goes with scores [B,H,T,S]; absent when nothing is left out. */
+static fv_value *attend_mask(fv_graph *g, fv_value *padding, bool causal, int64_t window, int64_t t, int64_t s) {
   fv_value *keys = fv_given(g, padding) ? fv_reshape(g, padding, FV_SHAPE(fv_dim(padding, 0), 1, 1, s)) : NULL;
   fv_value *order = causal || window > 0 ? order_mask(g, causal, window, t, s) : NULL;
   if (keys && order) return fv_op(g, "logical_and", NULL, keys, order);
   return or_absent(g, keys ? keys : order);
+}
+
+/* q [B,T,H,D] -> [B,G,R T,D], R = H/G: the heads of a group and their places are the rows of one product. */
+static fv_value *grouped_queries(fv_graph *g, fv_value *q, int64_t groups) {
+  int64_t b = fv_dim(q, 0), t = fv_dim(q, 1), r = fv_dim(q, 2) / groups, d = fv_dim(q, 3);
+  fv_value *parts = fv_permute(g, fv_reshape(g, q, FV_SHAPE(b, t, groups, r, d)), FV_SHAPE(0, 2, 3, 1, 4));
+  return fv_reshape(g, parts, FV_SHAPE(b, groups, r * t, d));
+}
+
+static fv_value *attend_weights(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in) {
+  fv_value *q = in[FV_SDPA_Q], *k = in[FV_SDPA_K];
+  int64_t b = fv_dim(q, 0), t = fv_dim(q, 1), h = fv_dim(q, 2), s = fv_dim(k, 1);
+  double scale = a->scale != 0 ? a->scale : 1 / sqrt((double)FV_MAX(fv_dim(q, 3), 1));
+  q = fv_mul(g, grouped_queries(g, q, fv_dim(k, 2)), fv_const(g, scale));
+  fv_value *score = fv_op(g, "matmul", &(fv_matmul_attrs){.tb = true}, q, fv_swap_heads(g, k));
+  score = fv_reshape(g, score, FV_SHAPE(b, h, t, s));
+  if (fv_given(g, in[FV_SDPA_BIAS])) score = fv_add(g, score, in[FV_SDPA_BIAS]);
+  if (fv_given(g, in[FV_SDPA_SLOPES])) score = fv_add(g, score, distance_bias(g, in[FV_SDPA_SLOPES], t, s));
+  return fv_softmax_last(g, score, attend_mask(g, in[FV_SDPA_MASK], a->causal, a->window, t, s));
+}
+
+void fv_attend(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in, fv_value **out) {
+  out[0] = fv_op_apply(g, "sdpa", a, FV_SDPA_SLOPES + 1, in);
+  out[1] = out[0] ? attend_weights(g, a, in) : NULL;
 }
 
 fv_value *fv_swap_heads(fv_graph *g, fv_value *x) { return fv_permute(g, x, FV_SHAPE(0, 2, 1, 3)); }

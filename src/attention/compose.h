@@ -4,6 +4,7 @@
 #define FV_ATTENTION_COMPOSE_H
 
 #include "attention/attention.h"
+#include "ops/sdpa.h"
 
 /* In a builder that returns nothing: notes the mistake and returns. */
 #define FV_BUILD_REQUIRE(g, cond, ...)                                   \
@@ -27,9 +28,10 @@ fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x);
 /* The score of additive_pool: tanh(x W' + b) . v, par W, b, v. [B,T,E] -> [B,T] */
 fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par);
 
-/* The mask that goes with scores [B,H,T,S] of key padding [B,S] (absent or NULL: none), causality (s <= t + S - T) and
- * a window (0: none; s > t + S - T - window). Absent when nothing is left out. */
-fv_value *fv_attend_mask(fv_graph *g, fv_value *padding, bool causal, int64_t window, int64_t t, int64_t s);
+/* Attention of heads: in[0 .. FV_SDPA_SLOPES] as the operation sdpa has them (ops/sdpa.h; absent where not given).
+ * out[0]: the result, whose weights are never held; out[1]: the weights [B,H,T,S], made in nodes of their own, which run
+ * only when someone asks. */
+void fv_attend(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in, fv_value **out);
 /* A permutation of the four axes of heads: [B,T,H,D] <-> [B,H,T,D]. */
 fv_value *fv_swap_heads(fv_graph *g, fv_value *x);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* multihead: several heads of scaled dot-product attention, each on its own projection. Vaswani et al., 2017. */
 #include "attention/compose.h"
-#include "ops/matmul.h"
 #include "ops/slice.h"
 
 typedef struct multihead_attrs {
@@ -16,22 +15,18 @@ static const fv_option attrs_table[] = {
      .doc = "query t sees keys s <= t + S - T"},
     {0}};
 
-/* [B,T,E] -> [B,H,T,D] */
+/* [B,T,E] -> [B,T,H,D] */
 static fv_value *split_heads(fv_graph *g, fv_value *x, int64_t heads) {
-  fv_value *parts = fv_reshape(g, x, FV_SHAPE(fv_dim(x, 0), fv_dim(x, 1), heads, fv_dim(x, 2) / heads));
-  return fv_swap_heads(g, parts);
+  return fv_reshape(g, x, FV_SHAPE(fv_dim(x, 0), fv_dim(x, 1), heads, fv_dim(x, 2) / heads));
 }
 
 /* q [B,T,E], k, v [B,S,E], already projected. */
 static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value *k, fv_value *v, fv_value *mask,
                    fv_value **out) {
-  int64_t b = fv_dim(q, 0), t = fv_dim(q, 1), e = fv_dim(q, 2), s = fv_dim(k, 1);
-  double width = (double)FV_MAX(e / a->heads, 1);
-  fv_value *heads = fv_mul(g, split_heads(g, q, a->heads), fv_const(g, 1 / __builtin_sqrt(width)));
-  fv_value *score = fv_op(g, "matmul", &(fv_matmul_attrs){.tb = true}, heads, split_heads(g, k, a->heads));
-  out[1] = fv_softmax_last(g, score, fv_attend_mask(g, mask, a->causal, 0, t, s));
-  fv_value *y = fv_op(g, "matmul", NULL, out[1], split_heads(g, v, a->heads));
-  out[0] = fv_reshape(g, fv_swap_heads(g, y), FV_SHAPE(b, t, e));
+  fv_value *none = fv_absent(g);
+  fv_value *in[] = {split_heads(g, q, a->heads), split_heads(g, k, a->heads), split_heads(g, v, a->heads), mask, none, none};
+  fv_attend(g, &(fv_sdpa_attrs){.causal = a->causal}, in, out);
+  out[0] = fv_reshape(g, out[0], fv_value_shape(q));
 }
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
@@ -86,7 +81,7 @@ fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, in
   fv_value *qkv = fv_op(g, "linear", NULL, x, w, b), *part[3], *out[2];
   for (int i = 0; i < 3; i++)
     part[i] = fv_slice_of(g, qkv, 2, i * e, e);
-  attend(g, &(multihead_attrs){.heads = heads}, part[0], part[1], part[2], NULL, out);
+  attend(g, &(multihead_attrs){.heads = heads}, part[0], part[1], part[2], fv_absent(g), out);
   fv_tap(g, "weights", FV_TAP_WEIGHTS, out[1]);
   fv_value *y = fv_op(g, "linear", NULL, out[0], wo, bo);
   fv_scope_pop(g);
