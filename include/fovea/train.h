@@ -89,10 +89,10 @@ typedef struct fv_attention_request {
 } fv_attention_request;
 /* Times forward (and with `backward` the gradient) and measures what the same threads do at best on multiply-adds in
  * between. Result: the request and threads; kernel, isa; runs, milliseconds (the median; forward and gradient
- * together), milliseconds_fastest, milliseconds_forward, milliseconds_backward; gflops, counting for each visible pair of query
- * and key 4 D forward and 10 D for the gradient; peak_gflops (the median of the measurements; also least and most),
- * fraction_of_peak; gigabytes_per_second (inputs and results once); bytes_inputs, bytes_scratch (what the executor and
- * its kernels hold beside inputs and results), peak_bytes (of the process). */
+ * together), milliseconds_fastest, milliseconds_forward, milliseconds_backward; gflops, counting for each visible pair
+ * of query and key 4 D forward and 10 D for the gradient; peak_gflops (the median of the measurements; also least and
+ * most), fraction_of_peak; gigabytes_per_second (inputs and results once); bytes_inputs, bytes_scratch (what the
+ * executor and its kernels hold beside inputs and results), peak_bytes (of the process). */
 FV_API fv_status fv_bench_attention(const fv_attention_request *request, char **json);
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */

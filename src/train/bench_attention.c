@@ -148,6 +148,7 @@ static fv_status compile(bench *b) {
   FV_TRY(require_fits(b, (double)b->input_bytes + (double)fv_program_get_info(b->program).slab_bytes));
   int64_t before = live_bytes();
   FV_TRY(fv_exec_new(b->program, NULL, NULL, NULL, &b->exec));
+  FV_TRY(fv_exec_split_over(b->exec, NULL, fv_pool_threads(b->pool)));
   b->scratch_bytes = live_bytes() - before;
   for (int i = 0; i < b->g->outputs.n; i++) b->scratch_bytes -= value_bytes(b->g->outputs.v[i].value);
   b->n_rows = fv_program_get_info(b->program).n_steps;
