@@ -77,6 +77,7 @@ FV_API bool fv_stop_requested(void);
 FV_API const char *fv_nearest_name(const char *name, const char *const *names);
 /* A whole number and nothing else: no trailing bytes, no overflow. */
 FV_API bool fv_parse_int(const char *text, int64_t *value);
+FV_API bool fv_parse_real(const char *text, double *value); /* the same for a finite number */
 
 /* ---- option tables ------------------------------------------------------------------------------------------------
  * One table describes the fields of a struct: it parses, prints, checks, saves and documents them. Operations'

@@ -71,6 +71,30 @@ FV_API fv_status fv_plan_dot(const fv_train_request *request, char **dot);
  * kernel. Leaves no files. */
 FV_API fv_status fv_bench_recipe(const fv_train_request *request, int steps, char **json);
 
+/* The attention operation by itself, on random normal numbers. */
+typedef struct fv_attention_request {
+  int64_t shape[5];  /* B, T, S, H, D: batch, targets, sources, heads, head width */
+  int64_t groups;    /* of heads that share keys and values; 0: as many as heads. Divides the heads */
+  int64_t window;    /* query t sees keys s > t + S - T - window; 0: all */
+  int64_t top_k;     /* also gives the k largest weights of each query: 0 to 64 */
+  double dropout;    /* of the weights: [0, 1) */
+  bool causal;       /* query t sees keys s <= t + S - T */
+  bool backward;     /* also the gradient */
+  bool bias;         /* a bias [H,T,S], with its gradient */
+  bool totals, entropy; /* also gives each key's sum of weights, each query's entropy */
+  int threads;          /* 0: all processors */
+  int64_t runs;         /* to time, at most 100000; 0: for 0.3 s, at least 3 unless these take longer than 10 s */
+  int64_t memory_limit; /* bytes that inputs and results may take; 0: none */
+  const char *out;      /* inputs and results are written to this .safetensors file; NULL: not */
+} fv_attention_request;
+/* Times forward (and with `backward` the gradient) and measures what the same threads do at best on multiply-adds in
+ * between. Result: the request and threads; kernel, isa; runs, milliseconds (the median; forward and gradient
+ * together), milliseconds_fastest, milliseconds_forward, milliseconds_backward; gflops, counting for each visible pair
+ * of query and key 4 D forward and 10 D for the gradient; peak_gflops (the median of the measurements; also least and
+ * most), fraction_of_peak; gigabytes_per_second (inputs and results once); bytes_inputs, bytes_scratch (what the
+ * executor and its kernels hold beside inputs and results), peak_bytes (of the process). */
+FV_API fv_status fv_bench_attention(const fv_attention_request *request, char **json);
+
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 typedef struct fv_model fv_model;
 /* A run directory or its model.safetensors: enough to evaluate, predict and explain. */

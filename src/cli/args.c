@@ -140,12 +140,24 @@ static bool store_number(cli_args *a, const cli_option *o, const char *value) {
   return true;
 }
 
+static bool store_real(cli_args *a, const cli_option *o, const char *value) {
+  char expected[96];
+  double x;
+  snprintf(expected, sizeof expected, "a number from %lld to %lld", (long long)o->min, (long long)o->max);
+  if (!fv_parse_real(value, &x) || x < (double)o->min || x > (double)o->max)
+    return refuse_value(a, o, expected, value);
+  *(double *)((char *)a + o->offset) = x;
+  return true;
+}
+
 static bool store(cli_args *a, const cli_option *o, char *value) {
   char *equals;
+  if (o != &help_option) a->given[o - a->command->options] = true;
   switch (o->kind) {
     case CLI_SWITCH: *(bool *)((char *)a + o->offset) = true; return true;
     case CLI_TEXT: return store_text(a, o, value);
     case CLI_NUMBER: return store_number(a, o, value);
+    case CLI_REAL: return store_real(a, o, value);
     case CLI_BYTES:
       if (parse_bytes(value, (int64_t *)((char *)a + o->offset))) return true;
       return refuse_value(a, o, "a size as 800M or 2G", value);
@@ -208,6 +220,18 @@ static bool check_names(const cli_args *a) {
   return true;
 }
 
+static bool check_verb(const cli_args *a) {
+  if (a->help) return true;
+  for (size_t i = 0; a->command->options[i].name; i++) {
+    const cli_option *o = &a->command->options[i];
+    if (!a->given[i] || !o->verb || strcmp(o->verb, a->names[0]) == 0) continue;
+    cli_refuse("option --%s (fovea %s): expected with '%s', got it with '%s'", o->name, a->command->name, o->verb,
+               a->names[0]);
+    return false;
+  }
+  return true;
+}
+
 bool cli_parse(const cli_command *command, int argc, char **argv, cli_args *a) {
   bool options = true;
   a->command = command;
@@ -220,5 +244,5 @@ bool cli_parse(const cli_command *command, int argc, char **argv, cli_args *a) {
       if (!take_short(a, argc, argv, &i)) return false;
     } else a->names[a->n_names++] = argv[i];
   }
-  return check_names(a);
+  return check_names(a) && check_verb(a);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.c: where the time of a training step goes. */
+/* bench.c: where the time of a training step goes; how fast attention alone is (bench_attention.c). */
 #include "cli.h"
 
 enum { STEPS = 20 };
@@ -21,7 +21,7 @@ static void print_nodes(const json_t *result) {
   }
 }
 
-static int run(const cli_args *a) {
+static int bench_recipe(const cli_args *a) {
   char *json = NULL;
   json_error_t error;
   fv_train_request request = {.recipe = a->names[1],
@@ -39,32 +39,58 @@ static int run(const cli_args *a) {
   return code;
 }
 
-static const char *const verbs[] = {"recipe", NULL};
-static const cli_option options[] = {CLI_DATA("dataset to train on, by name or as a path"),
-                                     CLI_SETTINGS,
-                                     {.name = "runs",
-                                      .kind = CLI_NUMBER,
-                                      CLI_FIELD(samples),
-                                      .value = "N",
-                                      .letter = 'n',
-                                      .min = 1,
-                                      .max = 1000000,
-                                      .doc = "steps to time; 20 unless given"},
-                                     CLI_THREADS,
-                                     CLI_JSON,
-                                     {0}};
+static int run(const cli_args *a) {
+  bool attention = strcmp(a->names[0], "attention") == 0;
+  if (attention && a->n_names > 1)
+    return cli_refuse("fovea bench attention: expected options alone, got also '%s'", a->names[1]);
+  if (!attention && a->n_names < 2)
+    return cli_refuse("fovea bench recipe (RECIPE): expected one recipe, got none");
+  return attention ? cli_bench_attention(a) : bench_recipe(a);
+}
+
+static const char *const verbs[] = {"recipe", "attention", NULL};
+#define ATTENTION .verb = "attention"
+static const cli_option options[] = {
+    {.name = "runs", .kind = CLI_NUMBER, CLI_FIELD(samples), .value = "N", .letter = 'n', .min = 1, .max = 100000,
+     .doc = "steps or calls to time; unless given, 20 steps, or calls for 0.3 s and at least 3"},
+    CLI_THREADS,
+    CLI_JSON,
+    CLI_DATA_OF("recipe", "dataset to train on, by name or as a path"),
+    CLI_SETTINGS_OF("recipe"),
+    {.name = "shape", .kind = CLI_TEXT, CLI_FIELD(shape), .value = "B,T,S,H,D", ATTENTION,
+     .doc = "batch, targets, sources, heads, width of a head; unless given, a table of usual shapes"},
+    {.name = "causal", CLI_FIELD(causal), ATTENTION, .doc = "targets see sources up to their own place, from the end"},
+    {.name = "backward", CLI_FIELD(backward), ATTENTION, .doc = "forward and gradient together"},
+    {.name = "window", .kind = CLI_NUMBER, CLI_FIELD(window), .value = "N", .max = INT64_C(1) << 40, ATTENTION,
+     .doc = "targets see the last N of the sources they could see; 0: all"},
+    {.name = "groups", .kind = CLI_NUMBER, CLI_FIELD(groups), .value = "G", .min = 1, .max = INT32_MAX, ATTENTION,
+     .doc = "groups of heads that share keys and values; unless given, as many as heads"},
+    {.name = "dropout", .kind = CLI_REAL, CLI_FIELD(dropout), .value = "P", .max = 1, ATTENTION,
+     .doc = "of the weights, less than 1"},
+    {.name = "bias", CLI_FIELD(bias), ATTENTION,
+     .doc = "a bias [H,T,S] is added to the scores; with --backward it has a gradient"},
+    {.name = "top-k", .kind = CLI_NUMBER, CLI_FIELD(top_k), .value = "K", .max = 64, ATTENTION,
+     .doc = "also give the K largest weights of each target"},
+    {.name = "totals", CLI_FIELD(totals), ATTENTION, .doc = "also give the sum of each source's weights"},
+    {.name = "entropy", CLI_FIELD(entropy), ATTENTION, .doc = "also give the entropy of each target's weights"},
+    {.name = "out", .kind = CLI_TEXT, CLI_FIELD(out), .value = "FILE", .letter = 'o', ATTENTION,
+     .doc = "write inputs and results to FILE.safetensors, for others to check"},
+    {0}};
 extern const cli_command cli_bench;
 const cli_command cli_bench = {
     .name = "bench",
-    .usage = "recipe RECIPE [--data NAME|PATH] [--set KEY=VALUE]...",
+    .usage = "recipe RECIPE [--data NAME|PATH] [--set KEY=VALUE]... | attention [--shape B,T,S,H,D] [OPTION]...",
     .options = options,
-    .min_names = 2,
+    .min_names = 1,
     .max_names = 2,
     .verbs = verbs,
-    .wants = "'recipe' and one recipe",
+    .wants = "'recipe' and one recipe, or 'attention'",
     .run = run,
     .has_settings = true,
-    .doc = "where the time of a training step goes",
+    .doc = "where the time of a training step goes; how fast attention is",
     .more =
-        "Times real training steps: matrix products and convolutions, each also against the same call alone, and "
-        "everything else. Leaves no files."};
+        "'recipe' times real training steps: matrix products and convolutions, each also against the same call alone, "
+        "and everything else. 'attention' times the attention operation on random numbers and measures, between the "
+        "calls and on the same threads, what the processor does at best; floating-point operations are those of the "
+        "pairs of target and source that see each other, 4 D each forward and 10 D for the gradient. One new token "
+        "against a cache is --shape B,1,S,H,D. Leaves no files unless asked to."};

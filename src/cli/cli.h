@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CLI_MOST_SETS = 128, CLI_COLUMNS = 100 };
+enum { CLI_MOST_SETS = 128, CLI_MOST_OPTIONS = 64, CLI_COLUMNS = 100 };
 #define CLI_COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* ---- what was asked ---------------------------------------------------------------------------------------------- */
@@ -21,15 +21,18 @@ typedef struct cli_args {
   int n_names;
   fv_setting sets[CLI_MOST_SETS];
   int n_sets;
-  const char *data, *preset, *out, *method, *split, *dot;
-  int64_t threads, top, samples, memory;
-  bool json, quiet, resume, faithfulness, help, man;
+  const char *data, *preset, *out, *method, *split, *dot, *shape;
+  int64_t threads, top, samples, memory, groups, window, top_k;
+  double dropout;
+  bool json, quiet, resume, faithfulness, help, man, causal, backward, bias, totals, entropy;
+  bool given[CLI_MOST_OPTIONS]; /* by place in the command's table */
 } cli_args;
 
 typedef enum cli_kind {
   CLI_SWITCH,  /* no value */
   CLI_TEXT,    /* one of `choices` when there are any */
   CLI_NUMBER,  /* min to max */
+  CLI_REAL,    /* min to max */
   CLI_BYTES,   /* 512M, 2G */
   CLI_SETTING, /* the option's name is the name of a setting */
   CLI_SET      /* key=value, many times */
@@ -43,6 +46,7 @@ typedef struct cli_option {
   char letter;   /* short form, or 0 */
   int64_t min, max;
   const char *const *choices;
+  const char *verb; /* it goes with this first name alone; NULL: with any */
 } cli_option;
 #define CLI_FIELD(field) .offset = offsetof(cli_args, field)
 
@@ -65,22 +69,29 @@ const cli_command *cli_command_find(const char *name); /* refused with a suggest
 #define CLI_THREADS \
   {.name = "threads", .kind = CLI_NUMBER, CLI_FIELD(threads), .value = "N", .letter = 't', .max = 1024, \
    .doc = "threads to use; 0, the default: every processor. Results are the same bits for any number"}
-#define CLI_DATA(text) \
-  {.name = "data", .kind = CLI_TEXT, CLI_FIELD(data), .value = "NAME|PATH", .letter = 'd', .doc = text}
-#define CLI_SETTINGS \
-  {.name = "preset", .kind = CLI_TEXT, CLI_FIELD(preset), .value = "NAME", .letter = 'p', \
+/* `of`: the verb they go with, or NULL. */
+#define CLI_DATA_OF(of, text) \
+  {.name = "data", .kind = CLI_TEXT, CLI_FIELD(data), .value = "NAME|PATH", .letter = 'd', .verb = of, .doc = text}
+#define CLI_DATA(text) CLI_DATA_OF(NULL, text)
+#define CLI_SETTINGS_OF(of) \
+  {.name = "preset", .kind = CLI_TEXT, CLI_FIELD(preset), .value = "NAME", .letter = 'p', .verb = of, \
    .doc = "a named group of settings of the recipe"}, \
-  {.name = "epochs", .kind = CLI_SETTING, .value = "N", .letter = 'e', .doc = "passes over the training set"}, \
-  {.name = "steps", .kind = CLI_SETTING, .value = "N", .doc = "stop after N batches, whatever the epochs"}, \
-  {.name = "batch", .kind = CLI_SETTING, .value = "N", .letter = 'b', .doc = "samples a step"}, \
-  {.name = "lr", .kind = CLI_SETTING, .value = "X", .doc = "learning rate, at the peak of its schedule"}, \
-  {.name = "seed", .kind = CLI_SETTING, .value = "N", .letter = 's', .doc = "of all random numbers"}, \
-  {.name = "set", .kind = CLI_SET, .value = "KEY=VALUE", \
+  {.name = "epochs", .kind = CLI_SETTING, .value = "N", .letter = 'e', .verb = of, \
+   .doc = "passes over the training set"}, \
+  {.name = "steps", .kind = CLI_SETTING, .value = "N", .verb = of, \
+   .doc = "stop after N batches, whatever the epochs"}, \
+  {.name = "batch", .kind = CLI_SETTING, .value = "N", .letter = 'b', .verb = of, .doc = "samples a step"}, \
+  {.name = "lr", .kind = CLI_SETTING, .value = "X", .verb = of, \
+   .doc = "learning rate, at the peak of its schedule"}, \
+  {.name = "seed", .kind = CLI_SETTING, .value = "N", .letter = 's', .verb = of, .doc = "of all random numbers"}, \
+  {.name = "set", .kind = CLI_SET, .value = "KEY=VALUE", .verb = of, \
    .doc = "any setting of the recipe or of training; may be given many times, the last one counts"}
+#define CLI_SETTINGS CLI_SETTINGS_OF(NULL)
 
 /* Fills args from argv[2..]; false after a mistake, which was told. */
 bool cli_parse(const cli_command *command, int argc, char **argv, cli_args *args);
 const cli_option *cli_option_find(const cli_option *table, const char *name);
+int64_t cli_machine_bytes(void); /* of memory; plan.c */
 
 /* ---- mistakes: one line on standard error ------------------------------------------------------------------------ */
 int cli_refuse(const char *fmt, ...) FV_PRINTF(1, 2); /* the request is wrong: 2 */
@@ -90,6 +101,9 @@ int cli_out_of_memory(void);
 int cli_refuse_name(const char *what, const char *where, const char *got, const char *const *names);
 
 /* ---- help.c, man.c ----------------------------------------------------------------------------------------------- */
+/* One call for each option, those of a verb after those of all. */
+typedef void cli_option_row(const cli_option *option);
+void cli_each_option(const cli_command *command, void (*heading)(const char *verb), cli_option_row *row);
 int cli_help(const cli_args *args); /* of args->command, or of the program when that is NULL */
 int cli_man(const cli_command *command);
 /* A table of settings, one call a row: name; type, range and default; doc. `given`: defaults the recipe changes. */
@@ -110,6 +124,9 @@ bool cli_is_terminal(void);
 int cli_print_result(const cli_args *args, char *json);
 void cli_print_table(const json_t *object);
 int cli_print_json(json_t *object); /* takes it */
+
+/* ---- bench_attention.c ------------------------------------------------------------------------------------------- */
+int cli_bench_attention(const cli_args *args);
 
 /* ---- progress.c -------------------------------------------------------------------------------------------------- */
 typedef struct cli_progress {

@@ -78,19 +78,45 @@ static void option_label(const cli_option *o, char *label, size_t size) {
   snprintf(label, size, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
 }
 
-static void print_options(const cli_command *c) {
-  printf("\noptions\n");
-  for (const cli_option *o = c->options; o->name; o++) {
-    char label[96];
-    option_label(o, label, sizeof label);
-    cli_wrap(label, 22, o->doc);
-  }
+static bool goes_with(const cli_option *o, const char *verb) {
+  return verb ? o->verb && strcmp(o->verb, verb) == 0 : !o->verb;
+}
+
+void cli_each_option(const cli_command *c, void (*heading)(const char *verb), cli_option_row *row) {
+  static const char *const none[] = {NULL};
+  const char *const *verb = none;
+  do { /* the options of all, then those of each verb */
+    bool any = false;
+    for (const cli_option *o = c->options; o->name; o++) {
+      if (!goes_with(o, *verb)) continue;
+      if (!any) heading(*verb);
+      any = true;
+      row(o);
+    }
+    verb = *verb ? verb + 1 : c->verbs;
+  } while (verb && *verb);
+}
+
+static void print_heading(const char *verb) { printf(verb ? "\noptions of '%s'\n" : "\noptions\n", verb); }
+
+static void print_option(const cli_option *o) {
+  char label[96];
+  option_label(o, label, sizeof label);
+  cli_wrap(label, 22, o->doc);
+}
+
+/* The recipe whose help is wanted: the last name, where it is no verb. */
+static const char *recipe_of(const cli_args *a) {
+  const char *last = a->command->has_settings && a->n_names ? a->names[a->n_names - 1] : NULL;
+  for (const char *const *verb = a->command->verbs; last && verb && *verb; verb++)
+    if (a->n_names == 1 && strcmp(last, *verb) == 0) return NULL;
+  return last;
 }
 
 static int help_command(const cli_args *a) {
   const cli_command *c = a->command;
   int i = -1;
-  const char *recipe = c->has_settings && a->n_names ? a->names[a->n_names - 1] : NULL;
+  const char *recipe = recipe_of(a);
   if (recipe) {
     i = fv_recipe_find(recipe);
     const char *near = i < 0 ? fv_recipe_nearest(recipe) : NULL;
@@ -105,12 +131,13 @@ static int help_command(const cli_args *a) {
     putchar('\n');
     cli_paragraph(c->more);
   }
-  print_options(c);
+  cli_each_option(c, print_heading, print_option);
   if (i >= 0) {
     fv_recipe_info r = fv_recipe_get_info(i);
     print_recipe(&r);
   } else if (c->has_settings) {
-    printf("\n'fovea %s RECIPE --help' tells a recipe's presets and settings.\n", c->name);
+    printf("\n'fovea %s%s RECIPE --help' tells a recipe's presets and settings.\n", c->name,
+           c->verbs ? " recipe" : "");
   }
   return 0;
 }

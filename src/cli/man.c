@@ -21,6 +21,20 @@ static void item(const char *head, const char *text) {
   putchar('\n');
 }
 
+static void option_heading(const char *verb) {
+  if (!verb) return;
+  fputs(".SS Options of ", stdout);
+  put(verb);
+  putchar('\n');
+}
+
+static void put_option(const cli_option *o) {
+  char head[128], letter[8] = "";
+  if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+  snprintf(head, sizeof head, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
+  item(head, o->doc);
+}
+
 static void put_setting(void *arg, const char *name, const char *about, const char *doc) {
   char text[1024];
   (void)arg;
@@ -59,13 +73,8 @@ int cli_man(const cli_command *c) {
   puts("\n.SH DESCRIPTION");
   put(c->more ? c->more : c->doc);
   puts("\n.SH OPTIONS");
-  for (const cli_option *o = c->options; o->name; o++) {
-    char head[128], letter[8] = "";
-    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
-    snprintf(head, sizeof head, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
-    item(head, o->doc);
-  }
   item("-h, --help", "what this page says");
+  cli_each_option(c, option_heading, put_option);
   if (c->has_settings) put_recipes();
   puts(
       ".SH EXIT STATUS\n0 success; 1 the work failed; 2 the request was wrong. Every error is one line on standard "

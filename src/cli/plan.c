@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* Without a limit given: what this machine has. */
-static int64_t machine_bytes(void) {
+int64_t cli_machine_bytes(void) {
   long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
   return pages > 0 && size > 0 ? (int64_t)pages * size : 0;
 }
@@ -34,7 +34,7 @@ static int run(const cli_args *a) {
                               .sets = a->sets,
                               .n_sets = a->n_sets,
                               .threads = (int)a->threads,
-                              .memory_limit = a->memory ? a->memory : machine_bytes()};
+                              .memory_limit = a->memory ? a->memory : cli_machine_bytes()};
   fv_status status = fv_plan(&request, &json);
   if (status != FV_OK) return cli_failed(status);
   int code = a->dot ? write_dot(&request, a->dot) : 0;

@@ -23,6 +23,9 @@ struct fv_exec {
   bool profiling;
   double *seconds; /* by step */
   int64_t *runs;
+  uint8_t *split_scratch; /* of each thread but the first, which has the planned one */
+  int64_t split_stride;
+  int split_threads;
 };
 
 static void *resolve(fv_spot spot, const float *params, const void *packed, void *slab) {
@@ -141,8 +144,22 @@ done:
   return status;
 }
 
+fv_status fv_exec_split_over(fv_exec *e, fv_ledger *ledger, int threads) {
+  FV_ASSERT(!e->split_scratch);
+  for (int s = 0; s < e->p->n_body; s++) {
+    const fv_step *step = &e->p->body[s];
+    if (!e->calls[s].scratch || step->units < 2) continue;
+    e->split_stride = FV_MAX(e->split_stride, fv_round_up(step->kernel->scratch(step->node), FV_ALIGN));
+  }
+  if (threads > 1 && e->split_stride > 0)
+    FV_TRY(fv_slab_new(ledger, FV_ACCOUNT_ACTIVATIONS, e->split_stride * (threads - 1), (void **)&e->split_scratch));
+  e->split_threads = threads;
+  return FV_OK;
+}
+
 void fv_exec_free(fv_exec *e) {
   if (!e) return;
+  fv_slab_free(e->split_scratch);
   for (int s = 0; e->calls && s < e->p->n_body; s++) {
     const fv_kernel *k = e->p->body[s].kernel;
     if (k && k->release && e->calls[s].state) k->release(e->calls[s].state);
@@ -194,29 +211,33 @@ void fv_exec_run(fv_exec *e) {
 }
 
 typedef struct split_job {
+  const fv_exec *e;
   const fv_step *step;
   const fv_call *call;
   int64_t pieces;
 } split_job;
 
 static void run_piece(void *arg, int64_t i, int worker) {
-  (void)worker;
   const split_job *job = arg;
   fv_call call = *job->call;
+  if (call.scratch && worker > 0) call.scratch = job->e->split_scratch + (worker - 1) * job->e->split_stride;
   call.begin = job->step->units * i / job->pieces;
   call.end = job->step->units * (i + 1) / job->pieces;
   run_step(job->step, &call);
 }
 
-/* A node worth splitting: enough work to pay for waking a thread, and no scratch to share. */
-static void run_step_split(const fv_step *step, const fv_call *call, fv_pool *pool) {
+/* A node worth splitting: enough work to pay for waking a thread, and scratch for each thread. */
+static void run_step_split(const fv_exec *e, int s, fv_pool *pool) {
+  const fv_step *step = &e->p->body[s];
+  const fv_call *call = &e->calls[s];
   int64_t pieces = FV_MIN(step->units, 4 * (int64_t)fv_pool_threads(pool));
   bool worth = step->cost.flops + step->cost.bytes > 4e5;
-  if (pieces < 2 || call->scratch || !worth) {
+  bool shared = call->scratch && fv_pool_threads(pool) > e->split_threads;
+  if (pieces < 2 || shared || !worth) {
     run_step(step, call);
     return;
   }
-  split_job job = {step, call, pieces};
+  split_job job = {e, step, call, pieces};
   fv_pool_run(pool, pieces, run_piece, &job);
 }
 
@@ -225,13 +246,13 @@ void fv_exec_run_split(fv_exec *e, fv_pool *pool) {
     run_profiled(e, pool);
     return;
   }
-  for (int s = 0; s < e->p->n_body; s++) run_step_split(&e->p->body[s], &e->calls[s], pool);
+  for (int s = 0; s < e->p->n_body; s++) run_step_split(e, s, pool);
 }
 
 static void run_profiled(fv_exec *e, fv_pool *pool) {
   double before = fv_seconds();
   for (int s = 0; s < e->p->n_body; s++) {
-    if (pool) run_step_split(&e->p->body[s], &e->calls[s], pool);
+    if (pool) run_step_split(e, s, pool);
     else run_step(&e->p->body[s], &e->calls[s]);
     double now = fv_seconds();
     e->seconds[s] += now - before;

@@ -281,6 +281,8 @@ void fv_exec_bind_gradients(fv_exec *exec, float *slab);
 const fv_tensor *fv_exec_output(const fv_exec *exec, const char *name);
 void fv_exec_run(fv_exec *exec);                 /* allocates nothing */
 void fv_exec_run_split(fv_exec *exec, fv_pool *pool); /* the same bits, each node split over the pool */
+/* Scratch for this many threads, so that nodes whose kernels need some are split as well; once for an exec. */
+fv_status fv_exec_split_over(fv_exec *exec, fv_ledger *ledger, int threads);
 
 /* Per-node times of an exec (FOVEA_VERBOSE=1 or fv_exec_profile(exec, true)). */
 typedef struct fv_profile_row {

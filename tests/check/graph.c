@@ -212,6 +212,7 @@ static fv_status check_exec(ck_report *r, ck_random_graph *b, fv_pool *pool, con
   fv_exec_run(run.exec);
   FV_TRY_DONE(collect(&run, &again));
   expect_same(r, "run again", &first, &again);
+  FV_TRY_DONE(fv_exec_split_over(run.exec, NULL, fv_pool_threads(pool)));
   fv_exec_run_split(run.exec, pool);
   FV_TRY_DONE(collect(&run, &again));
   expect_same(r, "split over threads", &first, &again);

@@ -31,6 +31,8 @@ if command -v bash >/dev/null; then
   offer train image-classify --data fas; says out '^fashion-mnist$'
   offer data ''; says out '^verify$'
   offer data info ''; says out '^mnist$'
+  offer bench att; says out '^attention$'
+  offer bench attention --ca; is "$(cat out)" --causal 'completion of --ca'
   offer bench recipe ''; says out '^image-classify$'
   offer eval m --split ''; says out '^test$'
   offer help pl; is "$(cat out)" plan 'completion of help pl'

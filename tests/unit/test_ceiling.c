@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The measured ceilings are plausible, asked twice the same, and 0 for levels this processor lacks. */
+/* The measured ceilings are plausible, those of one core asked twice the same, and 0 for levels this processor lacks. */
 #include "cpu/ceiling.h"
 
 #include <setjmp.h>
@@ -21,6 +21,22 @@ static void gflops(void **state) {
   assert_true(fv_ceiling_gflops(FV_ISAS) == 0);
 }
 
+/* All threads together are no slower than one alone, and no faster than as many alone; generous for busy machines. */
+static void gflops_pool(void **state) {
+  (void)state;
+  fv_isa isa = fv_cpu_isa();
+  double one = fv_ceiling_gflops(isa);
+  for (int threads = 1; threads <= 3; threads++) {
+    fv_pool *pool = NULL;
+    assert_int_equal(fv_pool_new(threads, &pool), FV_OK);
+    double rate = fv_ceiling_gflops_pool(isa, pool);
+    if (getenv("FOVEA_TEST_PRINT")) print_message("%d threads: %.1f GF/s\n", threads, rate);
+    assert_true(rate > 0.2 * one && rate < 2.5 * threads * one);
+    assert_true(fv_ceiling_gflops_pool(FV_ISAS, pool) == 0);
+    fv_pool_free(pool);
+  }
+}
+
 static void gbytes(void **state) {
   (void)state;
   double rate = fv_ceiling_gbytes();
@@ -30,6 +46,7 @@ static void gbytes(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(gflops), cmocka_unit_test(gbytes)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(gflops), cmocka_unit_test(gflops_pool),
+                                     cmocka_unit_test(gbytes)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
