@@ -25,8 +25,8 @@ static const fv_attention_case cases[] = {{.sizes = "B=4 T=9 E=5 A=3", .absent =
 extern const fv_attention_def fv_attention_reinforce;
 const fv_attention_def fv_attention_reinforce = {
     .name = "reinforce",
-    .doc = "stochastic hard attention: alpha = onehot(t), t drawn from p = softmax_T(e) by Gumbel noise, y = x_t; log p_t "
-           "and the entropy of p go into the REINFORCE loss with a baseline; e as additive_pool",
+    .doc = "stochastic hard attention: alpha = onehot(t), t drawn from p = softmax_T(e) by Gumbel noise, y = x_t; log "
+           "p_t and the entropy of p go into the REINFORCE loss with a baseline; e as additive_pool",
     .paper = "Williams 1992, Machine Learning 8; Xu et al. 2015, Show, Attend and Tell, arXiv:1502.03044",
     .inputs = (const char *const[]){"x [B,T,E]", "noise [B,T]", "mask? [B,T] u8", NULL},
     .params = (const char *const[]){"W [A,E]", "b [A]", "v [A]", NULL},

@@ -8,7 +8,7 @@
 #include "cpu/vmath.h"
 #include "ops/additive_score.h"
 
-/* Where the sums of the hidden layer come from. PLAIN: the weight as it is, for the rare call that has no packed one. */
+/* Where the sums of the hidden layer come from. PLAIN: the weight as it is, for the rare call without packed one. */
 typedef enum additive_source { ADDITIVE_PANELS, ADDITIVE_PLAIN, ADDITIVE_PROJECTED, ADDITIVE_HIDDEN } additive_source;
 
 typedef struct additive_layer {
@@ -25,7 +25,6 @@ static bool additive_can(const fv_node *n) {
 
 static const float *additive_in(const fv_call *c, int i) { return i >= 0 ? c->in[i].data : NULL; }
 
-/* `packed`: floats at which the input's panels begin, when it is packed. */
 static additive_layer additive_layer_of(const fv_call *c) {
   additive_layer l = {.s = fv_additive_size_of(c->node), .x = c->in[0].data, .v = c->in[1].data};
   l.weight = additive_in(c, l.s.weight);
@@ -36,7 +35,7 @@ static additive_layer additive_layer_of(const fv_call *c) {
   return l;
 }
 
-/* One row (`rows` is 1 with this source) by gathers: the same chains of multiply-adds as in panels, so the same bits. */
+/* One row (this source comes row by row) by gathers: the same chains of multiply-adds as in panels, the same bits. */
 PANEL_INLINE void additive_plain(const additive_layer *l, const float *x, int64_t unit, panel_block *u) {
   fv_i32v step = fv_imul(fv_ilane(), fv_isplat((int32_t)l->s.e));
   for (int v = 0; v < PANEL_VECTORS; v++) {

@@ -47,8 +47,8 @@ PANEL_INLINE void panels_pack_transposed(const float *m, int64_t rows, int64_t c
           to[r * PANEL + i] = j + i < cols ? m[(j + i) * rows + r] : 0;
 }
 
-/* sums[r][.] = sum over i < k of a[r * across + i * along] panel[i][.], for `rows` rows and `vectors` vectors of the panel:
- * constants where this is called. */
+/* sums[r][.] = sum over i < k of a[r * across + i * along] panel[i][.], for `rows` rows and `vectors` vectors of the
+ * panel: constants where this is called. */
 PANEL_INLINE void panel_product(const float *a, int64_t across, int64_t along, const float *panel, int64_t k, int rows,
                                 int vectors, panel_block *sums) {
   panel_block s;
@@ -65,8 +65,8 @@ PANEL_INLINE void panel_product(const float *a, int64_t across, int64_t along, c
   for (int r = 0; r < rows; r++)
     for (int v = 0; v < vectors; v++) sums->v[r][v] = s.v[r][v];
 }
-/* STEP(row, rows, column, whole) over rows [first, last) and columns [0, cols), by blocks; rows that are left one by one.
- * By columns the panel stays near while the rows go by, by rows what the rows read is read in order. */
+/* STEP(row, rows, column, whole) over rows [first, last) and columns [0, cols), by blocks; rows that are left come
+ * one by one. By columns the panel stays near while the rows go by, by rows what the rows read is read in order. */
 #define PANEL_ROWS_OF(first, last, col, whole, STEP)                                               \
   do {                                                                                             \
     int64_t row_ = (first), end_ = (last);                                                         \

@@ -44,8 +44,8 @@ typedef struct fv_choice {
   fv_value *log_p;   /* [B]: log of its probability, 0 where there is none */
   fv_value *entropy; /* [B]: of the distribution */
 } fv_choice;
-/* score [B,T]; noise [B,T] (Gumbel) or [B] (uniform on [0,1)), an input, so that the choice is a function of inputs; mask
- * u8 [B,T] may be NULL or absent. */
+/* score [B,T]; noise [B,T] (Gumbel) or [B] (uniform on [0,1)), an input, so that the choice is a function of inputs;
+ * mask u8 [B,T] may be NULL or absent. */
 fv_choice fv_choose(fv_graph *g, fv_value *score, fv_value *noise, fv_value *mask);
 
 typedef struct fv_reinforce_args {
@@ -56,8 +56,8 @@ typedef struct fv_reinforce_args {
   double entropy;      /* weight of a bonus for undecided choices; 0: none */
 } fv_reinforce_args;
 /* A scalar to be minimised together with the task's own loss. Its gradient is an unbiased estimate of that of
- * -scale E[reward] - entropy H (Williams 1992; Xu et al. 2015, eq. 11-13); its value means nothing. reward [B] counts as
- * a constant. */
+ * -scale E[reward] - entropy H (Williams 1992; Xu et al. 2015, eq. 11-13); its value means nothing. reward [B] counts
+ * as a constant. */
 #define fv_reinforce(g, choice, reward, ...) \
   fv_reinforce_loss((g), (choice), (reward), &(fv_reinforce_args){__VA_ARGS__})
 fv_value *fv_reinforce_loss(fv_graph *g, const fv_choice *choice, fv_value *reward, const fv_reinforce_args *args);

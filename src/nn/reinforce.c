@@ -42,7 +42,8 @@ fv_value *fv_reinforce_loss(fv_graph *g, const fv_choice *choice, fv_value *rewa
   fv_value *advantage = reward = fixed(g, reward), *baseline = args->baseline;
   if (args->moving_average) baseline = moving_average(g, reward, args->name);
   if (baseline) advantage = fv_op(g, "sub", NULL, reward, fixed(g, baseline));
-  fv_value *loss = fv_mul(g, mean(g, fv_mul(g, advantage, choice->log_p)), fv_const(g, args->scale ? -args->scale : -1));
+  double scale = args->scale == 0 ? -1 : -args->scale;
+  fv_value *loss = fv_mul(g, mean(g, fv_mul(g, advantage, choice->log_p)), fv_const(g, scale));
   if (args->entropy == 0) return loss;
   return fv_op(g, "sub", NULL, loss, fv_mul(g, mean(g, choice->entropy), fv_const(g, args->entropy)));
 }

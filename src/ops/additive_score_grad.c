@@ -21,7 +21,8 @@ static fv_status infer(fv_infer *c) {
   for (int i = 1; i < c->n_out; i++) c->dtype[i] = c->dtype[0];
   c->shape[FV_ADDITIVE_DX] = a->dx ? x : FV_SHAPE(0);
   c->shape[FV_ADDITIVE_DV] = v;
-  c->shape[FV_ADDITIVE_DW] = a->dw && fv_has_in(c, FV_ADDITIVE_GRAD_WEIGHT) ? FV_SHAPE(v.dim[0], x.dim[2]) : FV_SHAPE(0);
+  bool dw = a->dw && fv_has_in(c, FV_ADDITIVE_GRAD_WEIGHT);
+  c->shape[FV_ADDITIVE_DW] = dw ? FV_SHAPE(v.dim[0], x.dim[2]) : FV_SHAPE(0);
   c->shape[FV_ADDITIVE_DQ] = FV_SHAPE(x.dim[0], v.dim[0]);
   return FV_OK;
 }
@@ -83,8 +84,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_additive_score_grad = {
     .name = "additive_score_grad",
-    .doc = "gradients of additive_score: dx, dv, dw and dquery [B,A] (its sum over B is the bias's); inputs x, v, de, w?, "
-           "bias?, query?, hidden [B,T,A]?",
+    .doc = "gradients of additive_score: dx, dv, dw and dquery [B,A] (its sum over B is the bias's); inputs x, v, de, "
+           "w?, bias?, query?, hidden [B,T,A]?",
     .n_in = 3, .n_in_max = FV_ADDITIVE_GRAD_INPUTS, .flags = FV_OP_PRODUCT,
     .attrs_size = sizeof(fv_additive_score_grad_attrs), .attrs = attrs,
     .infer = infer, .no_grad_reason = "a gradient itself; second derivatives are not built",

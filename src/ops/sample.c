@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sample: one index of each row, drawn with the probabilities softmax(score). The noise is an input, so that the draw is
- * a function of its inputs. gumbel: one number -log(-log u) an element; the largest sum of score and noise is the draw
- * (Maddison, Tarlow, Minka, NeurIPS 2014). uniform: one number of [0, 1) a row; the draw is where the running sum of the
- * probabilities passes it. */
+/* sample: one index of each row, drawn with the probabilities softmax(score). The noise is an input, so that the draw
+ * is a function of its inputs. gumbel: one number -log(-log u) an element; the largest sum of score and noise is the draw
+ * (Maddison, Tarlow, Minka, NeurIPS 2014). uniform: one number of [0, 1) a row; the draw is where the running sum of
+ * the probabilities passes it. */
 #include "ops/sample.h"
 
 #include "ops/lines.h"
@@ -76,7 +76,8 @@ static const fv_case cases[] = {
     {.in = "3,5; 3,5"}, {.in = "4; 4"}, {.in = "2,1; 2,1"}, {.in = "0,4; 0,4"}, {.in = "3,0; 3,0"},
     {.in = "7,17@-3..3; 7,17@-2..4; 7,17:u8"},
     {.in = "3,5; 3@0..1", .attrs = "noise=uniform"}, {.in = "4; ()@0..1", .attrs = "noise=uniform"},
-    {.in = "3,0; 3@0..1", .attrs = "noise=uniform"}, {.in = "2,3,17@-4..4; 2,3@0..1; 2,3,17:u8", .attrs = "noise=uniform"},
+    {.in = "3,0; 3@0..1", .attrs = "noise=uniform"},
+    {.in = "2,3,17@-4..4; 2,3@0..1; 2,3,17:u8", .attrs = "noise=uniform"},
     {0}};
 
 const fv_op_def fv_op_sample = {

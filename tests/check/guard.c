@@ -19,8 +19,8 @@ static ck_buffer *buffers[MAX_BUFFERS]; /* all that are mapped: to name the one 
 
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-/* Room that may be read but not written at either end, FOVEA_TEST_SLACK bytes: an emulator may read a whole vector where
- * the processor's masked load does not. */
+/* Room that may be read but not written at either end, FOVEA_TEST_SLACK bytes: an emulator may read a whole vector
+ * where the processor's masked load does not. */
 static size_t slack(void) {
   const char *text = getenv("FOVEA_TEST_SLACK");
   return text ? (size_t)fv_round_up((int64_t)strtoul(text, NULL, 10) % 4096, FV_ALIGN) : 0;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* additive_score_grad: a tile of tokens at a time. The tile's hidden layer is computed again (or read), becomes the
- * gradient of its sums in scratch memory, and that meets the weight (dx) and the tokens (dw) while it is near. Sums over
- * tokens go tile by tile, one after the other: one order, whatever the threads. */
+ * gradient of its sums in scratch memory, and that meets the weight (dx) and the tokens (dw) while it is near. Sums
+ * over tokens go tile by tile, one after the other: one order, whatever the threads. */
 #include "cpu/additive.h"
 
-enum { UNITS = FV_MIN(PANEL_ROWS, 8) }; /* rows of a block of dw: a divisor of the usual widths */
+/* Rows of a block of dx or dw: eight divide the usual widths, and their addresses fit the registers. */
+enum { ROWS = FV_MIN(PANEL_ROWS, 8) };
 enum { TILE = 192 }; /* tokens: enough to pay for touching all of dw once a tile */
 
 typedef struct places {
@@ -104,14 +105,14 @@ PANEL_INLINE void send_tile(const job *j, additive_source source, int64_t first,
 /* dx of the tile, columns [col, col + PANEL), or the one vector of them that there is: du W. */
 PANEL_INLINE void token_panel(const job *j, int64_t first, int64_t last, int64_t col, int vectors) {
   const int64_t e = j->l.s.e, a = j->l.s.a;
-  for (int64_t row = first; row < last; row += PANEL_ROWS) {
+  for (int64_t row = first; row < last; row += ROWS) {
     panel_block s;
-    for (int64_t r = 0; r < FV_MIN(last - row, PANEL_ROWS); r++) { /* what is written below, and what dw reads next */
+    for (int64_t r = 0; r < FV_MIN(last - row, ROWS); r++) { /* what is written below, and what dw reads next */
       for (int v = 0; v < vectors; v++) __builtin_prefetch(j->dx + (row + r) * e + col + v * FV_W, 1);
       panel_fetch(j->l.x + (row + r) * e + col, PANEL);
     }
-    panel_product(j->du + (row - first) * j->pitch, j->pitch, 1, j->back + col * a, a, PANEL_ROWS, vectors, &s);
-    for (int r = 0; r < PANEL_ROWS && row + r < last; r++)
+    panel_product(j->du + (row - first) * j->pitch, j->pitch, 1, j->back + col * a, a, ROWS, vectors, &s);
+    for (int r = 0; r < ROWS && row + r < last; r++)
       for (int v = 0; v < vectors; v++)
         panel_store(j->dx + (row + r) * e, col, v, panel_lanes(e, col, v, false), s.v[r][v]);
   }
@@ -121,12 +122,13 @@ PANEL_INLINE void token_panel(const job *j, int64_t first, int64_t last, int64_t
 PANEL_INLINE void weight_panel(const job *j, int64_t first, int64_t last, int64_t col, int vectors) {
   const int64_t e = j->l.s.e, a = j->l.s.a;
   panel_pack(j->l.x + first * e, last - first, e, col, j->x);
-  for (int64_t unit = 0; unit < a; unit += UNITS) {
+  for (int64_t unit = 0; unit < a; unit += ROWS) {
     panel_block s;
-    int64_t rows = FV_MIN(a - unit, UNITS);
-    for (int64_t r = 0; r < rows; r++) __builtin_prefetch(j->dw + (unit + r) * e + col, 1);
-    panel_product(j->du + unit, 1, j->pitch, j->x, last - first, UNITS, vectors, &s);
-    for (int r = 0; r < UNITS && r < rows; r++)
+    int64_t rows = FV_MIN(a - unit, ROWS);
+    for (int64_t r = 0; r < rows; r++)
+      for (int v = 0; v < vectors; v++) __builtin_prefetch(j->dw + (unit + r) * e + col + v * FV_W, 1);
+    panel_product(j->du + unit, 1, j->pitch, j->x, last - first, ROWS, vectors, &s);
+    for (int r = 0; r < ROWS && r < rows; r++)
       for (int v = 0; v < vectors; v++) {
         int64_t lanes = panel_lanes(e, col, v, false);
         float *to = j->dw + (unit + r) * e;
