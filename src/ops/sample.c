@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sample: one index of each row, drawn with the probabilities softmax(score). The noise is an input, so that the draw
- * is a function of its inputs. gumbel: one number -log(-log u) an element; the largest sum of score and noise is the draw
- * (Maddison, Tarlow, Minka, NeurIPS 2014). uniform: one number of [0, 1) a row; the draw is where the running sum of
- * the probabilities passes it. */
+ * is a function of its inputs. gumbel: one number -log(-log u) an element; the largest sum of score and noise is the
+ * draw (Maddison, Tarlow, Minka, NeurIPS 2014). uniform: one number of [0, 1) a row; the draw is where the running sum
+ * of the probabilities passes it. */
 #include "ops/sample.h"
 
 #include "ops/lines.h"
