@@ -2,6 +2,7 @@
 /* compose.c: the steps of compose.h. Every shape has been held against the mechanism's texts before. */
 #include "attention/compose.h"
 
+#include "ops/additive_score.h"
 #include "ops/broadcast_to.h"
 #include "ops/cast.h"
 #include "ops/matmul.h"
@@ -30,9 +31,10 @@ fv_value *fv_repeat(fv_graph *g, fv_value *x, fv_shape shape) {
   return fv_op(g, "broadcast_to", &to, x);
 }
 
-fv_value *fv_score(fv_graph *g, fv_value *hidden, fv_value *v) {
-  fv_value *score = fv_project(g, hidden, fv_reshape(g, v, FV_SHAPE(1, fv_dim(v, 0))), NULL);
-  return fv_reshape(g, score, FV_SHAPE(fv_dim(hidden, 0), fv_dim(hidden, 1)));
+fv_value *fv_additive_score(fv_graph *g, fv_value *x, fv_value *w, fv_value *b, fv_value *query, fv_value *v) {
+  int64_t rows = fv_dim(x, 0) * fv_dim(x, 1);
+  fv_additive_score_attrs attrs = {.keep = fv_given(g, w) && fv_additive_keeps(rows, fv_dim(x, 2), fv_dim(v, 0))};
+  return fv_op(g, "additive_score", &attrs, x, v, or_absent(g, w), or_absent(g, b), or_absent(g, query));
 }
 
 fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x) {
@@ -41,7 +43,7 @@ fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x) {
 }
 
 fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par) {
-  return fv_score(g, fv_op(g, "tanh", NULL, fv_project(g, x, par[0], par[1])), par[2]);
+  return fv_additive_score(g, x, par[0], par[1], NULL, par[2]);
 }
 
 /* ---- attention of heads ------------------------------------------------------------------------------------------ */

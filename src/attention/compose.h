@@ -21,8 +21,9 @@ fv_value *fv_softmax_last(fv_graph *g, fv_value *score, fv_value *mask);  /* mas
 
 fv_value *fv_repeat(fv_graph *g, fv_value *x, fv_shape shape); /* broadcast to a shape, written out */
 
-/* v . hidden: [B,S,A], [A] -> [B,S] */
-fv_value *fv_score(fv_graph *g, fv_value *hidden, fv_value *v);
+/* v . tanh(x w' + b + query): x [B,S,K], w [A,K], b [A], query [B,A], v [A] -> [B,S]. b and query may be absent or NULL;
+ * w too: x is then [B,S,A], projected before (decoders do that once for all their steps). */
+fv_value *fv_additive_score(fv_graph *g, fv_value *x, fv_value *w, fv_value *b, fv_value *query, fv_value *v);
 /* sum_s alpha_s x_s: [B,S], [B,S,K] -> [B,K] */
 fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x);
 /* The score of additive_pool: tanh(x W' + b) . v, par W, b, v. [B,T,E] -> [B,T] */

@@ -2,19 +2,21 @@
 /* location: location-sensitive attention. Beside query and key the score sees where the last step looked, through a
  * convolution over its weights. Chorowski et al., NeurIPS 2015, eq. 8 and 9. */
 #include "attention/compose.h"
+#include "ops/concat.h"
 #include "ops/conv1d.h"
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
   (void)attrs;
-  fv_value *query = fv_project(g, in[0], par[0], par[4]), *keys = fv_project(g, in[1], par[1], NULL);
+  fv_value *query = fv_project(g, in[0], par[0], par[4]);
   int64_t b = fv_dim(in[1], 0), s = fv_dim(in[1], 1), taps = fv_dim(par[3], 2);
   FV_BUILD_REQUIRE(g, taps % 2 == 1, "location: conv: expected an odd window, got %s",
                    fv_shape_text(fv_value_shape(par[3])));
   fv_conv1d_attrs same = {.window = {.stride = {1, {1}}, .pad = {1, {taps / 2}}, .dilation = {1, {1}}, .groups = 1}};
   fv_value *before = fv_op(g, "conv1d", &same, fv_reshape(g, in[2], FV_SHAPE(b, s, 1)), par[3]);
-  fv_value *sum = fv_add(g, fv_add(g, keys, fv_project(g, before, par[2], NULL)),
-                         fv_reshape(g, query, FV_SHAPE(b, 1, fv_dim(query, 1))));
-  out[1] = fv_softmax_last(g, fv_score(g, fv_op(g, "tanh", NULL, sum), par[5]), in[3]);
+  /* Wk keys + Wf before is one product of both side by side. */
+  fv_value *both = fv_op(g, "concat", &(fv_concat_attrs){.axis = 2}, in[1], before);
+  fv_value *w = fv_op(g, "concat", &(fv_concat_attrs){.axis = 1}, par[1], par[2]);
+  out[1] = fv_softmax_last(g, fv_additive_score(g, both, w, NULL, query, par[5]), in[3]);
   out[0] = fv_weigh(g, out[1], in[1]);
 }
 

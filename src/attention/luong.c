@@ -2,8 +2,8 @@
 /* luong: multiplicative attention with three ways to score a key against the query: their dot product, a bilinear form,
  * a one-layer net on both. Luong, Pham, Manning, EMNLP 2015, section 3.1. */
 #include "attention/compose.h"
-#include "ops/concat.h"
 #include "ops/matmul.h"
+#include "ops/slice.h"
 
 typedef enum luong_score { DOT, GENERAL, CONCAT } luong_score;
 typedef struct luong_attrs {
@@ -23,10 +23,11 @@ static fv_value *product(fv_graph *g, fv_value *query, fv_value *keys) {
   return fv_reshape(g, score, FV_SHAPE(b, s));
 }
 
-static fv_value *beside(fv_graph *g, fv_value *query, fv_value *keys) {
-  int64_t b = fv_dim(keys, 0), s = fv_dim(keys, 1), q = fv_dim(query, 1);
-  fv_value *each = fv_repeat(g, fv_reshape(g, query, FV_SHAPE(b, 1, q)), FV_SHAPE(b, s, q));
-  return fv_op(g, "concat", &(fv_concat_attrs){.axis = 2}, each, keys);
+/* v . tanh(W [query; keys_s]): W's first columns meet the query once, the others each key. */
+static fv_value *joined(fv_graph *g, fv_value *query, fv_value *keys, fv_value *w, fv_value *v) {
+  int64_t q = fv_dim(query, 1), k = fv_dim(keys, 2);
+  fv_value *at_query = fv_slice_of(g, w, 1, 0, q), *at_keys = fv_slice_of(g, w, 1, q, k);
+  return fv_additive_score(g, keys, at_keys, NULL, fv_project(g, query, at_query, NULL), v);
 }
 
 /* W is [K,Q] or [A,Q+K]: what the texts of the row leave open. */
@@ -51,8 +52,7 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   int64_t score = ((const luong_attrs *)attrs)->score;
   fv_value *query = in[0], *keys = in[1], *e;
   if (!shapes_fit(g, score, fv_dim(query, 1), fv_dim(keys, 2), par[0], par[1])) return;
-  if (score == CONCAT)
-    e = fv_score(g, fv_op(g, "tanh", NULL, fv_project(g, beside(g, query, keys), par[0], NULL)), par[1]);
+  if (score == CONCAT) e = joined(g, query, keys, par[0], par[1]);
   else e = product(g, score == GENERAL ? fv_project(g, query, par[0], NULL) : query, keys);
   out[1] = fv_softmax_last(g, e, in[2]);
   out[0] = fv_weigh(g, out[1], keys);

@@ -4,9 +4,11 @@
  * inference)
  *   finish   product + residual, then an activation, become the product's last touch of its result
  *   norm     batch_norm + residual, then relu, become one node; the mask of relu's gradient moves into batch_norm_grad
+ *   keep     an additive score keeps its hidden layer only when a gradient reads it
  *   chain    what is left of element-wise nodes is joined, each group one tiled pass
  * A value is swallowed only when nothing else reads it. */
 #include "ir/ir.h"
+#include "ops/additive_score.h"
 #include "ops/chain.h"
 #include "ops/conv2d.h"
 #include "ops/gelu.h"
@@ -169,6 +171,13 @@ static bool finish_norm_grad(fuser *f, const fv_node *node) {
   return true;
 }
 
+/* ---- additive score ---------------------------------------------------------------------------------------------- */
+static fv_value *keep_nothing(fuser *f, const fv_node *node) {
+  if (!is_op(node, "additive_score") || f->uses[node->out[1]->id] > 0) return NULL;
+  if (!((const fv_additive_score_attrs *)node->attrs)->keep) return NULL;
+  return rebuild(f->g, node, "additive_score", &(fv_additive_score_attrs){.keep = false}, node->n_in, node->in);
+}
+
 /* ---- chains ------------------------------------------------------------------------------------------------------ */
 typedef struct group {
   fv_node *member[FV_CHAIN_STEPS]; /* root first */
@@ -276,7 +285,8 @@ static fv_status fuse_chains(fuser *f) {
 static bool fuse_one(fuser *f, const fv_node *node) {
   if (finish_norm_grad(f, node)) return true;
   if (f->invariant[node->out[0]->id]) return false;
-  fv_value *with = finish_product(f, node);
+  fv_value *with = keep_nothing(f, node);
+  if (!with) with = finish_product(f, node);
   if (!with) with = finish_norm(f, node);
   if (with) fv_graph_replace(f->g, node->out[0], with);
   return with != NULL;

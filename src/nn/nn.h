@@ -38,6 +38,30 @@ fv_value *fv_dropout(fv_graph *g, fv_value *x, double rate, bool training);
 /* The input "rng" i32 [4]: seed low, seed high, step, shard; made when first asked for. */
 fv_value *fv_rng_input(fv_graph *g);
 
+/* ---- choices that are sampled (REINFORCE) ---- */
+typedef struct fv_choice {
+  fv_value *index;   /* [B] i32: drawn from softmax(score); -1 where the mask leaves nothing */
+  fv_value *log_p;   /* [B]: log of its probability, 0 where there is none */
+  fv_value *entropy; /* [B]: of the distribution */
+} fv_choice;
+/* score [B,T]; noise [B,T] (Gumbel) or [B] (uniform on [0,1)), an input, so that the choice is a function of inputs;
+ * mask u8 [B,T] may be NULL or absent. */
+fv_choice fv_choose(fv_graph *g, fv_value *score, fv_value *noise, fv_value *mask);
+
+typedef struct fv_reinforce_args {
+  fv_value *baseline;  /* [B] or [1], of anything but the choice; NULL: none */
+  bool moving_average; /* instead: that of the rewards of earlier steps, a buffer of the model */
+  const char *name;    /* of the buffer; NULL: "baseline" */
+  double scale;        /* of the whole term; 0: 1 */
+  double entropy;      /* weight of a bonus for undecided choices; 0: none */
+} fv_reinforce_args;
+/* A scalar to be minimised together with the task's own loss. Its gradient is an unbiased estimate of that of
+ * -scale E[reward] - entropy H (Williams 1992; Xu et al. 2015, eq. 11-13); its value means nothing. reward [B] counts
+ * as a constant. */
+#define fv_reinforce(g, choice, reward, ...) \
+  fv_reinforce_loss((g), (choice), (reward), &(fv_reinforce_args){__VA_ARGS__})
+fv_value *fv_reinforce_loss(fv_graph *g, const fv_choice *choice, fv_value *reward, const fv_reinforce_args *args);
+
 fv_value *fv_reshape(fv_graph *g, fv_value *x, fv_shape shape); /* one dimension may be -1 */
 fv_value *fv_permute(fv_graph *g, fv_value *x, fv_shape perm);
 fv_value *fv_reduce(fv_graph *g, const char *op, fv_value *x, fv_shape axes, bool keepdim); /* "mean", "amax", ... */

@@ -7,6 +7,7 @@
  * independent of the machine's processor count, and leaves the caller's own OpenMP code as it was. */
 #include "cpu/onednn/dnn.h"
 
+#include "cpu/finish.h"
 #include "os/os.h"
 
 #include <dlfcn.h>
@@ -209,6 +210,8 @@ static dnnl_status_t make_desc(const request *r, dnnl_primitive_desc_t *pd) {
 /* ---- from a spec to a primitive ---------------------------------------------------------------------------------- */
 struct fv_dnn {
   fv_dnn_kind kind;
+  bool late; /* residual and activation are left to do when oneDNN is done */
+  int64_t act;
   dnnl_primitive_desc_t desc;
   dnnl_primitive_t primitive;
   dnnl_primitive_t reorder; /* caller's weight -> chosen layout (the other way for CONV_WEIGHT); NULL: they are one */
@@ -238,6 +241,18 @@ static dnnl_status_t append_residual(dnnl_post_ops_t ops, md_ref dst) {
 }
 #endif
 
+/* v2 for x86 does not do well by residuals where there is no AVX-512 (found at 2.6.3): with SSE4.1 some convolutions
+ * add them wrongly; on an emulated Haswell tanh after one is wrong. There residual and activation come afterwards. */
+static bool finishes_late(const fv_dnn_spec *spec) {
+#if defined(__x86_64__) && DNNL_VERSION_MAJOR < 3
+  bool delicate = spec->act == FV_ACT_TANH || spec->act == FV_ACT_SILU;
+  return spec->role[FV_DNN_RESIDUAL].ndim > 0 && fv_cpu_isa() < (delicate ? FV_ISA_AVX512 : FV_ISA_AVX2);
+#else
+  (void)spec;
+  return false;
+#endif
+}
+
 static fv_status make_attr(const fv_dnn_spec *spec, md_ref dst, dnnl_primitive_attr_t *attr) {
   static const struct {
     dnnl_alg_kind_t alg;
@@ -250,7 +265,7 @@ static fv_status make_attr(const fv_dnn_spec *spec, md_ref dst, dnnl_primitive_a
   FV_TRY(check(dnnl_primitive_attr_create(attr), "attributes"));
   FV_TRY(check(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user), "scratchpad"));
   bool residual = spec->role[FV_DNN_RESIDUAL].ndim > 0;
-  if (!residual && spec->act == FV_ACT_NONE) return FV_OK;
+  if ((!residual && spec->act == FV_ACT_NONE) || finishes_late(spec)) return FV_OK;
   FV_TRY(check(dnnl_post_ops_create(&ops), "post-ops"));
   if (residual) FV_TRY_DONE(check(append_residual(ops, dst), "residual"));
   if (spec->act != FV_ACT_NONE)
@@ -303,7 +318,7 @@ static fv_status make_args(fv_dnn *dnn, const fv_dnn_spec *spec) {
     if (spec->role[role].ndim == 0) continue;
     slot s = slot_of(spec->kind, role);
     md_ref d = query(dnn, s.what, s.index);
-    if (role == FV_DNN_RESIDUAL && RESIDUAL_IS_COPIED) continue;
+    if (role == FV_DNN_RESIDUAL && (RESIDUAL_IS_COPIED || dnn->late)) continue;
     FV_TRY(make_memory(d, &dnn->memory[role]));
     FV_TRY(add_arg(dnn, s.arg, dnn->memory[role]));
     bool output = spec->kind == FV_DNN_CONV_DATA     ? role == FV_DNN_SRC
@@ -379,6 +394,8 @@ fv_status fv_dnn_new(const fv_dnn_spec *spec, fv_dnn **dnn) {
   fv_dnn *d;
   FV_TRY(FV_NEW(&d, 1));
   d->kind = spec->kind;
+  d->late = finishes_late(spec);
+  d->act = spec->act;
   int pinned = fv_dnn_pin();
   fv_status status = build(d, &(request){.spec = spec});
   fv_dnn_unpin(pinned);
@@ -454,8 +471,9 @@ void fv_dnn_run(fv_dnn *dnn, void *const data[FV_DNN_ROLES], bool packed, void *
   if (staged && !back) status = run_reorder(dnn, data[FV_DNN_WEIGHT], staging, scratch);
   if (status == dnnl_success) status = dnnl_primitive_execute(dnn->primitive, dnn->stream, dnn->n_args, dnn->args);
   if (status == dnnl_success && staged && back) status = run_reorder(dnn, data[FV_DNN_WEIGHT], staging, scratch);
-  if (status != dnnl_success)
-    for (int i = 0; i < FV_DNN_ROLES; i++)
-      if (dnn->out_bytes[i] && data[i]) memset(data[i], 0xff, (size_t)dnn->out_bytes[i]);
+  if (status == dnnl_success && dnn->late)
+    fv_finish(dnn->act, data[FV_DNN_RESIDUAL], data[FV_DNN_DST], dnn->out_bytes[FV_DNN_DST] / (int64_t)sizeof(float));
+  for (int i = 0; i < FV_DNN_ROLES && status != dnnl_success; i++)
+    if (dnn->out_bytes[i] && data[i]) memset(data[i], 0xff, (size_t)dnn->out_bytes[i]);
   fv_dnn_unpin(pinned);
 }
