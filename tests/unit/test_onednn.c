@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_onednn: the layer over oneDNN. Work stays on the calling thread, whatever OpenMP is set to; bits do not depend
  * on the thread, on OpenMP's settings or on who packed the weights; the instruction-set level is honoured. */
-#include "cpu/gemm.h"
 #include "cpu/onednn/dnn.h"
 #include "os/os.h"
 
@@ -111,8 +110,6 @@ static void test_no_other_thread_wakes(void **state) {
   assert_int_equal(count_threads(), before);
   assert_int_equal(j.omp_after, 4); /* and the caller's own setting is as it was */
   float *big = numbers(512 * 512, "gemm"), *out = numbers(512 * 512, "out");
-  fv_gemm(false, true, 512, 512, 512, 1, big, 512, big, 512, 0, out, 512);
-  assert_int_equal(count_threads(), before);
   /* The same library left alone does wake others: the test can fail. */
   assert_int_equal(dnnl_sgemm('N', 'T', 512, 512, 512, 1, big, 512, big, 512, 0, out, 512), dnnl_success);
   assert_true(count_threads() > before);
@@ -183,45 +180,11 @@ static void test_refusal(void **state) {
   assert_non_null(strstr(fv_error_message(), "oneDNN"));
 }
 
-static void check_gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, float beta) {
-  int64_t lda = (ta ? m : k) + 3, ldb = (tb ? k : n) + 1, ldc = n + 2;
-  float *a = numbers((ta ? k : m) * lda + 1, "a"), *b = numbers((tb ? n : k) * ldb + 1, "b"),
-        *c = numbers(m * ldc + 1, "c"), *was = numbers(m * ldc + 1, "c");
-  if (beta == 0)
-    for (int64_t i = 0; i < m && n > 0; i++) c[i * ldc] = NAN; /* overwritten, not multiplied */
-  fv_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  for (int64_t i = 0; i < m; i++) {
-    for (int64_t j = 0; j < n; j++) {
-      double sum = 0;
-      for (int64_t p = 0; p < k; p++)
-        sum += (double)a[ta ? p * lda + i : i * lda + p] * (double)b[tb ? j * ldb + p : p * ldb + j];
-      double want = (double)alpha * sum + (beta == 0 ? 0 : (double)beta * (double)was[i * ldc + j]);
-      assert_true(fabs(want - (double)c[i * ldc + j]) <= 2e-6 * (double)(k + 1));
-    }
-    for (int64_t j = n; j < ldc; j++) assert_true(c[i * ldc + j] == was[i * ldc + j]); /* what lies between rows */
-  }
-  fv_free(a);
-  fv_free(b);
-  fv_free(c);
-  fv_free(was);
-}
-
-static void test_gemm(void **state) {
-  (void)state;
-  static const int64_t sizes[][3] = {{1, 1, 1},    {5, 7, 3}, {17, 1, 31}, {1, 33, 16},
-                                     {48, 65, 20}, {4, 6, 0}, {0, 3, 2},   {3, 0, 2}};
-  for (size_t s = 0; s < FV_COUNT(sizes); s++)
-    for (int t = 0; t < 4; t++) {
-      check_gemm(t & 1, t & 2, sizes[s][0], sizes[s][1], sizes[s][2], 1, 0);
-      check_gemm(t & 1, t & 2, sizes[s][0], sizes[s][1], sizes[s][2], 0.5f, -2);
-    }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_level_is_honoured), cmocka_unit_test(test_no_other_thread_wakes),
       cmocka_unit_test(test_bits_do_not_depend_on_threads), cmocka_unit_test(test_value),
-      cmocka_unit_test(test_a_run_allocates_nothing), cmocka_unit_test(test_refusal), cmocka_unit_test(test_gemm)};
+      cmocka_unit_test(test_a_run_allocates_nothing), cmocka_unit_test(test_refusal)};
   *(void **)&omp_set = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
   *(void **)&omp_get = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,31 +226,16 @@ struct fv_dnn {
 };
 enum { BOUND_PLAIN = FV_DNN_ROLES, BOUND_SCRATCH, BOUND_REORDER_SCRATCH };
 
-/* v2 for Arm adds a residual wrongly in convolutions when it is a binary post-op (found at 2.6.3): there it is copied to
- * the destination first and summed into. */
-#if defined(__aarch64__) && DNNL_VERSION_MAJOR < 3
-enum { RESIDUAL_IS_COPIED = true };
-static dnnl_status_t append_residual(dnnl_post_ops_t ops, md_ref dst) {
-  (void)dst;
-  return dnnl_post_ops_append_sum(ops, 1);
-}
-#else
-enum { RESIDUAL_IS_COPIED = false };
-static dnnl_status_t append_residual(dnnl_post_ops_t ops, md_ref dst) {
-  return dnnl_post_ops_append_binary(ops, dnnl_binary_add, dst);
-}
-#endif
-
-/* v2 for x86 does not do well by residuals where there is no AVX-512 (found at 2.6.3): with SSE4.1 some convolutions
- * add them wrongly; on an emulated Haswell tanh after one is wrong. There residual and activation come afterwards. */
+/* v2 does not do well by residuals (found at 2.6.3): on Arm, and with SSE4.1, some convolutions add them wrongly; on an
+ * emulated Haswell tanh after one is wrong. There residual and activation come afterwards. */
 static bool finishes_late(const fv_dnn_spec *spec) {
-#if defined(__x86_64__) && DNNL_VERSION_MAJOR < 3
-  bool delicate = spec->act == FV_ACT_TANH || spec->act == FV_ACT_SILU;
-  return spec->role[FV_DNN_RESIDUAL].ndim > 0 && fv_cpu_isa() < (delicate ? FV_ISA_AVX512 : FV_ISA_AVX2);
+  bool residual = spec->role[FV_DNN_RESIDUAL].ndim > 0, delicate = spec->act == FV_ACT_TANH || spec->act == FV_ACT_SILU;
+#if defined(__x86_64__)
+  bool well = fv_cpu_isa() >= (delicate ? FV_ISA_AVX512 : FV_ISA_AVX2);
 #else
-  (void)spec;
-  return false;
+  bool well = false;
 #endif
+  return DNNL_VERSION_MAJOR < 3 && residual && !well;
 }
 
 static fv_status make_attr(const fv_dnn_spec *spec, md_ref dst, dnnl_primitive_attr_t *attr) {
@@ -267,7 +252,7 @@ static fv_status make_attr(const fv_dnn_spec *spec, md_ref dst, dnnl_primitive_a
   bool residual = spec->role[FV_DNN_RESIDUAL].ndim > 0;
   if ((!residual && spec->act == FV_ACT_NONE) || finishes_late(spec)) return FV_OK;
   FV_TRY(check(dnnl_post_ops_create(&ops), "post-ops"));
-  if (residual) FV_TRY_DONE(check(append_residual(ops, dst), "residual"));
+  if (residual) FV_TRY_DONE(check(dnnl_post_ops_append_binary(ops, dnnl_binary_add, dst), "residual"));
   if (spec->act != FV_ACT_NONE)
     FV_TRY_DONE(check(append_eltwise(ops, acts[spec->act].alg, acts[spec->act].alpha), "activation"));
   FV_TRY_DONE(check(dnnl_primitive_attr_set_post_ops(*attr, ops), "post-ops"));
@@ -318,7 +303,7 @@ static fv_status make_args(fv_dnn *dnn, const fv_dnn_spec *spec) {
     if (spec->role[role].ndim == 0) continue;
     slot s = slot_of(spec->kind, role);
     md_ref d = query(dnn, s.what, s.index);
-    if (role == FV_DNN_RESIDUAL && (RESIDUAL_IS_COPIED || dnn->late)) continue;
+    if (role == FV_DNN_RESIDUAL && dnn->late) continue;
     FV_TRY(make_memory(d, &dnn->memory[role]));
     FV_TRY(add_arg(dnn, s.arg, dnn->memory[role]));
     bool output = spec->kind == FV_DNN_CONV_DATA     ? role == FV_DNN_SRC
@@ -466,8 +451,6 @@ void fv_dnn_run(fv_dnn *dnn, void *const data[FV_DNN_ROLES], bool packed, void *
   dnnl_status_t status = dnnl_success;
   for (int i = 0; i < FV_DNN_ROLES; i++) bind(dnn, i, dnn->memory[i], i == FV_DNN_WEIGHT && staged ? staging : data[i]);
   bind(dnn, BOUND_SCRATCH, dnn->scratch, scratch);
-  if (RESIDUAL_IS_COPIED && data[FV_DNN_RESIDUAL])
-    memcpy(data[FV_DNN_DST], data[FV_DNN_RESIDUAL], (size_t)dnn->out_bytes[FV_DNN_DST]);
   if (staged && !back) status = run_reorder(dnn, data[FV_DNN_WEIGHT], staging, scratch);
   if (status == dnnl_success) status = dnnl_primitive_execute(dnn->primitive, dnn->stream, dnn->n_args, dnn->args);
   if (status == dnnl_success && staged && back) status = run_reorder(dnn, data[FV_DNN_WEIGHT], staging, scratch);
