@@ -21,8 +21,8 @@ fv_value *fv_softmax_last(fv_graph *g, fv_value *score, fv_value *mask);  /* mas
 
 fv_value *fv_repeat(fv_graph *g, fv_value *x, fv_shape shape); /* broadcast to a shape, written out */
 
-/* v . tanh(x w' + b + query): x [B,S,K], w [A,K], b [A], query [B,A], v [A] -> [B,S]. b and query may be absent or NULL;
- * w too: x is then [B,S,A], projected before (decoders do that once for all their steps). */
+/* v . tanh(x w' + b + query): x [B,S,K], w [A,K], b [A], query [B,A], v [A] -> [B,S]. b and query may be absent or
+ * NULL; w too: x is then [B,S,A], projected before (decoders do that once for all their steps). */
 fv_value *fv_additive_score(fv_graph *g, fv_value *x, fv_value *w, fv_value *b, fv_value *query, fv_value *v);
 /* sum_s alpha_s x_s: [B,S], [B,S,K] -> [B,K] */
 fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x);
@@ -30,8 +30,8 @@ fv_value *fv_weigh(fv_graph *g, fv_value *alpha, fv_value *x);
 fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par);
 
 /* Attention of heads: in[0 .. FV_SDPA_SLOPES] as the operation sdpa has them (ops/sdpa.h; absent where not given).
- * out[0]: the result, whose weights are never held; out[1]: the weights [B,H,T,S], made in nodes of their own, which run
- * only when someone asks. */
+ * out[0]: the result, whose weights are never held; out[1]: the weights [B,H,T,S], made in nodes of their own, which
+ * run only when someone asks. */
 void fv_attend(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in, fv_value **out);
 /* A permutation of the four axes of heads: [B,T,H,D] <-> [B,H,T,D]. */
 fv_value *fv_swap_heads(fv_graph *g, fv_value *x);

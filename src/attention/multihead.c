@@ -24,7 +24,8 @@ static fv_value *split_heads(fv_graph *g, fv_value *x, int64_t heads) {
 static void attend(fv_graph *g, const multihead_attrs *a, fv_value *q, fv_value *k, fv_value *v, fv_value *mask,
                    fv_value **out) {
   fv_value *none = fv_absent(g);
-  fv_value *in[] = {split_heads(g, q, a->heads), split_heads(g, k, a->heads), split_heads(g, v, a->heads), mask, none, none};
+  fv_value *in[] = {split_heads(g, q, a->heads), split_heads(g, k, a->heads), split_heads(g, v, a->heads), mask, none,
+                    none};
   fv_attend(g, &(fv_sdpa_attrs){.causal = a->causal}, in, out);
   out[0] = fv_reshape(g, out[0], fv_value_shape(q));
 }

@@ -4,12 +4,12 @@
 #include "attention/compose.h"
 
 static const fv_option attrs_table[] = {
-    {.name = "scale", .type = FV_OPT_REAL, .offset = offsetof(fv_sdpa_attrs, scale), .def = "0", .min = -1e6, .max = 1e6,
-     .doc = "of the products; 0: 1/sqrt(D)"},
+    {.name = "scale", .type = FV_OPT_REAL, .offset = offsetof(fv_sdpa_attrs, scale), .def = "0", .min = -1e6,
+     .max = 1e6, .doc = "of the products; 0: 1/sqrt(D)"},
     {.name = "causal", .type = FV_OPT_BOOL, .offset = offsetof(fv_sdpa_attrs, causal), .def = "false",
      .doc = "query t sees keys s <= t + S - T"},
-    {.name = "window", .type = FV_OPT_INT, .offset = offsetof(fv_sdpa_attrs, window), .def = "0", .min = 0, .max = 0x1p40,
-     .doc = "query t sees keys s > t + S - T - window; 0: all"},
+    {.name = "window", .type = FV_OPT_INT, .offset = offsetof(fv_sdpa_attrs, window), .def = "0", .min = 0,
+     .max = 0x1p40, .doc = "query t sees keys s > t + S - T - window; 0: all"},
     {0}};
 
 static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {

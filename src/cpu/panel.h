@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* panel.h: the product that attention's kernels are made of: c[r][l] = sum over i of a[r][i] b[i][l], with the numbers of
- * a broadcast and FV_PANEL lanes of b side by side. A tile of FV_PANEL_ROWS rows stays in registers while i runs: 16 (or
- * 12) running sums, enough to hide the latency of a multiply-add, and fewer loads than multiply-adds. Neither operand
- * has to be repacked. Every number is one chain of multiply-adds in the order of i: which rows are worked on together
- * is not seen in it. */
+/* panel.h: the product that attention's kernels are made of: c[r][l] = sum over i of a[r][i] b[i][l], with the
+ * numbers of a broadcast and FV_PANEL lanes of b side by side. A tile of FV_PANEL_ROWS rows stays in registers while
+ * i runs: 16 (or 12) running sums, enough to hide the latency of a multiply-add, and fewer loads than multiply-adds.
+ * Neither operand has to be repacked. Every number is one chain of multiply-adds in the order of i: which rows are
+ * worked on together is not seen in it. */
 #ifndef FV_CPU_PANEL_H
 #define FV_CPU_PANEL_H
 
@@ -31,9 +31,9 @@ typedef struct fv_ahead {
     int64_t step, rows, lines; /* bytes from row to row; 64-byte lines a row */
     bool write;
   } piece[FV_AHEAD_PIECES];
-  int n, at;           /* pieces; the one that is next */
-  int64_t row, line;   /* in it */
-  int64_t quota;       /* lines a tile */
+  int n, at;         /* pieces; the one that is next */
+  int64_t row, line; /* in it */
+  int64_t quota;     /* lines a tile */
 } fv_ahead;
 
 static inline void fv_ahead_add(fv_ahead *a, const float *p, int64_t step, int64_t rows, int64_t width, bool write) {
@@ -52,8 +52,10 @@ static inline int64_t fv_ahead_lines(const fv_ahead *a) {
 static inline void fv_ahead_some(fv_ahead *a) {
   for (int64_t i = 0; i < a->quota && a->at < a->n; i++) {
     const char *p = a->piece[a->at].p + a->row * a->piece[a->at].step + a->line * 64;
-    if (a->piece[a->at].write) __builtin_prefetch(p, 1, 2);
-    else __builtin_prefetch(p, 0, 2);
+    if (a->piece[a->at].write)
+      __builtin_prefetch(p, 1, 2);
+    else
+      __builtin_prefetch(p, 0, 2);
     if (++a->line < a->piece[a->at].lines) continue;
     a->line = 0;
     if (++a->row < a->piece[a->at].rows) continue;
@@ -63,12 +65,12 @@ static inline void fv_ahead_some(fv_ahead *a) {
 }
 
 typedef struct fv_panel {
-  int64_t n;         /* terms of each sum */
-  const float *a;    /* a[r * a_row + i * a_step] */
+  int64_t n;      /* terms of each sum */
+  const float *a; /* a[r * a_row + i * a_step] */
   int64_t a_row, a_step;
-  const float *b;    /* b[i * b_step + lane] */
+  const float *b; /* b[i * b_step + lane] */
   int64_t b_step;
-  float *c;          /* c[r * c_row + lane] */
+  float *c; /* c[r * c_row + lane] */
   int64_t c_row;
   fv_panel_start start;
   const float *scale; /* [lanes] */
@@ -109,9 +111,13 @@ static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, 
 }
 
 /* A tile of each height and width is code of its own, to stay in registers. */
-#define FV_PANEL_TILE(rows) \
-  static __attribute__((noinline)) void fv_panel_##rows##_2(const fv_panel *p, int64_t row) { fv_panel_tile(rows, 2, p, row); } \
-  static __attribute__((noinline)) void fv_panel_##rows##_1(const fv_panel *p, int64_t row) { fv_panel_tile(rows, 1, p, row); }
+#define FV_PANEL_TILE(rows)                                                                   \
+  static __attribute__((noinline)) void fv_panel_##rows##_2(const fv_panel *p, int64_t row) { \
+    fv_panel_tile(rows, 2, p, row);                                                           \
+  }                                                                                           \
+  static __attribute__((noinline)) void fv_panel_##rows##_1(const fv_panel *p, int64_t row) { \
+    fv_panel_tile(rows, 1, p, row);                                                           \
+  }
 FV_PANEL_TILE(1)
 FV_PANEL_TILE(2)
 FV_PANEL_TILE(3)
@@ -129,10 +135,16 @@ typedef void fv_panel_fn(const fv_panel *p, int64_t row);
 /* `rows` rows of one or two vectors. */
 static inline void fv_panel_run(const fv_panel *p, int vecs, int64_t rows) {
   static fv_panel_fn *const tiles[FV_PANEL_ROWS + 1][2] = {
-      {NULL, NULL}, {fv_panel_1_1, fv_panel_1_2}, {fv_panel_2_1, fv_panel_2_2}, {fv_panel_3_1, fv_panel_3_2},
-      {fv_panel_4_1, fv_panel_4_2}, {fv_panel_5_1, fv_panel_5_2}, {fv_panel_6_1, fv_panel_6_2},
+    {NULL, NULL},
+    {fv_panel_1_1, fv_panel_1_2},
+    {fv_panel_2_1, fv_panel_2_2},
+    {fv_panel_3_1, fv_panel_3_2},
+    {fv_panel_4_1, fv_panel_4_2},
+    {fv_panel_5_1, fv_panel_5_2},
+    {fv_panel_6_1, fv_panel_6_2},
 #if FV_PANEL_ROWS == 8
-      {fv_panel_7_1, fv_panel_7_2}, {fv_panel_8_1, fv_panel_8_2},
+    {fv_panel_7_1, fv_panel_7_2},
+    {fv_panel_8_1, fv_panel_8_2},
 #endif
   };
   int64_t row = 0;

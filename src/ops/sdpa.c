@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa: scaled dot-product attention (Vaswani et al., NeurIPS 2017) as one operation that never holds its T x S weights,
- * only what is asked of them: sums over queries, entropies, the largest k of each query, chosen rows. Grouped keys:
- * Ainslie et al. 2023; slopes: Press et al., ICLR 2022. A query that sees nothing gets 0. */
+/* sdpa: scaled dot-product attention (Vaswani et al., NeurIPS 2017) as one operation that never holds its T x S
+ * weights, only what is asked of them: sums over queries, entropies, the largest k of each query, chosen rows.
+ * Grouped keys: Ainslie et al. 2023; slopes: Press et al., ICLR 2022. A query that sees nothing gets 0. */
 #include "ops/sdpa.h"
 
 #include "ops/dropout.h"
@@ -53,8 +53,8 @@ double fv_sdpa_pairs(const fv_node *n) {
 
 static fv_status infer_optional(const fv_infer *c, int i, const char *what, fv_dtype dtype, fv_shape want) {
   if (!fv_has_in(c, i)) return FV_OK;
-  FV_INFER_REQUIRE(c, c->in[i]->dtype == dtype && fv_shape_equal(c->in[i]->shape, want), "%s: expected %s %s, got %s %s",
-                   what, fv_dtype_name(dtype), fv_shape_text(want), fv_dtype_name(c->in[i]->dtype),
+  FV_INFER_REQUIRE(c, c->in[i]->dtype == dtype && fv_shape_equal(c->in[i]->shape, want),
+                   "%s: expected %s %s, got %s %s", what, fv_dtype_name(dtype), fv_shape_text(want), fv_dtype_name(c->in[i]->dtype),
                    fv_shape_text(c->in[i]->shape));
   return FV_OK;
 }
@@ -98,7 +98,8 @@ fv_status fv_sdpa_infer_inputs(fv_infer *c, fv_sdpa_size *size) {
   FV_TRY(infer_optional(c, FV_SDPA_BIAS, "bias", real, FV_SHAPE(heads, q.dim[1], k.dim[1])));
   FV_TRY(infer_optional(c, FV_SDPA_SLOPES, "slopes", real, FV_SHAPE(q.dim[2])));
   FV_TRY(infer_optional(c, FV_SDPA_RNG, "rng", FV_I32, FV_SHAPE(4)));
-  FV_INFER_REQUIRE(c, a->p == 0 || fv_has_in(c, FV_SDPA_RNG), "rng: expected i32 [4] for dropout p = %g, got none", a->p);
+  FV_INFER_REQUIRE(c, a->p == 0 || fv_has_in(c, FV_SDPA_RNG), "rng: expected i32 [4] for dropout p = %g, got none",
+                   a->p);
   *size = size_of(a, c->n_in, c->in);
   return infer_rows(c, size);
 }
@@ -299,8 +300,8 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_sdpa = {
     .name = "sdpa",
-    .doc = "y = softmax_S(scale q k' + bias) v without the T x S weights; on demand their sums by key, entropies, largest\n"
-           "k and chosen rows (Vaswani et al. 2017); inputs q, k, v, mask, bias, slopes, rows, rng",
+    .doc = "y = softmax_S(scale q k' + bias) v without the T x S weights; on demand their sums by key, entropies,\n"
+           "largest k and chosen rows (Vaswani et al. 2017); inputs q, k, v, mask, bias, slopes, rows, rng",
     .n_in = 3,
     .n_in_max = FV_SDPA_INPUTS,
     .n_saved = 1,

@@ -33,8 +33,8 @@ enum { FV_SDPA_GRAD_Y = FV_SDPA_INPUTS, FV_SDPA_GRAD_LSE, FV_SDPA_GRAD_INDEX, FV
        FV_SDPA_GRAD_DENTROPY, FV_SDPA_GRAD_DTOP, FV_SDPA_GRAD_DROWS, FV_SDPA_GRAD_INPUTS };
 enum { FV_SDPA_DQ, FV_SDPA_DK, FV_SDPA_DV, FV_SDPA_DBIAS, FV_SDPA_DSLOPES, FV_SDPA_GRAD_OUTPUTS };
 
-/* A score at or below this is one of a masked key: libraries that mask by adding a large negative number are understood.
- */
+/* A score at or below this is one of a masked key: libraries that mask by adding a large negative number are
+ * understood. */
 #define FV_SDPA_MASKED -1e29
 
 typedef struct fv_sdpa_size {

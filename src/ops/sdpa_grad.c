@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa_grad: the gradient of sdpa, with the weights recomputed from the scores and their log sum exp (Dao et al., NeurIPS
- * 2022, algorithm 4). With P the weights and dP what the outputs ask of them, dS = P (dP - sum over s of P dP). */
+/* sdpa_grad: the gradient of sdpa, with the weights recomputed from the scores and their log sum exp (Dao et al.,
+ * NeurIPS 2022, algorithm 4). With P the weights and dP what the outputs ask of them, dS = P (dP - sum over s of P
+ * dP). */
 #include "ops/sdpa.h"
 
 #include <math.h>
@@ -17,8 +18,10 @@ static fv_status infer(fv_infer *c) {
   fv_sdpa_size q;
   FV_TRY(fv_sdpa_infer_inputs(c, &q));
   fv_dtype real = c->in[0]->dtype;
-  FV_INFER_REQUIRE(c, fv_has_in(c, FV_SDPA_GRAD_Y) && fv_has_in(c, FV_SDPA_GRAD_LSE), "y, lse: expected both, got none");
-  FV_INFER_REQUIRE(c, !fv_has_in(c, FV_SDPA_GRAD_DROWS) || fv_has_in(c, FV_SDPA_ROWS), "rows: expected [R,2], got none");
+  FV_INFER_REQUIRE(c, fv_has_in(c, FV_SDPA_GRAD_Y) && fv_has_in(c, FV_SDPA_GRAD_LSE),
+                   "y, lse: expected both, got none");
+  FV_INFER_REQUIRE(c, !fv_has_in(c, FV_SDPA_GRAD_DROWS) || fv_has_in(c, FV_SDPA_ROWS),
+                   "rows: expected [R,2], got none");
   FV_INFER_REQUIRE(c, fv_has_in(c, FV_SDPA_GRAD_DTOP) == fv_has_in(c, FV_SDPA_GRAD_INDEX),
                    "dtop, top_index: expected both or neither, got one");
   FV_INFER_REQUIRE(c, !a->dbias || fv_has_in(c, FV_SDPA_BIAS), "dbias: expected a bias, got none");
@@ -67,7 +70,8 @@ static double through_weights(const fv_call *c, const fv_sdpa_size *q, const row
   for (int64_t i = 0; i < k; i++)
     if ((int64_t)fv_get(&c->in[FV_SDPA_GRAD_INDEX], r->at * k + i) == s) d += get(c, FV_SDPA_GRAD_DTOP, r->at * k + i);
   for (int64_t i = 0; there(c, FV_SDPA_GRAD_DROWS) && i < q->rows; i++)
-    if ((int64_t)fv_get(&c->in[FV_SDPA_ROWS], 2 * i) == r->h && (int64_t)fv_get(&c->in[FV_SDPA_ROWS], 2 * i + 1) == r->t)
+    if ((int64_t)fv_get(&c->in[FV_SDPA_ROWS], 2 * i) == r->h &&
+        (int64_t)fv_get(&c->in[FV_SDPA_ROWS], 2 * i + 1) == r->t)
       d += fv_get(&c->in[FV_SDPA_GRAD_DROWS], (r->b * q->rows + i) * q->s + s);
   return d;
 }
@@ -130,7 +134,8 @@ static fv_cost cost(const fv_node *n) {
 static const fv_case cases[] = {
     {.in = "1,1,1,1; 1,1,1,1; 1,1,1,1; -; -; -; -; -; 1,1,1,1; 1,1,1; -; 1,1,1,1"},
     {.in = "2,5,3,4; 2,7,3,4; 2,7,3,5; -; -; -; -; -; 2,5,3,5; 2,3,5@1..3; -; 2,5,3,5"},
-    {.in = "1,67,1,40; 1,131,1,40; 1,131,1,24; -; -; -; -; -; 1,67,1,24; 1,1,67@4..6; -; 1,67,1,24", .attrs = "scale=0.2"},
+    {.in = "1,67,1,40; 1,131,1,40; 1,131,1,24; -; -; -; -; -; 1,67,1,24; 1,1,67@4..6; -; 1,67,1,24",
+     .attrs = "scale=0.2"},
     {.in = "2,17,4,3; 2,19,2,3; 2,19,2,1; 2,19:u8; -; -; -; -; 2,17,4,1; 2,4,17@2..3; -; 2,17,4,1"},
     {.in = "1,70,2,17; 1,70,1,17; 1,70,1,33; -; -; -; -; -; 1,70,2,33; 1,2,70@2..3; -; 1,70,2,33",
      .attrs = "causal=true window=9"},
@@ -144,17 +149,18 @@ static const fv_case cases[] = {
      .attrs = "p=0.4 causal=true"},
     {.in = "1,40,2,5; 1,12,2,5; 1,12,2,6; -; -; -; 3,2:i32@0..1; -; 1,40,2,6; 1,2,40@2..3; 1,2,40,2:i32@-1..11; "
            "1,40,2,6; 1,2,12; 1,2,40; 1,2,40,2; 1,3,12", .attrs = "causal=true"},
-    {.in = "2,9,2,5; 2,33,1,5; 2,33,1,6; 2,33:u8; 2,9,33; -; 4,2:i32@0..1; -; 2,9,2,6; 2,2,9@3..4; 2,2,9,3:i32@-1..32; -; "
-           "2,2,33; 2,2,9; 2,2,9,3; 2,4,33", .attrs = "dbias=true"},
-    {.in = "1,300,1,8; 1,600,1,8; 1,600,1,8; -; -; -; -; -; 1,300,1,8; 1,1,300@6..7; -; 1,300,1,8", .attrs = "causal=true"},
+    {.in = "2,9,2,5; 2,33,1,5; 2,33,1,6; 2,33:u8; 2,9,33; -; 4,2:i32@0..1; -; 2,9,2,6; 2,2,9@3..4; 2,2,9,3:i32@-1..32; "
+           "-; 2,2,33; 2,2,9; 2,2,9,3; 2,4,33", .attrs = "dbias=true"},
+    {.in = "1,300,1,8; 1,600,1,8; 1,600,1,8; -; -; -; -; -; 1,300,1,8; 1,1,300@6..7; -; 1,300,1,8",
+     .attrs = "causal=true"},
     {.in = "2,3,2,4; 2,0,2,4; 2,0,2,5; -; -; -; -; -; 2,3,2,5; 2,2,3; -; 2,3,2,5"},
     {.in = "2,0,2,4; 2,3,2,4; 2,3,2,5; -; -; -; -; -; 2,0,2,5; 2,2,0; -; 2,0,2,5"},
     {0}};
 
 const fv_op_def fv_op_sdpa_grad = {
     .name = "sdpa_grad",
-    .doc = "dq, dk, dv (and those of bias and slopes) of sdpa, its weights recomputed from their log sum exp (Dao et al.\n"
-           "2022); inputs as sdpa, y, lse, top_index, then the gradients of its outputs",
+    .doc = "dq, dk, dv (and those of bias and slopes) of sdpa, its weights recomputed from their log sum exp (Dao et\n"
+           "al. 2022); inputs as sdpa, y, lse, top_index, then the gradients of its outputs",
     .n_in = 3,
     .n_in_max = FV_SDPA_GRAD_INPUTS,
     .flags = FV_OP_PRODUCT | FV_OP_SHARDED,

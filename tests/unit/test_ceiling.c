@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The measured ceilings are plausible, those of one core asked twice the same, and 0 for levels this processor lacks. */
+/* The measured ceilings are plausible, those of one core asked twice the same, and 0 for levels this processor
+ * lacks. */
 #include "cpu/ceiling.h"
 
 #include <setjmp.h>

@@ -17,7 +17,8 @@
 typedef struct size {
   int64_t b, t, s, h, g, d;
 } size;
-static const size sizes[] = {{2, 1, 70, 4, 2, 24}, {1, 100, 100, 3, 1, 40}, {2, 33, 129, 2, 2, 64}, {1, 600, 300, 2, 1, 8}};
+static const size sizes[] = {{2, 1, 70, 4, 2, 24},
+                             {1, 100, 100, 3, 1, 40}, {2, 33, 129, 2, 2, 64}, {1, 600, 300, 2, 1, 8}};
 
 typedef struct run {
   fv_graph *g;

@@ -17,13 +17,13 @@
 typedef struct work {
   float *turned, *sums; /* [D][LANES], [Dv][LANES] */
   float *p, *dropped, *bias;
-  float *k, *v;         /* a group's rows */
-  float *best;          /* [topk][LANES], falling */
+  float *k, *v; /* a group's rows */
+  float *best;  /* [topk][LANES], falling */
   int32_t *best_at;
-  int32_t *chosen;      /* pairs (place in rows, lane) of the tile */
+  int32_t *chosen; /* pairs (place in rows, lane) of the tile */
   int64_t n_chosen;
-  float *block_max;     /* [blocks][LANES] */
-  float *totals;        /* [S][FV_W] */
+  float *block_max; /* [blocks][LANES] */
+  float *totals;    /* [S][FV_W] */
   draws *draws;
   fv_ahead ahead;
 } work;
@@ -101,8 +101,10 @@ static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, 
 static void keep_best(const view *w, work *s, int64_t k0, int64_t n, const float *score) {
   const int64_t k = best_rows(w->a);
   for (int v = 0; v < 2; v++)
-    if (k == FEW) keep_best_of(FEW, s, v, k0, n, score);
-    else keep_best_of(k, s, v, k0, n, score);
+    if (k == FEW)
+      keep_best_of(FEW, s, v, k0, n, score);
+    else
+      keep_best_of(k, s, v, k0, n, score);
 }
 
 /* Scores of `n` places become weights: 2^(x - lse2). */
@@ -236,8 +238,8 @@ static void drop(const uint32_t keep[BLOCK], int64_t n, const float *from, float
     }
 }
 
-static void add_block(const view *w, const fv_call *c, const tile *t, work *s, const group_rows *k,
-                      const group_rows *v, int64_t k0, state *st) {
+static void add_block(const view *w, const fv_call *c, const tile *t, work *s, const group_rows *k, const group_rows *v,
+                      int64_t k0, state *st) {
   const int64_t n = FV_MIN(t->end - k0, BLOCK), block = (k0 - t->begin) / BLOCK;
   float *p = s->p + (w->a->totals ? block * BLOCK * LANES : 0), scale[LANES];
   const float *weights = p;
@@ -248,8 +250,10 @@ static void add_block(const view *w, const fv_call *c, const tile *t, work *s, c
   if (s->n_chosen > 0) keep_chosen(w, c, t, s, k0, n, p);
   block_max(p, n, st->max);
   bool changed = rescale(st, before, scale);
-  if (w->a->entropy) to_powers_moments(st, p, n);
-  else to_powers_sums(st, p, n);
+  if (w->a->entropy)
+    to_powers_moments(st, p, n);
+  else
+    to_powers_sums(st, p, n);
   if (w->a->totals)
     for (int i = 0; i < 2; i++) fv_vstore(s->block_max + block * LANES + i * FV_W, st->max[i]);
   if (w->a->p > 0) {
@@ -258,9 +262,19 @@ static void add_block(const view *w, const fv_call *c, const tile *t, work *s, c
     drop(keep, n, p, s->dropped);
     weights = s->dropped;
   }
-  fv_panel_run(&(fv_panel){.n = n, .a = row_of(v, k0), .a_row = 1, .a_step = v->width, .b = weights, .b_step = LANES,
-                           .c = s->sums, .c_row = LANES, .scale = scale, .ahead = &s->ahead,
-                           .start = block == 0 ? FV_PANEL_ZERO : changed ? FV_PANEL_SCALE : FV_PANEL_ADD},
+  fv_panel_run(&(fv_panel){.n = n,
+                           .a = row_of(v, k0),
+                           .a_row = 1,
+                           .a_step = v->width,
+                           .b = weights,
+                           .b_step = LANES,
+                           .c = s->sums,
+                           .c_row = LANES,
+                           .scale = scale,
+                           .ahead = &s->ahead,
+                           .start = block == 0 ? FV_PANEL_ZERO
+                                    : changed  ? FV_PANEL_SCALE
+                                               : FV_PANEL_ADD},
                2, v->width);
 }
 
@@ -278,8 +292,10 @@ static void finish_tile(const view *w, const fv_call *c, const tile *t, work *s,
       float *sum = s->sums + i * LANES + v * FV_W;
       fv_vstore(sum, fv_vload(sum) * factor);
     }
-    fv_vstore(lse2 + v * FV_W, fv_vselect(empty, fv_vsplat(-HIDDEN), fv_vfma(log_sum, fv_vsplat((float)LOG2_E), st->max[v])));
-    fv_vstore_n((float *)c->out[FV_SDPA_LSE].data + at + v * FV_W, fv_vfma(st->max[v], fv_vsplat((float)LN_2), log_sum), n);
+    fv_vstore(lse2 + v * FV_W,
+              fv_vselect(empty, fv_vsplat(-HIDDEN), fv_vfma(log_sum, fv_vsplat((float)LOG2_E), st->max[v])));
+    fv_vstore_n((float *)c->out[FV_SDPA_LSE].data + at + v * FV_W, fv_vfma(st->max[v], fv_vsplat((float)LN_2), log_sum),
+                n);
     if (w->a->entropy) {
       fv_f32v entropy = log_sum - st->moment[v] / st->sum[v] * fv_vsplat((float)LN_2);
       fv_vstore_n((float *)c->out[FV_SDPA_ENTROPY].data + at + v * FV_W, fv_vselect(empty, none, entropy), n);
@@ -371,5 +387,12 @@ static void run(const fv_call *c) {
   }
 }
 
-const fv_kernel FV_KERNELS(sdpa)[] = {{.op = "sdpa", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10,
-                                       .can = sdpa_can, .scratch = scratch, .units = units, .run = run}, {0}};
+const fv_kernel FV_KERNELS(sdpa)[] = {{.op = "sdpa",
+                                       .name = "simd",
+                                       .isa = FV_ISA_LEVEL,
+                                       .priority = 10,
+                                       .can = sdpa_can,
+                                       .scratch = scratch,
+                                       .units = units,
+                                       .run = run},
+                                      {0}};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa.h: what the kernels of sdpa and its gradient share: the call, scratch memory, how scores are written down. Scores
- * are kept in units of log 2: log2(e) goes into the queries' scale. */
+/* sdpa.h: what the kernels of sdpa and its gradient share: the call, scratch memory, how scores are written down.
+ * Scores are kept in units of log 2: log2(e) goes into the queries' scale. */
 #ifndef FV_CPU_KERNELS_SDPA_H
 #define FV_CPU_KERNELS_SDPA_H
 
@@ -29,9 +29,16 @@ typedef struct view {
 static inline const void *given(const fv_call *c, int i) { return c->n_in > i ? c->in[i].data : NULL; }
 
 static inline view view_of(const fv_call *c) {
-  view w = {.a = c->attrs, .z = fv_sdpa_size_of(c->node), .q = c->in[FV_SDPA_Q].data, .k = c->in[FV_SDPA_K].data,
-            .v = c->in[FV_SDPA_V].data, .bias = given(c, FV_SDPA_BIAS), .slopes = given(c, FV_SDPA_SLOPES),
-            .mask = given(c, FV_SDPA_MASK), .rows = given(c, FV_SDPA_ROWS), .keep_scale = 1};
+  view w = {.a = c->attrs,
+            .z = fv_sdpa_size_of(c->node),
+            .q = c->in[FV_SDPA_Q].data,
+            .k = c->in[FV_SDPA_K].data,
+            .v = c->in[FV_SDPA_V].data,
+            .bias = given(c, FV_SDPA_BIAS),
+            .slopes = given(c, FV_SDPA_SLOPES),
+            .mask = given(c, FV_SDPA_MASK),
+            .rows = given(c, FV_SDPA_ROWS),
+            .keep_scale = 1};
   if (w.a->p > 0) {
     int32_t rng[4];
     memcpy(rng, c->in[FV_SDPA_RNG].data, sizeof rng);

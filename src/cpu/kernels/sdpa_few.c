@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sdpa_few: attention of a few queries to a long cache, as when one token after another is written. All rows of some
- * groups of heads go over the keys together, so that the cache is read once, in the order in which it lies; what bounds
- * it is memory. Scores are dot products with lanes along D; the softmax is one row at a time over [rows][S]; then the panel's
- * product with lanes along Dv. */
+ * groups of heads go over the keys together, so that the cache is read once, in the order in which it lies; what
+ * bounds it is memory. Scores are dot products with lanes along D; the softmax is one row at a time over [rows][S];
+ * then the panel's product with lanes along Dv. */
 #define BLOCK 32 /* keys */
 #include "cpu/kernels/sdpa.h"
 
@@ -26,7 +26,9 @@ static int64_t groups_together(const fv_sdpa_size *z) {
 static work work_of(const view *w, deal *d) {
   const fv_sdpa_size *z = &w->z;
   const int64_t groups = groups_together(z), rows = z->h / z->g * z->t, step = fv_round_up(z->s, FV_W);
-  return (work){.groups = groups, .rows = rows, .step = step,
+  return (work){.groups = groups,
+                .rows = rows,
+                .step = step,
                 .q = take_floats(d, groups * rows * fv_round_up(z->d, FV_W)),
                 .p = take_floats(d, groups * rows * step),
                 .sums = take_floats(d, groups * rows * fv_round_up(z->dv, FV_W)),
@@ -170,7 +172,8 @@ static void add_values(const view *w, int64_t b, int64_t group, int64_t first, i
   const int64_t width = w->z.dv, padded = fv_round_up(width, FV_W), step = w->z.g * width;
   const float *v = w->v + ((b * w->z.s + key) * w->z.g + group) * width;
   float room[BLOCK * 2 * FV_W]; /* columns of less than a vector */
-  fv_panel p = {.n = n, .a = s->p + first * s->step + key, .a_row = s->step, .a_step = 1, .c_row = padded, .start = FV_PANEL_ADD};
+  fv_panel p = {
+      .n = n, .a = s->p + first * s->step + key, .a_row = s->step, .a_step = 1, .c_row = padded, .start = FV_PANEL_ADD};
   fetch(v + n * step, step, FV_MIN(w->z.s - key - n, BLOCK), width);
   for (int64_t i = 0; i < width;) {
     int vecs = width - i >= 2 * FV_W ? 2 : 1;
@@ -234,5 +237,12 @@ static void run(const fv_call *c) {
   }
 }
 
-const fv_kernel FV_KERNELS(sdpa_few)[] = {{.op = "sdpa", .name = "few", .isa = FV_ISA_LEVEL, .priority = 20, .can = can,
-                                           .scratch = scratch, .units = units, .run = run}, {0}};
+const fv_kernel FV_KERNELS(sdpa_few)[] = {{.op = "sdpa",
+                                           .name = "few",
+                                           .isa = FV_ISA_LEVEL,
+                                           .priority = 20,
+                                           .can = can,
+                                           .scratch = scratch,
+                                           .units = units,
+                                           .run = run},
+                                          {0}};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa_grad: the gradient of attention a tile of queries at a time, with five products a block (Dao et al., NeurIPS 2022):
+/* sdpa_grad: the gradient of attention a tile of queries at a time, with five products a block (Dao et al., NeurIPS
+ * 2022):
  *
- *   P = 2^(S - lse)   from   S = K Q'         dP = V dO'      dS = P (dP - delta), delta = rowsum(dO o O)
+ * *   P = 2^(S - lse)   from   S = K Q'         dP = V dO'      dS = P (dP - delta), delta = rowsum(dO o O)
  *   dV += P dO        dK += dS Q              dQ' += K' dS
  *
- * A group of keys has one owner, who goes through the group's heads and their queries in order. What is asked of the
- * weights besides the output adds to dP; delta then takes a pass of its own over the scores. */
+ * * A group of keys has one owner, who goes through the group's heads and their queries in order. What is asked of
+ * the weights besides the output adds to dP; delta then takes a pass of its own over the scores. */
 #define BLOCK (2048 / LANES) /* keys: 8 KiB of scores, and as much of their gradients */
 #include "cpu/kernels/sdpa_tile.h"
 
@@ -30,9 +31,13 @@ typedef struct asked {
 } asked;
 
 static asked asked_of(const fv_call *c) {
-  asked a = {.y = given(c, FV_SDPA_GRAD_Y), .lse = given(c, FV_SDPA_GRAD_LSE), .dy = given(c, FV_SDPA_GRAD_DY),
-             .dtotals = given(c, FV_SDPA_GRAD_DTOTALS), .dentropy = given(c, FV_SDPA_GRAD_DENTROPY),
-             .dtop = given(c, FV_SDPA_GRAD_DTOP), .drows = given(c, FV_SDPA_GRAD_DROWS),
+  asked a = {.y = given(c, FV_SDPA_GRAD_Y),
+             .lse = given(c, FV_SDPA_GRAD_LSE),
+             .dy = given(c, FV_SDPA_GRAD_DY),
+             .dtotals = given(c, FV_SDPA_GRAD_DTOTALS),
+             .dentropy = given(c, FV_SDPA_GRAD_DENTROPY),
+             .dtop = given(c, FV_SDPA_GRAD_DTOP),
+             .drows = given(c, FV_SDPA_GRAD_DROWS),
              .index = given(c, FV_SDPA_GRAD_INDEX)};
   if (a.dtop) a.topk = c->in[FV_SDPA_GRAD_DTOP].shape.dim[3];
   a.any = a.dtotals || a.dentropy || a.dtop || a.drows;
@@ -78,7 +83,8 @@ static void load_rows(float *to, int64_t to_step, const float *from, int64_t ste
 
 static float dot(const float *a, const float *b, int64_t n) {
   fv_f32v sum = fv_vzero();
-  for (int64_t i = 0; i < n; i += FV_W) sum = fv_vfma(fv_vload_n(a + i, FV_MIN(n - i, FV_W)), fv_vload_n(b + i, FV_MIN(n - i, FV_W)), sum);
+  for (int64_t i = 0; i < n; i += FV_W)
+    sum = fv_vfma(fv_vload_n(a + i, FV_MIN(n - i, FV_W)), fv_vload_n(b + i, FV_MIN(n - i, FV_W)), sum);
   return fv_vsum(sum);
 }
 
@@ -170,8 +176,10 @@ static void add_delta(const view *w, const asked *a, work *s, query_tile *q, con
 
 /* ---- a block ----------------------------------------------------------------------------------------------------- */
 static void ask_output(const asked *a, work *s, const group_rows *v, int64_t k0, int64_t n) {
-  if (!a->dy) memset(s->dp, 0, (size_t)(n * LANES) * sizeof(float));
-  else scores(v, s->dturned, k0, n, s->dp, &s->ahead);
+  if (!a->dy)
+    memset(s->dp, 0, (size_t)(n * LANES) * sizeof(float));
+  else
+    scores(v, s->dturned, k0, n, s->dp, &s->ahead);
 }
 
 /* Dropout of what the values see; the factor 1 / (1 - p) goes along. */
@@ -220,7 +228,8 @@ static void add_slope_gradient(const view *w, work *s, query_tile *q, int64_t k0
 
 /* to[key][column] += sum over lanes of of[key][lane] rows[lane][column] */
 static void add_to_keys(float *to, const float *of, const float *rows, int64_t width, int64_t n) {
-  fv_panel p = {.n = LANES, .a = of, .a_row = LANES, .a_step = 1, .b_step = width, .c_row = width, .start = FV_PANEL_ADD};
+  fv_panel p = {
+      .n = LANES, .a = of, .a_row = LANES, .a_step = 1, .b_step = width, .c_row = width, .start = FV_PANEL_ADD};
   for (int64_t i = 0; i < width; i += LANES) {
     p.b = rows + i;
     p.c = to + i;
@@ -238,8 +247,16 @@ static void back_block(const view *w, const asked *a, const fv_call *c, work *s,
   to_score_gradient(s, q, a->any ? s->more : NULL, n);
   if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, s->drows, dvp, n);
   add_to_keys(s->dk + k0 * dp, s->dp, s->rows, dp, n);
-  fv_panel_run(&(fv_panel){.n = n, .a = row_of(k, k0), .a_row = 1, .a_step = k->width, .b = s->dp, .b_step = LANES,
-                           .c = s->dq, .c_row = LANES, .start = FV_PANEL_ADD}, 2, k->width);
+  fv_panel_run(&(fv_panel){.n = n,
+                           .a = row_of(k, k0),
+                           .a_row = 1,
+                           .a_step = k->width,
+                           .b = s->dp,
+                           .b_step = LANES,
+                           .c = s->dq,
+                           .c_row = LANES,
+                           .start = FV_PANEL_ADD},
+               2, k->width);
   if (w->a->dbias) add_bias_gradient(w, c, s, &q->t, k0, n);
   if (w->a->dslopes) add_slope_gradient(w, s, q, k0, n);
 }
@@ -302,8 +319,10 @@ static bool has(const fv_node *n, int i) { return n->n_in > i && n->in[i]->kind 
 static int64_t scratch(const fv_node *n) {
   view w = {.a = n->attrs, .z = fv_sdpa_size_of(n)};
   deal d = {0};
-  (void)work_of(&w, has(n, FV_SDPA_GRAD_DTOTALS) || has(n, FV_SDPA_GRAD_DENTROPY) || has(n, FV_SDPA_GRAD_DTOP) ||
-                        has(n, FV_SDPA_GRAD_DROWS), &d);
+  (void)work_of(&w,
+                has(n, FV_SDPA_GRAD_DTOTALS) || has(n, FV_SDPA_GRAD_DENTROPY) || has(n, FV_SDPA_GRAD_DTOP) ||
+                    has(n, FV_SDPA_GRAD_DROWS),
+                &d);
   return d.used;
 }
 
@@ -341,5 +360,12 @@ static void run(const fv_call *c) {
   }
 }
 
-const fv_kernel FV_KERNELS(sdpa_grad)[] = {{.op = "sdpa_grad", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10,
-                                            .can = sdpa_can, .scratch = scratch, .units = units, .run = run}, {0}};
+const fv_kernel FV_KERNELS(sdpa_grad)[] = {{.op = "sdpa_grad",
+                                            .name = "simd",
+                                            .isa = FV_ISA_LEVEL,
+                                            .priority = 10,
+                                            .can = sdpa_can,
+                                            .scratch = scratch,
+                                            .units = units,
+                                            .run = run},
+                                           {0}};

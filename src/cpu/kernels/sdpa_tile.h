@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sdpa_tile.h: what the forward and the backward kernel of many queries share: tiles of queries, their scores, what hides
- * keys, dropout.
+/* sdpa_tile.h: what the forward and the backward kernel of many queries share: tiles of queries, their scores, what
+ * hides keys, dropout.
  *
- * Lanes are queries: FV_PANEL of them side by side make a tile, and everything about them (maximum, sum, causality) is
- * vertical. Queries are turned once a tile, keys and values are read as they lie and broadcast. A block of BLOCK keys
- * (which the kernel defines) by one tile stays in the first-level cache between the product that makes it and the one
- * that uses it. */
+ * * Lanes are queries: FV_PANEL of them side by side make a tile, and everything about them (maximum, sum,
+ * causality) is vertical. Queries are turned once a tile, keys and values are read as they lie and broadcast. A
+ * block of BLOCK keys (which the kernel defines) by one tile stays in the first-level cache between the product that
+ * makes it and the one that uses it. */
 #ifndef FV_CPU_KERNELS_SDPA_TILE_H
 #define FV_CPU_KERNELS_SDPA_TILE_H
 
@@ -61,8 +61,8 @@ static inline void turn_back(float *to, int64_t step, const float *from, int64_t
 }
 
 /* ---- keys and values --------------------------------------------------------------------------------------------- */
-/* Rows of one group: as they lie when there is one group; else copied together, or rows whose distance is a power of two
- * would fall upon each other in the cache. */
+/* Rows of one group: as they lie when there is one group; else copied together, or rows whose distance is a power of
+ * two would fall upon each other in the cache. */
 typedef struct group_rows {
   const float *p; /* the row of key `first` */
   int64_t first, width;
@@ -79,8 +79,8 @@ static inline void copy_rows(float *to, int64_t to_step, const float *from, int6
   }
 }
 
-static inline group_rows rows_of(const view *w, const float *all, int64_t width, int64_t b, int64_t group, int64_t begin,
-                          int64_t end, float *room) {
+static inline group_rows rows_of(const view *w, const float *all, int64_t width, int64_t b, int64_t group,
+                                 int64_t begin, int64_t end, float *room) {
   const float *from = all + ((b * w->z.s + begin) * w->z.g + group) * width;
   if (w->z.g == 1) return (group_rows){from, begin, width};
   copy_rows(room, width, from, w->z.g * width, end - begin, width);
@@ -89,12 +89,12 @@ static inline group_rows rows_of(const view *w, const float *all, int64_t width,
 
 /* Heads h .. h + heads - 1 of q, y and their like are to be fetched before their turn comes. */
 static inline void ahead_queries(const view *w, const float *all, int64_t width, int64_t b, int64_t h, int64_t heads,
-                          int64_t begin, int64_t end, bool write, fv_ahead *a) {
+                                 int64_t begin, int64_t end, bool write, fv_ahead *a) {
   const float *p = all + ((b * w->z.t + begin) * w->z.h + h) * width;
   if (all) fv_ahead_add(a, p, w->z.h * width, end - begin, heads * width, write);
 }
 static inline void ahead_keys(const view *w, const float *all, int64_t width, int64_t b, int64_t group, bool write,
-                       fv_ahead *a) {
+                              fv_ahead *a) {
   fv_ahead_add(a, all + (b * w->z.s * w->z.g + group) * width, w->z.g * width, w->z.s, width, write);
 }
 /* Spread over `tiles` of a panel; nothing when it is so much that it would drive out what is worked on. */
@@ -108,8 +108,16 @@ static inline void ahead_spread(fv_ahead *a, int64_t tiles) {
 /* ---- scores ------------------------------------------------------------------------------------------------------ */
 /* The queries of a tile against keys k0 .. k0 + n - 1: [n][LANES]. */
 static inline void scores(const group_rows *k, const float *turned, int64_t k0, int64_t n, float *to, fv_ahead *ahead) {
-  fv_panel_run(&(fv_panel){.n = k->width, .a = row_of(k, k0), .a_row = k->width, .a_step = 1, .b = turned,
-                           .b_step = LANES, .c = to, .c_row = LANES, .ahead = ahead}, 2, n);
+  fv_panel_run(&(fv_panel){.n = k->width,
+                           .a = row_of(k, k0),
+                           .a_row = k->width,
+                           .a_step = 1,
+                           .b = turned,
+                           .b_step = LANES,
+                           .c = to,
+                           .c_row = LANES,
+                           .ahead = ahead},
+               2, n);
 }
 
 /* The bias of a tile's queries and a block's keys: [n][LANES]. */
@@ -160,10 +168,10 @@ static inline uint64_t draw_64(const view *w, int64_t at) {
   fv_i32v words[64 / FV_W], flip = fv_isplat(INT32_MIN), least;
   uint64_t bits = 0;
   if (w->threshold >> 32) return 0;
-  least = fv_isplat((int32_t)((uint32_t)w->threshold ^ 0x80000000u)); /* an unsigned compare: the sign bit turned over */
+  least =
+      fv_isplat((int32_t)((uint32_t)w->threshold ^ 0x80000000u)); /* an unsigned compare: the sign bit turned over */
   fv_vphilox_64(w->seed, w->stream, at, words);
-  for (int v = 0; v < 64 / FV_W; v++)
-    bits |= (uint64_t)fv_mbits(fv_ige(fv_ixor(words[v], flip), least)) << (v * FV_W);
+  for (int v = 0; v < 64 / FV_W; v++) bits |= (uint64_t)fv_mbits(fv_ige(fv_ixor(words[v], flip), least)) << (v * FV_W);
   return bits;
 }
 

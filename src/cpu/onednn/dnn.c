@@ -229,13 +229,9 @@ enum { BOUND_PLAIN = FV_DNN_ROLES, BOUND_SCRATCH, BOUND_REORDER_SCRATCH };
 /* v2 does not do well by residuals (found at 2.6.3): on Arm, and with SSE4.1, some convolutions add them wrongly; on an
  * emulated Haswell tanh after one is wrong. There residual and activation come afterwards. */
 static bool finishes_late(const fv_dnn_spec *spec) {
-  bool residual = spec->role[FV_DNN_RESIDUAL].ndim > 0, delicate = spec->act == FV_ACT_TANH || spec->act == FV_ACT_SILU;
-#if defined(__x86_64__)
-  bool well = fv_cpu_isa() >= (delicate ? FV_ISA_AVX512 : FV_ISA_AVX2);
-#else
-  bool well = false;
-#endif
-  return DNNL_VERSION_MAJOR < 3 && residual && !well;
+  bool delicate = spec->act == FV_ACT_TANH || spec->act == FV_ACT_SILU;
+  bool well = fv_cpu_isa() != FV_ISA_NEON && fv_cpu_isa() >= (delicate ? FV_ISA_AVX512 : FV_ISA_AVX2);
+  return DNNL_VERSION_MAJOR < 3 && spec->role[FV_DNN_RESIDUAL].ndim > 0 && !well;
 }
 
 static fv_status make_attr(const fv_dnn_spec *spec, md_ref dst, dnnl_primitive_attr_t *attr) {
