@@ -54,8 +54,8 @@ double fv_sdpa_pairs(const fv_node *n) {
 static fv_status infer_optional(const fv_infer *c, int i, const char *what, fv_dtype dtype, fv_shape want) {
   if (!fv_has_in(c, i)) return FV_OK;
   FV_INFER_REQUIRE(c, c->in[i]->dtype == dtype && fv_shape_equal(c->in[i]->shape, want),
-                   "%s: expected %s %s, got %s %s", what, fv_dtype_name(dtype), fv_shape_text(want), fv_dtype_name(c->in[i]->dtype),
-                   fv_shape_text(c->in[i]->shape));
+                   "%s: expected %s %s, got %s %s", what, fv_dtype_name(dtype), fv_shape_text(want),
+                   fv_dtype_name(c->in[i]->dtype), fv_shape_text(c->in[i]->shape));
   return FV_OK;
 }
 
