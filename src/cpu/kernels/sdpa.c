@@ -13,18 +13,29 @@
 
 #define CHUNK 256 /* queries of a unit */
 
+/* Tiles that go over the keys side by side: a block of keys is in the second-level cache for all but the first. */
+enum { TILES = 4 };
+
+/* A tile and its running softmax. */
+typedef struct query_tile {
+  tile t;
+  bool begun;
+  fv_f32v max[2], sum[2], moment[2]; /* moment: sum of p x, for the entropy */
+  float *turned, *sums;              /* [D][LANES], [Dv][LANES] */
+  float *best;                       /* [topk][LANES], falling */
+  int32_t *best_at;
+  int32_t *chosen; /* pairs (place in rows, lane) */
+  int64_t n_chosen;
+  draws *draws;
+} query_tile;
+
 /* What a unit works in. */
 typedef struct work {
-  float *turned, *sums; /* [D][LANES], [Dv][LANES] */
+  query_tile q[TILES];
   float *p, *dropped, *bias;
-  float *k, *v; /* a group's rows */
-  float *best;  /* [topk][LANES], falling */
-  int32_t *best_at;
-  int32_t *chosen; /* pairs (place in rows, lane) of the tile */
-  int64_t n_chosen;
+  float *k, *v;     /* a group's rows */
   float *block_max; /* [blocks][LANES] */
   float *totals;    /* [S][FV_W] */
-  draws *draws;
   fv_ahead ahead;
 } work;
 
@@ -32,35 +43,35 @@ typedef struct work {
 enum { FEW = 8 };
 static int64_t best_rows(const fv_sdpa_attrs *a) { return a->topk > 0 ? FV_MAX(a->topk, FEW) : 0; }
 
+/* Who is asked for totals keeps all of a tile's weights, and goes tile by tile. */
+static int tiles_of(const fv_sdpa_attrs *a) { return a->totals ? 1 : TILES; }
+
 static work work_of(const view *w, deal *d) {
   const fv_sdpa_size *z = &w->z;
   const bool all = w->a->totals;
   int64_t blocks = fv_ceil_div(z->s, BLOCK) + 1;
-  return (work){.turned = take_floats(d, z->d * LANES),
-                .sums = take_floats(d, z->dv * LANES),
-                .p = take_floats(d, (all ? blocks : 1) * BLOCK * LANES),
-                .dropped = take_floats(d, w->a->p > 0 ? BLOCK * LANES : 0),
-                .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
-                .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
-                .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
-                .best = take_floats(d, best_rows(w->a) * LANES),
-                .best_at = take(d, best_rows(w->a) * LANES, sizeof(int32_t)),
-                .chosen = take(d, 2 * z->rows, sizeof(int32_t)),
-                .block_max = take_floats(d, all ? blocks * LANES : 0),
-                .totals = take_floats(d, all ? z->s * FV_W : 0),
-                .draws = take(d, w->a->p > 0, sizeof(draws))};
+  work s = {.p = take_floats(d, (all ? blocks : 1) * BLOCK * LANES),
+            .dropped = take_floats(d, w->a->p > 0 ? BLOCK * LANES : 0),
+            .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
+            .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
+            .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
+            .block_max = take_floats(d, all ? blocks * LANES : 0),
+            .totals = take_floats(d, all ? z->s * FV_W : 0)};
+  for (int i = 0; i < tiles_of(w->a); i++)
+    s.q[i] = (query_tile){.turned = take_floats(d, z->d * LANES),
+                          .sums = take_floats(d, z->dv * LANES),
+                          .best = take_floats(d, best_rows(w->a) * LANES),
+                          .best_at = take(d, best_rows(w->a) * LANES, sizeof(int32_t)),
+                          .chosen = take(d, 2 * z->rows, sizeof(int32_t)),
+                          .draws = take(d, w->a->p > 0, sizeof(draws))};
+  return s;
 }
-
-/* The running softmax of a tile. */
-typedef struct state {
-  fv_f32v max[2], sum[2], moment[2]; /* moment: sum of p x, for the entropy */
-} state;
 
 /* ---- what is asked of the weights -------------------------------------------------------------------------------- */
 /* Lists side by side, [k][LANES]; of equals the earlier key comes first. A key that gets into none of the lanes' lists
  * costs a comparison. */
-static void start_best(const view *w, work *s) {
-  for (int64_t i = 0; i < best_rows(w->a) * LANES; i++) s->best[i] = LOWEST, s->best_at[i] = -1;
+static void start_best(const view *w, query_tile *q) {
+  for (int64_t i = 0; i < best_rows(w->a) * LANES; i++) q->best[i] = LOWEST, q->best_at[i] = -1;
 }
 
 /* Puts x where it belongs, in the lanes where it is larger than the last. */
@@ -78,14 +89,14 @@ static inline __attribute__((always_inline)) void insert(fv_f32v *best, fv_i32v 
   at[0] = fv_iselect(here, key, at[0]);
 }
 
-static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, work *s, int v, int64_t k0, int64_t n,
+static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, query_tile *q, int v, int64_t k0, int64_t n,
                                                                const float *score) {
   fv_f32v best[64];
   fv_i32v at[64];
 #pragma GCC unroll 8
   for (int64_t j = 0; j < k; j++) {
-    best[j] = fv_vload(s->best + j * LANES + v * FV_W);
-    at[j] = fv_iload(s->best_at + j * LANES + v * FV_W);
+    best[j] = fv_vload(q->best + j * LANES + v * FV_W);
+    at[j] = fv_iload(q->best_at + j * LANES + v * FV_W);
   }
   for (int64_t i = 0; i < n; i++) {
     fv_f32v x = fv_vload(score + i * LANES + v * FV_W);
@@ -93,18 +104,18 @@ static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, 
   }
 #pragma GCC unroll 8
   for (int64_t j = 0; j < k; j++) {
-    fv_vstore(s->best + j * LANES + v * FV_W, best[j]);
-    fv_istore(s->best_at + j * LANES + v * FV_W, at[j]);
+    fv_vstore(q->best + j * LANES + v * FV_W, best[j]);
+    fv_istore(q->best_at + j * LANES + v * FV_W, at[j]);
   }
 }
 
-static void keep_best(const view *w, work *s, int64_t k0, int64_t n, const float *score) {
+static void keep_best(const view *w, query_tile *q, int64_t k0, int64_t n, const float *score) {
   const int64_t k = best_rows(w->a);
   for (int v = 0; v < 2; v++)
     if (k == FEW)
-      keep_best_of(FEW, s, v, k0, n, score);
+      keep_best_of(FEW, q, v, k0, n, score);
     else
-      keep_best_of(k, s, v, k0, n, score);
+      keep_best_of(k, q, v, k0, n, score);
 }
 
 /* Scores of `n` places become weights: 2^(x - lse2). */
@@ -115,30 +126,30 @@ static void to_weights(float *x, int64_t n, float lse2) {
   }
 }
 
-static void give_best(const view *w, const fv_call *c, const tile *t, work *s, const float *lse2) {
-  const int64_t k = w->a->topk, first = ((t->b * w->z.h + t->h) * w->z.t + t->t) * k;
+static void give_best(const view *w, const fv_call *c, query_tile *q, const float *lse2) {
+  const int64_t k = w->a->topk, first = ((q->t.b * w->z.h + q->t.h) * w->z.t + q->t.t) * k;
   float *best = (float *)c->out[FV_SDPA_TOP].data + first;
   int32_t *at = (int32_t *)c->out[FV_SDPA_TOP_INDEX].data + first;
   for (int64_t j = 0; j < k; j++) {
     for (int v = 0; v < 2; v++) {
-      float *x = s->best + j * LANES + v * FV_W;
-      fv_mask there = fv_ige(fv_iload(s->best_at + j * LANES + v * FV_W), fv_izero());
+      float *x = q->best + j * LANES + v * FV_W;
+      fv_mask there = fv_ige(fv_iload(q->best_at + j * LANES + v * FV_W), fv_izero());
       fv_vstore(x, fv_vmasked(there, fv_vexp2_fast(fv_vload(x) - fv_vload(lse2 + v * FV_W))));
     }
-    for (int64_t l = 0; l < t->lanes; l++) {
-      best[l * k + j] = s->best[j * LANES + l];
-      at[l * k + j] = s->best_at[j * LANES + l];
+    for (int64_t l = 0; l < q->t.lanes; l++) {
+      best[l * k + j] = q->best[j * LANES + l];
+      at[l * k + j] = q->best_at[j * LANES + l];
     }
   }
 }
 
-static void find_chosen(const view *w, const tile *t, work *s) {
-  s->n_chosen = 0;
+static void find_chosen(const view *w, query_tile *q) {
+  q->n_chosen = 0;
   for (int64_t i = 0; i < w->z.rows; i++) {
-    int64_t lane = w->rows[2 * i + 1] - t->t;
-    if (w->rows[2 * i] != t->h || lane < 0 || lane >= t->lanes) continue;
-    s->chosen[2 * s->n_chosen] = (int32_t)i;
-    s->chosen[2 * s->n_chosen++ + 1] = (int32_t)lane;
+    int64_t lane = w->rows[2 * i + 1] - q->t.t;
+    if (w->rows[2 * i] != q->t.h || lane < 0 || lane >= q->t.lanes) continue;
+    q->chosen[2 * q->n_chosen] = (int32_t)i;
+    q->chosen[2 * q->n_chosen++ + 1] = (int32_t)lane;
   }
 }
 
@@ -146,37 +157,36 @@ static float *chosen_row(const view *w, const fv_call *c, int64_t b, int64_t i) 
   return (float *)c->out[FV_SDPA_ROWS_OUT].data + (b * w->z.rows + i) * w->z.s;
 }
 
-static void keep_chosen(const view *w, const fv_call *c, const tile *t, const work *s, int64_t k0, int64_t n,
+static void keep_chosen(const view *w, const fv_call *c, const query_tile *q, int64_t k0, int64_t n,
                         const float *score) {
-  for (int64_t i = 0; i < s->n_chosen; i++) {
-    float *to = chosen_row(w, c, t->b, s->chosen[2 * i]) + k0;
-    for (int64_t j = 0; j < n; j++) to[j] = score[j * LANES + s->chosen[2 * i + 1]];
+  for (int64_t i = 0; i < q->n_chosen; i++) {
+    float *to = chosen_row(w, c, q->t.b, q->chosen[2 * i]) + k0;
+    for (int64_t j = 0; j < n; j++) to[j] = score[j * LANES + q->chosen[2 * i + 1]];
   }
 }
 
-static void give_chosen(const view *w, const fv_call *c, const tile *t, const work *s, const float *lse2) {
-  for (int64_t i = 0; i < s->n_chosen; i++) {
-    float *row = chosen_row(w, c, t->b, s->chosen[2 * i]);
-    memset(row, 0, (size_t)t->begin * sizeof *row);
-    to_weights(row + t->begin, t->end - t->begin, lse2[s->chosen[2 * i + 1]]);
-    memset(row + t->end, 0, (size_t)(w->z.s - t->end) * sizeof *row);
+static void give_chosen(const view *w, const fv_call *c, const query_tile *q, const float *lse2) {
+  for (int64_t i = 0; i < q->n_chosen; i++) {
+    float *row = chosen_row(w, c, q->t.b, q->chosen[2 * i]);
+    memset(row, 0, (size_t)q->t.begin * sizeof *row);
+    to_weights(row + q->t.begin, q->t.end - q->t.begin, lse2[q->chosen[2 * i + 1]]);
+    memset(row + q->t.end, 0, (size_t)(w->z.s - q->t.end) * sizeof *row);
   }
 }
 
 /* Each block's weights were made with the maximum of its time. */
 static void add_totals(const tile *t, work *s, const float *lse2) {
-  for (int64_t k0 = t->begin, block = 0; k0 < t->end; k0 += BLOCK, block++) {
-    fv_f32v factor[2];
-    for (int v = 0; v < 2; v++) {
-      fv_f32v m = fv_vload(s->block_max + block * LANES + v * FV_W);
+  const int64_t first = t->begin / BLOCK;
+  fv_f32v factor[2] = {fv_vzero(), fv_vzero()};
+  for (int64_t i = t->begin; i < t->end; i++) {
+    for (int v = 0; v < 2 && (i == t->begin || i % BLOCK == 0); v++) {
+      fv_f32v m = fv_vload(s->block_max + (i / BLOCK - first) * LANES + v * FV_W);
       fv_mask there = fv_mfirst(FV_MIN(FV_MAX(t->lanes - v * FV_W, 0), FV_W));
       factor[v] = fv_vmasked(there, fv_vexp2_fast(fv_vmax(m - fv_vload(lse2 + v * FV_W), fv_vsplat(HIDDEN))));
     }
-    for (int64_t i = k0; i < FV_MIN(k0 + BLOCK, t->end); i++) {
-      const float *p = s->p + (i - t->begin) * LANES;
-      fv_f32v sum = fv_vfma(fv_vload(p), factor[0], fv_vload(s->totals + i * FV_W));
-      fv_vstore(s->totals + i * FV_W, fv_vfma(fv_vload(p + FV_W), factor[1], sum));
-    }
+    const float *p = s->p + (i - t->begin) * LANES;
+    fv_f32v sum = fv_vfma(fv_vload(p), factor[0], fv_vload(s->totals + i * FV_W));
+    fv_vstore(s->totals + i * FV_W, fv_vfma(fv_vload(p + FV_W), factor[1], sum));
   }
 }
 
@@ -199,7 +209,7 @@ static void block_max(const float *score, int64_t n, fv_f32v max[2]) {
 }
 
 /* Scores become unnormalised weights and are summed. */
-static inline __attribute__((always_inline)) void to_powers(state *st, float *score, int64_t n, const bool moments) {
+static inline __attribute__((always_inline)) void to_powers(query_tile *st, float *score, int64_t n, const bool moments) {
   for (int v = 0; v < 2; v++) {
     fv_f32v max = st->max[v], sum = fv_vzero(), moment = fv_vzero();
     for (int64_t i = 0; i < n; i++) {
@@ -213,11 +223,11 @@ static inline __attribute__((always_inline)) void to_powers(state *st, float *sc
     if (moments) st->moment[v] = st->moment[v] + moment;
   }
 }
-static void to_powers_sums(state *st, float *score, int64_t n) { to_powers(st, score, n, false); }
-static void to_powers_moments(state *st, float *score, int64_t n) { to_powers(st, score, n, true); }
+static void to_powers_sums(query_tile *st, float *score, int64_t n) { to_powers(st, score, n, false); }
+static void to_powers_moments(query_tile *st, float *score, int64_t n) { to_powers(st, score, n, true); }
 
 /* Brings what was summed so far to the new maximum; false when nothing changes. */
-static bool rescale(state *st, const fv_f32v before[2], float scale[LANES]) {
+static bool rescale(query_tile *st, const fv_f32v before[2], float scale[LANES]) {
   bool changed = false;
   for (int v = 0; v < 2; v++) {
     fv_f32v down = before[v] - st->max[v], factor = fv_vexp2_fast(down);
@@ -238,27 +248,25 @@ static void drop(const uint32_t keep[BLOCK], int64_t n, const float *from, float
     }
 }
 
-static void add_block(const view *w, const fv_call *c, const tile *t, work *s, const group_rows *k, const group_rows *v,
-                      int64_t k0, state *st) {
-  const int64_t n = FV_MIN(t->end - k0, BLOCK), block = (k0 - t->begin) / BLOCK;
-  float *p = s->p + (w->a->totals ? block * BLOCK * LANES : 0), scale[LANES];
+/* Keys k0 .. k0 + n - 1, of one block. */
+static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, const group_rows *k, const group_rows *v,
+                      int64_t k0, int64_t n) {
+  float *p = s->p + (w->a->totals ? (k0 - q->t.begin) * LANES : 0), scale[LANES];
   const float *weights = p;
-  fv_f32v before[2] = {st->max[0], st->max[1]};
-  scores(k, s->turned, k0, n, p, &s->ahead);
-  adjust(w, t, k0, n, p, s->bias);
-  if (w->a->topk > 0) keep_best(w, s, k0, n, p);
-  if (s->n_chosen > 0) keep_chosen(w, c, t, s, k0, n, p);
-  block_max(p, n, st->max);
-  bool changed = rescale(st, before, scale);
-  if (w->a->entropy)
-    to_powers_moments(st, p, n);
-  else
-    to_powers_sums(st, p, n);
-  if (w->a->totals)
-    for (int i = 0; i < 2; i++) fv_vstore(s->block_max + block * LANES + i * FV_W, st->max[i]);
+  fv_f32v before[2] = {q->max[0], q->max[1]};
+  scores(k, q->turned, k0, n, p, &s->ahead);
+  adjust(w, &q->t, k0, n, p, s->bias);
+  if (w->a->topk > 0) keep_best(w, q, k0, n, p);
+  if (q->n_chosen > 0) keep_chosen(w, c, q, k0, n, p);
+  block_max(p, n, q->max);
+  bool changed = rescale(q, before, scale);
+  if (w->a->entropy) to_powers_moments(q, p, n);
+  else to_powers_sums(q, p, n);
+  for (int i = 0; i < 2 && w->a->totals; i++)
+    fv_vstore(s->block_max + (k0 / BLOCK - q->t.begin / BLOCK) * LANES + i * FV_W, q->max[i]);
   if (w->a->p > 0) {
     uint32_t keep[BLOCK];
-    draw_block(w, t, k0, n, s->draws, keep);
+    draw_block(w, &q->t, k0, n, q->draws, keep);
     drop(keep, n, p, s->dropped);
     weights = s->dropped;
   }
@@ -268,56 +276,73 @@ static void add_block(const view *w, const fv_call *c, const tile *t, work *s, c
                            .a_step = v->width,
                            .b = weights,
                            .b_step = LANES,
-                           .c = s->sums,
+                           .c = q->sums,
                            .c_row = LANES,
                            .scale = scale,
                            .ahead = &s->ahead,
-                           .start = block == 0 ? FV_PANEL_ZERO
-                                    : changed  ? FV_PANEL_SCALE
-                                               : FV_PANEL_ADD},
+                           .start = !q->begun ? FV_PANEL_ZERO
+                                    : changed ? FV_PANEL_SCALE
+                                              : FV_PANEL_ADD},
                2, v->width);
+  q->begun = true;
 }
 
 /* y = sums / sum, and what else is known now. */
-static void finish_tile(const view *w, const fv_call *c, const tile *t, work *s, const state *st) {
+static void finish_tile(const view *w, const fv_call *c, query_tile *q, work *s) {
   const fv_sdpa_size *z = &w->z;
+  const tile *t = &q->t;
   const int64_t at = (t->b * z->h + t->h) * z->t + t->t;
   float lse2[LANES];
   for (int v = 0; v < 2; v++) {
     int64_t n = FV_MIN(FV_MAX(t->lanes - v * FV_W, 0), FV_W);
-    fv_f32v none = fv_vzero(), log_sum = fv_vlog(st->sum[v]);
-    fv_mask empty = fv_veq(st->sum[v], none);
-    fv_f32v factor = fv_vselect(empty, none, fv_vsplat(w->keep_scale) / st->sum[v]);
-    for (int64_t i = 0; t->begin < t->end && i < z->dv; i++) {
-      float *sum = s->sums + i * LANES + v * FV_W;
+    fv_f32v none = fv_vzero(), log_sum = fv_vlog(q->sum[v]);
+    fv_mask empty = fv_veq(q->sum[v], none);
+    fv_f32v factor = fv_vselect(empty, none, fv_vsplat(w->keep_scale) / q->sum[v]);
+    for (int64_t i = 0; q->begun && i < z->dv; i++) {
+      float *sum = q->sums + i * LANES + v * FV_W;
       fv_vstore(sum, fv_vload(sum) * factor);
     }
     fv_vstore(lse2 + v * FV_W,
-              fv_vselect(empty, fv_vsplat(-HIDDEN), fv_vfma(log_sum, fv_vsplat((float)LOG2_E), st->max[v])));
-    fv_vstore_n((float *)c->out[FV_SDPA_LSE].data + at + v * FV_W, fv_vfma(st->max[v], fv_vsplat((float)LN_2), log_sum),
+              fv_vselect(empty, fv_vsplat(-HIDDEN), fv_vfma(log_sum, fv_vsplat((float)LOG2_E), q->max[v])));
+    fv_vstore_n((float *)c->out[FV_SDPA_LSE].data + at + v * FV_W, fv_vfma(q->max[v], fv_vsplat((float)LN_2), log_sum),
                 n);
     if (w->a->entropy) {
-      fv_f32v entropy = log_sum - st->moment[v] / st->sum[v] * fv_vsplat((float)LN_2);
+      fv_f32v entropy = log_sum - q->moment[v] / q->sum[v] * fv_vsplat((float)LN_2);
       fv_vstore_n((float *)c->out[FV_SDPA_ENTROPY].data + at + v * FV_W, fv_vselect(empty, none, entropy), n);
     }
   }
-  if (t->begin >= t->end) memset(s->sums, 0, (size_t)(z->dv * LANES) * sizeof(float));
-  turn_back((float *)c->out[FV_SDPA_Y].data + ((t->b * z->t + t->t) * z->h + t->h) * z->dv, z->h * z->dv, s->sums,
+  if (!q->begun) memset(q->sums, 0, (size_t)(z->dv * LANES) * sizeof(float));
+  turn_back((float *)c->out[FV_SDPA_Y].data + ((t->b * z->t + t->t) * z->h + t->h) * z->dv, z->h * z->dv, q->sums,
             t->lanes, z->dv);
-  if (w->a->topk > 0) give_best(w, c, t, s, lse2);
-  give_chosen(w, c, t, s, lse2);
+  if (w->a->topk > 0) give_best(w, c, q, lse2);
+  give_chosen(w, c, q, lse2);
   if (w->a->totals) add_totals(t, s, lse2);
 }
 
-static void forward_tile(const view *w, const fv_call *c, const tile *t, work *s, const group_rows *k,
-                         const group_rows *v) {
-  state st = {.max = {fv_vsplat(LOWEST), fv_vsplat(LOWEST)}};
-  turn(s->turned, query_rows(w, t), w->z.h * w->z.d, t->lanes, w->z.d, (float)(w->z.scale * LOG2_E));
-  start_best(w, s);
-  find_chosen(w, t, s);
-  if (w->a->p > 0) no_draws(s->draws);
-  for (int64_t k0 = t->begin; k0 < t->end; k0 += BLOCK) add_block(w, c, t, s, k, v, k0, &st);
-  finish_tile(w, c, t, s, &st);
+static void begin_tile(const view *w, query_tile *q) {
+  turn(q->turned, query_rows(w, &q->t), w->z.h * w->z.d, q->t.lanes, w->z.d, (float)(w->z.scale * LOG2_E));
+  for (int v = 0; v < 2; v++) q->max[v] = fv_vsplat(LOWEST), q->sum[v] = q->moment[v] = fv_vzero();
+  q->begun = false;
+  start_best(w, q);
+  find_chosen(w, q);
+  if (w->a->p > 0) no_draws(q->draws);
+}
+
+/* Blocks begin at multiples of BLOCK, so that it is not seen in the bits which tiles come together. */
+static void forward_tiles(const view *w, const fv_call *c, int64_t b, int64_t h, int64_t first, int n, work *s,
+                          const group_rows *k, const group_rows *v) {
+  int64_t begin = w->z.s, end = 0;
+  for (int i = 0; i < n; i++) {
+    s->q[i].t = tile_of(w, b, h, first + i * LANES);
+    begin_tile(w, &s->q[i]);
+    begin = FV_MIN(begin, s->q[i].t.begin), end = FV_MAX(end, s->q[i].t.end);
+  }
+  for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK)
+    for (int i = 0; i < n; i++) {
+      int64_t from = FV_MAX(k0, s->q[i].t.begin), to = FV_MIN(k0 + BLOCK, s->q[i].t.end);
+      if (from < to) add_block(w, c, &s->q[i], s, k, v, from, to - from);
+    }
+  for (int i = 0; i < n; i++) finish_tile(w, c, &s->q[i], s);
 }
 
 /* ---- units ------------------------------------------------------------------------------------------------------- */
@@ -346,10 +371,9 @@ static void run_queries(const view *w, const fv_call *c, int64_t b, int64_t h, i
   int64_t from = FV_MIN(first.begin, last.begin), to = FV_MAX(first.end, last.end), group = h / (w->z.h / w->z.g);
   group_rows k = rows_of(w, w->k, w->z.d, b, group, from, FV_MAX(from, to), s->k);
   group_rows v = rows_of(w, w->v, w->z.dv, b, group, from, FV_MAX(from, to), s->v);
-  for (int64_t t = begin; t < end; t += LANES) {
-    tile at = tile_of(w, b, h, t);
-    forward_tile(w, c, &at, s, &k, &v);
-  }
+  const int64_t together = tiles_of(w->a) * LANES;
+  for (int64_t t = begin; t < end; t += together)
+    forward_tiles(w, c, b, h, t, (int)fv_ceil_div(FV_MIN(end - t, together), LANES), s, &k, &v);
 }
 
 /* The head after this one. */
