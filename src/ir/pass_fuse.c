@@ -141,7 +141,9 @@ static fv_value *finish_norm(fuser *f, const fv_node *node) {
     if (!is_op(norm, "batch_norm") || norm->out[0] != node->in[k] || f->uses[node->in[k]->id] != 1) continue;
     fv_batch_norm_attrs a = *(const fv_batch_norm_attrs *)norm->attrs;
     bool residual = norm->n_in > 3 && !absent(norm->in[3]);
-    if (a.act || (add && (residual || !fv_shape_equal(node->in[!k]->shape, node->out[0]->shape)))) continue;
+    bool alike = fv_shape_equal(node->in[k]->shape, node->out[0]->shape);
+    if (add) alike = alike && fv_shape_equal(node->in[!k]->shape, node->out[0]->shape);
+    if (a.act || !alike || (add && residual)) continue;
     if (relu) a.act = 1;
     fv_value *in[4] = {norm->in[0], norm->in[1], norm->in[2],
                        add        ? node->in[!k]
