@@ -186,6 +186,21 @@ void fv_exec_bind_input(fv_exec *e, int index, const void *data) {
     if (e->input_patches[i].at == index) e->input_patches[i].tensor->data = (void *)(uintptr_t)data;
 }
 
+/* The whole numbers of a constant or of what is bound to an input; NULL when that is nowhere read. */
+static const int32_t *numbers(const fv_exec *e, const fv_value *v) {
+  if (v->kind == FV_VALUE_CONST) return v->data;
+  for (int i = 0; v->kind == FV_VALUE_INPUT && i < e->n_input_patches; i++)
+    if (e->input_patches[i].at == v->out_index) return e->input_patches[i].tensor->data;
+  return NULL;
+}
+
+fv_status fv_exec_check(const fv_exec *e) {
+  for (const fv_csr_rule *r = e->p->g->csr; r; r = r->next)
+    FV_TRY(fv_csr_check(r->what, numbers(e, r->row_ptr), fv_dim(r->row_ptr, 0) - 1, numbers(e, r->col),
+                        fv_dim(r->col, 0), r->nodes));
+  return FV_OK;
+}
+
 void fv_exec_bind_gradients(fv_exec *e, float *slab) {
   for (int i = 0; i < e->n_gradient_patches; i++)
     e->gradient_patches[i].tensor->data = (uint8_t *)slab + e->gradient_patches[i].at;

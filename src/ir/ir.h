@@ -115,7 +115,8 @@ enum {
   FV_OP_ELEMENTWISE = 4,  /* out[i] depends on in[*][i] alone (after broadcasting): may be fused into a chain */
   FV_OP_COMMUTES = 8,     /* in[0] and in[1] may be exchanged */
   FV_OP_PRODUCT = 16,     /* a matrix product or convolution: what the time should go to */
-  FV_OP_SHARDED = 32      /* depends on the shard (dropout): never moved out of the body */
+  FV_OP_SHARDED = 32,     /* depends on the shard (dropout): never moved out of the body */
+  FV_OP_SPARE = 64        /* outputs but the first that nobody uses have no memory (data NULL) and are not written */
 };
 
 struct fv_op_def {
@@ -193,6 +194,15 @@ typedef struct fv_named_list {
   int n, cap;
 } fv_named_list;
 
+/* Inputs that are to be a graph in CSR form. */
+typedef struct fv_csr_rule fv_csr_rule;
+struct fv_csr_rule {
+  const char *what;
+  const fv_value *row_ptr, *col;
+  int64_t nodes;
+  const fv_csr_rule *next;
+};
+
 struct fv_graph {
   fv_arena *arena;
   fv_params *params;
@@ -205,6 +215,7 @@ struct fv_graph {
   char scope[256];
   int scope_start[32], n_scopes; /* where each open scope begins in it */
   fv_named_list inputs, outputs, taps, gradients, tracks;
+  const fv_csr_rule *csr;
   fv_status status;
   char message[512];
 };
@@ -213,6 +224,13 @@ bool fv_named_add(fv_named_list *list, fv_named item); /* false: out of memory *
 fv_value *fv_graph_fail(fv_graph *g, fv_status status);
 void fv_graph_replace(fv_graph *g, fv_value *old, fv_value *with); /* in all users and lists */
 fv_value *fv_sum_to(fv_graph *g, fv_value *v, fv_shape shape);     /* undoes broadcasting: sums v down to shape */
+
+/* row_ptr [V+1], col [M] are to be the rows of a graph of so many nodes: refused now if they are constants and are not
+ * (false), by fv_exec_check if they are inputs. */
+bool fv_graph_expect_csr(fv_graph *g, const char *what, const fv_value *row_ptr, const fv_value *col, int64_t nodes);
+/* row_ptr begins with 0, never falls and ends with the number of edges; col names nodes. NULL is not looked at. */
+fv_status fv_csr_check(const char *what, const int32_t *row_ptr, int64_t rows, const int32_t *col, int64_t edges,
+                       int64_t nodes);
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
 typedef struct fv_param_info {
@@ -275,6 +293,8 @@ fv_status fv_exec_new(const fv_program *program, fv_ledger *ledger, const float 
 void fv_exec_free(fv_exec *exec);
 int fv_exec_input(const fv_exec *exec, const char *name);  /* index, -1 when there is none */
 void fv_exec_bind_input(fv_exec *exec, int index, const void *data); /* read in place; must stay until the run ends */
+/* After graphs (CSR) were bound: whether they are any. Those that are not, operations bound; but nobody meant them. */
+fv_status fv_exec_check(const fv_exec *exec);
 /* laid out as the parameters; gradients and tracks go there */
 void fv_exec_bind_gradients(fv_exec *exec, float *slab);
 /* valid after a run; outputs and taps; or NULL */

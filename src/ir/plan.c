@@ -63,6 +63,7 @@ static void place_outputs(planner *pl, int s) {
   for (int k = 0; k < step->node->n_out; k++) {
     const fv_value *v = step->node->out[k];
     if (pl->p->spots[v->id].place != FV_PLACE_NONE) continue; /* bound to a gradient */
+    if (k > 0 && (step->node->op->flags & FV_OP_SPARE) && pl->last_use[v->id] < 0) continue;
     int last = pl->last_use[v->id], b = k == 0 ? inplace_block(pl, step, s) : -1;
     if (b >= 0) pl->blocks[b].last = FV_MAX(last, s);
     else b = block_new(pl, value_bytes(v), s, last);
