@@ -539,6 +539,17 @@ static inline int32_t fv_isum(fv_i32v v) {
   return (int32_t)s;
 }
 
+/* ---- permute: lane i of the result is lane index[i] % FV_W of v -------------------------------------------------- */
+static inline fv_f32v fv_vpermute(fv_f32v v, fv_i32v index) {
+#if FV_SIMD_AVX512
+  return (fv_f32v)_mm512_permutexvar_ps((__m512i)index, (__m512)v);
+#elif FV_SIMD_AVX2
+  return (fv_f32v)_mm256_permutevar8x32_ps((__m256)v, (__m256i)index);
+#else
+  return (fv_f32v){v[index[0] & 3], v[index[1] & 3], v[index[2] & 3], v[index[3] & 3]};
+#endif
+}
+
 /* ---- gather: base[index], indices not negative ------------------------------------------------------------------- */
 static inline fv_f32v fv_vgather_n(const float *base, fv_i32v index, int64_t n) { /* the first n lanes, zeros after */
 #if FV_SIMD_AVX512

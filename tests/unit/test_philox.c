@@ -35,8 +35,20 @@ static void test_dropout_words(void **state) {
   }
 }
 
+/* From any element on, also where the lower half of the counter turns over. */
+static void test_any_words(void **state) {
+  (void)state;
+  for (int64_t from = 0; from <= INT64_C(1) << 34; from += INT64_C(1) << 33)
+    for (int64_t e = FV_MAX(from - 70, 0); e < from + 70; e++) {
+      fv_i32v words = fv_vphilox_words(99, 3, e);
+      for (int lane = 0; lane < FV_W; lane++)
+        assert_int_equal((uint32_t)words[lane], fv_dropout_word(99, 3, e + lane));
+    }
+}
+
 int main(void) {
   if (!fv_cpu_has(FV_ISA_LEVEL)) return 77;
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counters), cmocka_unit_test(test_dropout_words)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_counters), cmocka_unit_test(test_dropout_words),
+                                     cmocka_unit_test(test_any_words)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

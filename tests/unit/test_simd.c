@@ -48,6 +48,14 @@ static void memory(void **state) {
   }
 }
 
+static void permute(void **state) {
+  (void)state;
+  for (int s = -3; s < 2 * FV_W; s++) {
+    fv_f32v v = fv_itov(fv_ilane()), r = fv_vpermute(v, fv_iadd(fv_ilane(), fv_isplat(s)));
+    for (int i = 0; i < FV_W; i++) assert_true(r[i] == (float)((i + s + FV_W) % FV_W));
+  }
+}
+
 static void arithmetic(void **state) {
   (void)state;
   for (int i = 0; i < N; i++)
@@ -135,6 +143,7 @@ static void across(void **state) {
 int main(void) {
   if (!fv_cpu_has(FV_ISA_LEVEL)) return 77; /* skipped */
   const struct CMUnitTest tests[] = {cmocka_unit_test(memory), cmocka_unit_test(arithmetic), cmocka_unit_test(rounding),
-                                     cmocka_unit_test(integers), cmocka_unit_test(across)};
+                                     cmocka_unit_test(integers), cmocka_unit_test(across),
+                                     cmocka_unit_test(permute)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
