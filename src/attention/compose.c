@@ -3,12 +3,10 @@
 #include "attention/compose.h"
 
 #include "ops/additive_score.h"
+#include "ops/attend.h"
 #include "ops/broadcast_to.h"
 #include "ops/cast.h"
 #include "ops/matmul.h"
-#include "ops/csr_rows.h"
-#include "ops/leaky_relu.h"
-#include "ops/lookup.h"
 #include "ops/softmax.h"
 
 #include <math.h>
@@ -132,46 +130,20 @@ bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const
   return true;
 }
 
-/* row_ptr begins with 0, never falls and ends with the number of edges. */
-static bool rises(fv_graph *g, const char *mechanism, const fv_value *row_ptr, int64_t edges) {
-  const int32_t *p = row_ptr && row_ptr->kind == FV_VALUE_CONST ? row_ptr->data : NULL;
-  int64_t n = fv_dim(row_ptr, 0);
-  for (int64_t i = 0; p && i < n; i++) {
-    int64_t least = i == n - 1 ? edges : i ? p[i - 1] : 0, most = i == 0 && n > 1 ? 0 : edges;
-    if (p[i] >= least && p[i] <= most) continue;
-    (void)fv_graph_fail(g, FV_FAIL(FV_ERR_REQUEST, "%s: row_ptr[%lld]: expected a number from %lld to %lld, got %d",
-                                   mechanism, (long long)i, (long long)least, (long long)most, p[i]));
-    return false;
-  }
-  return true;
-}
-
 fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_value *col) {
-  fv_edges e = {.row_ptr = row_ptr, .col = col, .nodes = fv_dim(row_ptr, 0) - 1, .edges = fv_dim(col, 0)};
-  if (!rises(g, mechanism, row_ptr, e.edges) || !fv_const_within(g, mechanism, "col", col, 0, e.nodes - 1)) return e;
-  e.row = fv_op(g, "csr_rows", &(fv_csr_rows_attrs){.edges = e.edges}, row_ptr);
+  fv_edges e = {.nodes = fv_dim(row_ptr, 0) - 1};
+  if (fv_graph_expect_csr(g, mechanism, row_ptr, col, e.nodes)) e.row_ptr = row_ptr, e.col = col;
   return e;
 }
 
-static fv_value *select_rows(fv_graph *g, fv_value *x, fv_value *ids) {
-  return fv_op(g, "index_select", &(fv_index_select_attrs){.zero = true}, x, ids);
-}
-
-fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->row); }
-fv_value *fv_at_source(fv_graph *g, const fv_edges *e, fv_value *x) { return select_rows(g, x, e->col); }
-
-void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages,
-                    bool concat, fv_value *bias, fv_value **out) {
-  int64_t h = fv_dim(messages, 1), d = fv_dim(messages, 2), width = concat ? h * d : d;
-  FV_BUILD_REQUIRE(g, !fv_given(g, bias) || fv_dim(bias, 0) == width, "%s: bias: expected [%lld], got %s", mechanism,
+void fv_edge_attend(fv_graph *g, const char *op, const fv_edges *e, fv_value *const ends[3], const fv_edge_attrs *attrs,
+                    fv_value *bias, fv_value **out) {
+  const int64_t h = fv_dim(ends[0], 1), d = fv_dim(ends[0], 2), width = attrs->concat ? h * d : d;
+  FV_BUILD_REQUIRE(g, !fv_given(g, bias) || fv_dim(bias, 0) == width, "%s: bias: expected [%lld], got %s", op,
                    (long long)width, fv_shape_text(bias->shape));
-  out[1] = fv_op(g, "segment_softmax", NULL, score, e->row_ptr);
-  fv_value *weighed = fv_mul(g, messages, fv_reshape(g, out[1], FV_SHAPE(e->edges, h, 1)));
-  fv_value *y = fv_op(g, "index_add", &(fv_index_add_attrs){.size = e->nodes}, e->row, weighed);
-  y = concat ? fv_reshape(g, y, FV_SHAPE(e->nodes, width)) : fv_reduce(g, "mean", y, FV_SHAPE(1), false);
+  fv_value *in[] = {ends[0], ends[1], ends[2], e->row_ptr, e->col};
+  if (!fv_op_n(g, op, &(fv_attend_attrs){.slope = attrs->slope}, 5, in, 2, out)) return;
+  fv_value *y = attrs->concat ? fv_reshape(g, out[0], FV_SHAPE(e->nodes, width))
+                              : fv_reduce(g, "mean", out[0], FV_SHAPE(1), false);
   out[0] = fv_given(g, bias) ? fv_add(g, y, bias) : y;
-}
-
-fv_value *fv_leaky(fv_graph *g, fv_value *x, double slope) {
-  return slope > 0 ? fv_op(g, "leaky_relu", &(fv_leaky_relu_attrs){.negative_slope = slope}, x) : fv_relu(g, x);
 }

@@ -40,25 +40,6 @@ fv_value *fv_swap_heads(fv_graph *g, fv_value *x);
 fv_value *fv_gate_channels(fv_graph *g, fv_value *x, fv_value *gate);
 
 /* ---- graphs as CSR ----------------------------------------------------------------------------------------------- */
-typedef struct fv_edges {
-  fv_value *row_ptr, *col; /* [V+1], [M] i32 */
-  fv_value *row;           /* [M] i32: the node an edge goes into */
-  int64_t nodes, edges;
-} fv_edges;
-/* Refuses a constant graph that is none; what only the run knows is bounded then (csr_rows, index_select). NULL rows
- * after a mistake. */
-fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_value *col);
-/* Refuses constants outside [lo, hi]. */
-bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const fv_value *v, int64_t lo, int64_t hi);
-/* x [V,H,...] at the target or at the source of each edge: [M,H,...] */
-fv_value *fv_at_target(fv_graph *g, const fv_edges *e, fv_value *x);
-fv_value *fv_at_source(fv_graph *g, const fv_edges *e, fv_value *x);
-/* Attention over the edges into each node: score [M,H], messages [M,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus
- * the bias (may be absent), out[1] [M,H]. */
-void fv_edge_attend(fv_graph *g, const char *mechanism, const fv_edges *e, fv_value *score, fv_value *messages,
-                    bool concat, fv_value *bias, fv_value **out);
-fv_value *fv_leaky(fv_graph *g, fv_value *x, double slope); /* slope 0 is allowed */
-
 /* Attributes of both graph mechanisms. */
 typedef struct fv_edge_attrs {
   int64_t heads;
@@ -66,5 +47,19 @@ typedef struct fv_edge_attrs {
   double slope;
 } fv_edge_attrs;
 extern const fv_option fv_edge_options[];
+
+typedef struct fv_edges {
+  fv_value *row_ptr, *col; /* [V+1], [M] i32; NULL after a mistake */
+  int64_t nodes;
+} fv_edges;
+/* Refuses a constant graph that is none. What only the run knows is checked where it is bound (fv_exec_check), and else
+ * bounded (ops/attend.h). */
+fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_value *col);
+/* Refuses constants outside [lo, hi]. */
+bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const fv_value *v, int64_t lo, int64_t hi);
+/* Attention over the edges into each node by operation `op` ("gat_attend", "gatv2_attend") of three inputs, the first
+ * [V,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus the bias (may be absent), out[1] the weights [M,H]. */
+void fv_edge_attend(fv_graph *g, const char *op, const fv_edges *e, fv_value *const ends[3], const fv_edge_attrs *attrs,
+                    fv_value *bias, fv_value **out);
 
 #endif

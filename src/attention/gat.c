@@ -15,9 +15,8 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
                    (long long)a->heads);
   fv_edges e = fv_edges_of(g, "gat", in[1], in[2]);
   fv_value *h = fv_reshape(g, fv_project(g, in[0], par[0], NULL), FV_SHAPE(e.nodes, heads, d));
-  fv_value *source = fv_at_source(g, &e, part(g, h, par[1])), *target = fv_at_target(g, &e, part(g, h, par[2]));
-  fv_value *score = fv_leaky(g, fv_add(g, target, source), a->slope);
-  fv_edge_attend(g, "gat", &e, score, fv_at_source(g, &e, h), a->concat, par[3], out);
+  fv_value *ends[] = {h, part(g, h, par[1]), part(g, h, par[2])};
+  fv_edge_attend(g, "gat_attend", &e, ends, a, par[3], out);
 }
 
 static const fv_attention_case cases[] = {

@@ -10,10 +10,9 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
                    (long long)a->heads);
   fv_edges e = fv_edges_of(g, "gatv2", in[1], in[2]);
   fv_shape split = FV_SHAPE(e.nodes, heads, d);
-  fv_value *l = fv_at_source(g, &e, fv_reshape(g, fv_project(g, in[0], par[0], par[1]), split));
-  fv_value *r = fv_at_target(g, &e, fv_reshape(g, fv_project(g, in[0], par[2], par[3]), split));
-  fv_value *hidden = fv_mul(g, fv_leaky(g, fv_add(g, l, r), a->slope), par[4]);
-  fv_edge_attend(g, "gatv2", &e, fv_reduce(g, "sum", hidden, FV_SHAPE(2), false), l, a->concat, par[5], out);
+  fv_value *l = fv_reshape(g, fv_project(g, in[0], par[0], par[1]), split);
+  fv_value *r = fv_reshape(g, fv_project(g, in[0], par[2], par[3]), split);
+  fv_edge_attend(g, "gatv2_attend", &e, (fv_value *[]){l, r, par[4]}, a, par[5], out);
 }
 
 static const fv_attention_case cases[] = {

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* edges.h: what kernels over the rows of a CSR graph share: sharing rows out evenly although some are a thousand times
+ * as long as others, taking a row's edges in chunks, and arithmetic on a group of heads.
+ *
+ * A group is as many heads as a vector has lanes: numbers a head (scores, weights) are one vector, and the D features
+ * of each head are found by permuting it. Rows and groups are independent; within a row edges go in their order, so
+ * bits depend on the row alone. */
+#ifndef FV_CPU_KERNELS_EDGES_H
+#define FV_CPU_KERNELS_EDGES_H
+
+#include "cpu/philox.h"
+#include "cpu/vmath.h"
+#include "ops/attend.h"
+#include "rows.h"
+
+/* ---- rows ------------------------------------------------------------------------------------------------------- */
+enum {
+  SHARE = 256, /* rows and edges together in a unit */
+  CHUNK = 32,  /* edges that are worked on at a time */
+  AHEAD = 24,  /* how many places before they are needed features are fetched */
+  NEAR = 8     /* vectors of features for which the heads are written down */
+};
+
+typedef struct graph {
+  const int32_t *ptr, *other, *edge; /* other: the far end of a place; edge: its number (NULL: the place itself) */
+  int64_t rows, places, others;
+} graph;
+
+static int64_t graph_units(int64_t rows, int64_t places) { return fv_ceil_div(rows + places, SHARE); }
+
+INLINE int32_t largest(const int32_t *p, int64_t n) {
+  fv_i32v v = fv_isplat(0);
+  for (int64_t i = 0; i < n; i += FV_W) v = fv_imax(v, i + FV_W <= n ? fv_iload(p + i) : fv_iload_n(p + i, n - i));
+  int32_t t[FV_W], m = 0;
+  fv_istore(t, v);
+  for (int i = 0; i < FV_W; i++) m = FV_MAX(m, t[i]);
+  return m;
+}
+
+/* The first row of unit u: the first multiple of FV_ATTEND_ROWS before which there are at least u shares. `bound`:
+ * where its edges begin. Bounds are drawn in as segments.h says. */
+INLINE int64_t first_row(const graph *g, int64_t u, int64_t *bound) {
+  int64_t most = 0;
+  for (int64_t r = 0; r < g->rows; r += FV_ATTEND_ROWS) {
+    *bound = FV_MIN(FV_MAX(most, g->ptr[r]), g->places);
+    if (*bound + r >= u * SHARE) return r;
+    most = FV_MAX(most, largest(g->ptr + r, FV_MIN(FV_ATTEND_ROWS, g->rows - r)));
+  }
+  *bound = FV_MIN(FV_MAX(most, g->ptr[g->rows]), g->places);
+  return g->rows;
+}
+INLINE int64_t row_end(const graph *g, int64_t row, int64_t begin) {
+  return FV_MIN(FV_MAX(begin, g->ptr[row + 1]), g->places);
+}
+
+/* ---- heads ------------------------------------------------------------------------------------------------------ */
+typedef struct heads {
+  int64_t first, n, all; /* of so many */
+  int64_t width, at;     /* features of each; where the group's begin in a row of all */
+  const int32_t (*of)[FV_W]; /* the head within the group of each feature of the first vectors */
+} heads;
+INLINE fv_i32v head_find(int64_t width, int64_t f) {
+  fv_i32v head = fv_isplat((int32_t)(f / width));
+  for (int64_t next = width - f % width; next < FV_W; next += width)
+    head = fv_iadd(head, fv_mtoi(fv_ige(fv_ilane(), fv_isplat((int32_t)next))));
+  return head;
+}
+/* `of` has room for NEAR vectors. */
+INLINE heads heads_of(int64_t group, int64_t all, int64_t width, int32_t (*of)[FV_W]) {
+  int64_t first = group * FV_W;
+  for (int64_t v = 0; v < NEAR && width > 0; v++) fv_istore(of[v], head_find(width, v * FV_W));
+  return (heads){.first = first, .n = FV_MIN(FV_W, all - first), .all = all, .width = width, .at = first * width,
+                 .of = (const int32_t(*)[FV_W])of};
+}
+/* Of the features from f, a multiple of FV_W, on. */
+INLINE fv_i32v head_of(const heads *h, int64_t f) {
+  return f < NEAR * FV_W ? fv_iload(h->of[f / FV_W]) : head_find(h->width, f);
+}
+INLINE int64_t groups_of(int64_t all) { return fv_ceil_div(all, FV_W); }
+INLINE fv_f32v heads_load(const heads *g, const float *x, int64_t row) {
+  return row_load(x + row * g->all + g->first, g->n);
+}
+INLINE void heads_store(const heads *g, float *x, int64_t row, fv_f32v v) {
+  row_store(x + row * g->all + g->first, v, g->n);
+}
+INLINE const float *features(const heads *g, const float *x, int64_t row) {
+  return x + row * g->all * g->width + g->at;
+}
+
+/* sum + for each head the sum of its lanes among p, which holds features f .. f + FV_W (zero beyond the last). */
+INLINE fv_f32v heads_add(const heads *g, fv_f32v sum, fv_f32v p, int64_t f, int64_t lanes) {
+  const int64_t d = g->width;
+  if (FV_W % d == 0) {
+    for (int32_t s = 1; s < d; s *= 2) p += fv_vpermute(p, fv_ixor(fv_ilane(), fv_isplat(s)));
+    if (d == 1 && f == 0) return sum + p;
+    fv_i32v head = fv_isub(fv_ilane(), fv_isplat((int32_t)(f / d)));
+    fv_mask in = fv_mand(fv_ige(head, fv_izero()), fv_ilt(head, fv_isplat((int32_t)(FV_W / d))));
+    return sum + fv_vmasked(in, fv_vpermute(p, fv_imul(head, fv_isplat((int32_t)d))));
+  }
+  if (d % FV_W == 0) return sum + fv_vmasked(fv_ieq(fv_ilane(), fv_isplat((int32_t)(f / d))), fv_vsplat(fv_vsum(p)));
+  float from[FV_W], to[FV_W];
+  fv_vstore(from, p);
+  fv_vstore(to, sum);
+  for (int64_t i = 0; i < lanes; i++) to[(f + i) / d] += from[i];
+  return fv_vload(to);
+}
+
+/* For each head the sum over its features of term(f). */
+typedef fv_f32v head_term(const void *arg, int64_t f, int64_t lanes); /* zero beyond lanes */
+INLINE fv_f32v heads_sum(const heads *g, head_term *term, const void *arg) {
+  fv_f32v sum = fv_vzero();
+  int64_t f = 0, n = g->n * g->width;
+  for (; f + FV_W <= n; f += FV_W) sum = heads_add(g, sum, term(arg, f, FV_W), f, FV_W);
+  if (f < n) sum = heads_add(g, sum, term(arg, f, n - f), f, n - f);
+  return sum;
+}
+typedef struct two_rows {
+  const float *a, *b;
+} two_rows;
+INLINE fv_f32v term_product(const void *arg, int64_t f, int64_t lanes) {
+  const two_rows *r = arg;
+  return row_load(r->a + f, lanes) * row_load(r->b + f, lanes);
+}
+INLINE fv_f32v heads_dot(const heads *g, const float *a, const float *b) {
+  return heads_sum(g, term_product, &(two_rows){a, b});
+}
+
+INLINE fv_f32v leaky(fv_f32v z, fv_f32v slope) { return fv_vselect(fv_vgt(z, fv_vzero()), z, z * slope); }
+INLINE fv_f32v leaky_slope(fv_f32v z, fv_f32v slope) { return fv_vselect(fv_vgt(z, fv_vzero()), fv_vsplat(1), slope); }
+
+/* ---- dropout ---------------------------------------------------------------------------------------------------- */
+typedef struct drop {
+  bool on;
+  uint64_t seed, stream, threshold;
+  float scale;
+} drop;
+static drop drop_of(const fv_call *c, int rng) {
+  const fv_attend_attrs *a = c->attrs;
+  drop d = {.on = a->p > 0 && fv_attend_in(c, rng)};
+  if (!d.on) return d;
+  int32_t words[4];
+  memcpy(words, c->in[rng].data, sizeof words);
+  d.seed = fv_dropout_seed(words);
+  d.stream = fv_dropout_stream(a->stream, words);
+  d.threshold = fv_dropout_threshold(a->p);
+  d.scale = a->p < 1 ? (float)(1 / (1 - a->p)) : 0;
+  return d;
+}
+
+/* m of elements e .. e + FV_W. */
+INLINE fv_f32v drop_kept(const drop *d, int64_t e) {
+  if (d->threshold >> 32) return fv_vzero();
+  fv_i32v word = fv_vphilox_words(d->seed, d->stream, e), flip = fv_isplat(INT32_MIN);
+  fv_mask kept = fv_ige(fv_ixor(word, flip), fv_isplat((int32_t)((uint32_t)d->threshold ^ 0x80000000u)));
+  return fv_vmasked(kept, fv_vsplat(d->scale));
+}
+
+/* ---- a row's edges, a chunk at a time --------------------------------------------------------------------------- */
+typedef struct chunk {
+  int n;
+  int64_t next;           /* the first place not taken */
+  int64_t other[CHUNK], edge[CHUNK];
+  float w[CHUNK][FV_W], v[CHUNK][FV_W]; /* two numbers an edge and head */
+} chunk;
+
+/* What an edge reads of its other end: rows of features, rows of numbers a head; NULL: nothing. */
+typedef struct ends {
+  const float *features[2], *heads[3];
+} ends;
+INLINE void fetch(const ends *e, const heads *h, int64_t row) {
+  for (int i = 0; i < 3; i++)
+    if (e->heads[i]) __builtin_prefetch(e->heads[i] + row * h->all + h->first);
+  for (int i = 0; i < 2; i++)
+    for (int64_t f = 0; e->features[i] && f < h->n * h->width; f += 16)
+      __builtin_prefetch(features(h, e->features[i], row) + f);
+}
+
+/* Up to CHUNK edges from place k on, which have ends; and fetches what those after them will read. */
+INLINE void chunk_fill(chunk *c, const graph *g, int64_t k, int64_t end, const heads *h, const ends *e) {
+  c->n = 0;
+  for (; k < end && c->n < CHUNK; k++) {
+    int64_t far = k + AHEAD < g->places ? g->other[k + AHEAD] : -1;
+    if (far >= 0 && far < g->others) fetch(e, h, far);
+    int64_t other = g->other[k], edge = g->edge ? g->edge[k] : k;
+    if (other < 0 || other >= g->others || edge < 0 || edge >= g->places) continue;
+    c->other[c->n] = other;
+    c->edge[c->n++] = edge;
+  }
+  c->next = k;
+}
+
+/* Of nv vectors of features from f on: y = sum over the chunk of w x; z, when there is one, of v x. */
+INLINE void chunk_sum(const chunk *c, const heads *h, const float *x, int64_t f, int nv, int64_t lanes, fv_f32v *y,
+                      fv_f32v *z) {
+  fv_i32v head[4];
+  for (int i = 0; i < nv; i++) {
+    head[i] = head_of(h, f + i * FV_W);
+    y[i] = fv_vzero();
+    if (z) z[i] = fv_vzero();
+  }
+  for (int k = 0; k < c->n; k++) {
+    const float *row = features(h, x, c->other[k]) + f;
+    fv_f32v w = fv_vload(c->w[k]), v = z ? fv_vload(c->v[k]) : fv_vzero();
+    for (int i = 0; i < nv; i++) {
+      fv_f32v xi = row_load(row + i * FV_W, lanes);
+      y[i] = fv_vfma(fv_vpermute(w, head[i]), xi, y[i]);
+      if (z) z[i] = fv_vfma(fv_vpermute(v, head[i]), xi, z[i]);
+    }
+  }
+}
+
+/* BLOCK(f, nv, lanes) over a group's features: four vectors at a time, then one, then the short one. */
+#define EACH_BLOCK(heads_, BLOCK)                                      \
+  do {                                                                 \
+    int64_t f_ = 0, n_ = (heads_)->n * (heads_)->width;                \
+    for (; f_ + 4 * FV_W <= n_; f_ += 4 * FV_W) BLOCK(f_, 4, FV_W);    \
+    for (; f_ + FV_W <= n_; f_ += FV_W) BLOCK(f_, 1, FV_W);            \
+    if (f_ < n_) BLOCK(f_, 1, n_ - f_);                                \
+  } while (0)
+
+/* ---- softmax over a row, chunk by chunk (Milakov and Gimelshein 2018) ------------------------------------------- */
+typedef struct soft {
+  fv_f32v top, sum, rising; /* the largest score, the sums of exp(score - top): of all, of those that rise */
+  fv_f32v factor, scale;    /* what earlier chunks' sums are worth now; 1 / sum */
+} soft;
+INLINE soft soft_begin(void) {
+  return (soft){.top = fv_vsplat(-INFINITY), .sum = fv_vzero(), .rising = fv_vzero()};
+}
+
+/* NaN need not come through here: its exponential is NaN and spoils the sum. */
+INLINE fv_f32v larger(fv_f32v a, fv_f32v b) { return fv_vselect(fv_vgt(b, a), b, a); }
+
+/* Takes a chunk whose w are scores (v, if `rises`: 1 where it does); they become weights (of those that rise), with
+ * dropout. `alpha`, unless NULL, gets the scores. */
+INLINE void soft_chunk(soft *s, chunk *c, const heads *h, const drop *d, bool rises, float *alpha) {
+  fv_f32v low = fv_vsplat(-INFINITY), tops[2] = {s->top, low}, sum = fv_vzero(), rising = fv_vzero();
+  for (int k = 0; k < c->n; k++) tops[k & 1] = larger(tops[k & 1], fv_vload(c->w[k]));
+  fv_f32v top = larger(tops[0], tops[1]);
+  s->factor = fv_vmasked(fv_vne(s->top, low), fv_vexp(s->top - top));
+  for (int k = 0; k < c->n; k++) {
+    fv_f32v e = fv_vload(c->w[k]), x = fv_vexp(e - top), r = rises ? fv_vload(c->v[k]) : fv_vzero();
+    if (alpha) heads_store(h, alpha, c->edge[k], e);
+    sum += x;
+    if (rises) rising += x * r;
+    if (d->on) x = x * drop_kept(d, c->edge[k] * h->all + h->first);
+    fv_vstore(c->w[k], x);
+    if (rises) fv_vstore(c->v[k], x * r);
+  }
+  s->top = top;
+  s->sum = fv_vfma(s->sum, s->factor, sum);
+  if (rises) s->rising = fv_vfma(s->rising, s->factor, rising);
+}
+/* After the last chunk; the log-sum-exp, 0 of no edges. */
+INLINE fv_f32v soft_end(soft *s) {
+  fv_mask any = fv_vne(s->sum, fv_vzero());
+  s->scale = fv_vmasked(any, fv_vsplat(1) / s->sum);
+  return fv_vmasked(any, s->top + fv_vlog(s->sum));
+}
+
+/* y <- sums of a chunk beside what y holds of earlier ones (nothing when this is the `first`). */
+INLINE void soft_store(const soft *s, const heads *h, float *y, const fv_f32v *sums, int64_t f, int nv, int64_t lanes,
+                       bool first, bool last) {
+  for (int i = 0; i < nv; i++) {
+    fv_i32v head = head_of(h, f + i * FV_W);
+    float *to = y + f + i * FV_W;
+    fv_f32v v = first ? sums[i] : fv_vfma(row_load(to, lanes), fv_vpermute(s->factor, head), sums[i]);
+    row_store(to, last ? v * fv_vpermute(s->scale, head) : v, lanes);
+  }
+}
+
+/* Scores to weights, for those who ask for them. */
+INLINE void alpha_finish(const graph *g, const heads *h, int64_t begin, int64_t end, fv_f32v lse, float *alpha) {
+  for (int64_t k = begin; k < end; k++) {
+    bool there = g->other[k] >= 0 && g->other[k] < g->others;
+    heads_store(h, alpha, k, there ? fv_vexp(heads_load(h, alpha, k) - lse) : fv_vzero());
+  }
+}
+/* Places before the first row and after the last have no weight: the unit at either end clears them. */
+INLINE void alpha_clear(float *alpha, int64_t all, int64_t begin, int64_t end) {
+  if (alpha && all * (end - begin) > 0) memset(alpha + begin * all, 0, (size_t)((end - begin) * all) * sizeof *alpha);
+}
+
+#endif
