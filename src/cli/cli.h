@@ -21,8 +21,8 @@ typedef struct cli_args {
   int n_names;
   fv_setting sets[CLI_MOST_SETS];
   int n_sets;
-  const char *data, *preset, *out, *method, *split, *dot, *shape;
-  int64_t threads, top, samples, memory, groups, window, top_k;
+  const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism;
+  int64_t threads, top, samples, memory, groups, window, top_k, nodes, edges, heads, width;
   double dropout;
   bool json, quiet, resume, faithfulness, help, man, causal, backward, bias, totals, entropy;
   bool given[CLI_MOST_OPTIONS]; /* by place in the command's table */
