@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* data.h (private): opened datasets and batches made from them.
  *
- * A sample is a few fields of fixed shape (image u8 [H,W,C], label i32 [], box f32 [4]). A loader turns samples into
- * batches: shuffled, augmented, standardised, filled by a thread of its own one batch ahead. What a batch holds is a
- * pure function of (seed, epoch, position), so the position alone is a loader's state. */
+ * A sample is a few fields of fixed shape (image u8 [H,W,C], label i32 [], box f32 [4]) or of a length of its own
+ * (tokens i32 [T]). A loader turns samples into batches: shuffled, augmented, standardised, those of like length
+ * together, filled by a thread of its own one batch ahead. What a batch holds is a pure function of (seed, epoch,
+ * position), so the position alone is a loader's state. */
 #ifndef FV_DATA_DATA_H
 #define FV_DATA_DATA_H
 
@@ -14,7 +15,8 @@
 typedef struct fv_field {
   const char *name; /* "image", "label", "box" */
   fv_dtype dtype;
-  fv_shape shape;   /* of one sample */
+  fv_shape shape;   /* of one sample; the longest when it varies */
+  bool varies;      /* the first dimension is the sample's length */
 } fv_field;
 enum { FV_MAX_FIELDS = 8 };
 
@@ -30,6 +32,8 @@ struct fv_dataset {
   /* Writes sample `index` of `split`, one buffer a field (NULL: not wanted). `draw` is the epoch: a generated dataset
    * makes another sample for another draw; test samples ignore it. Thread-safe; a pure function. */
   void (*read)(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]);
+  /* How long a sample is, 1 or more: of a field that varies, `read` writes that much. NULL: no field varies. */
+  int64_t (*length)(const fv_dataset *d, fv_split split, int64_t index);
   void (*close)(fv_dataset *d);
   void *impl;
   void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
@@ -69,6 +73,7 @@ typedef struct fv_augment {
   double rotate, scale; /* up to degrees; up to fraction: bilinear */
 } fv_augment;
 
+enum { FV_MAX_LENGTHS = 16 };
 typedef struct fv_loader_options {
   const fv_dataset *data;
   fv_split split;
@@ -81,13 +86,18 @@ typedef struct fv_loader_options {
   fv_augment augment;
   int n_channels;        /* image standardisation: (x/255 - mean) / deviation per channel; deviation 0: raw x/255 */
   float mean[4], deviation[4];
+  /* Of samples that vary: the lengths a batch may have, rising; the last is that of the longest sample or more. A batch
+   * has the first that its longest sample fits, with zeros behind shorter ones. Samples are put together by these. */
+  int64_t length[FV_MAX_LENGTHS];
+  int n_lengths;
   int64_t epoch, position; /* where to begin: epoch, and batch within it */
 } fv_loader_options;
 
 typedef struct fv_batch {
   int64_t n;              /* samples that count, <= options.batch */
   int64_t epoch, position;
-  void *field[FV_MAX_FIELDS]; /* image as f32 [batch,H,W,C] standardised; other fields as stored */
+  int bucket;             /* which of options.length; 0 when nothing varies */
+  void *field[FV_MAX_FIELDS]; /* image as f32 [batch,H,W,C] standardised; what varies [batch,length,...]; others as stored */
   const int64_t *index;   /* sample numbers in the split */
 } fv_batch;
 

@@ -20,6 +20,7 @@ struct fv_loader {
   fv_batch slot[SLOTS];
   int64_t *index[SLOTS];
   int32_t *part, *order;       /* the samples of the part; the epoch's order of them */
+  int32_t *batch_order, *scratch_order; /* of samples that vary: the epoch's order of batches; room to sort samples in */
   int64_t ordered_epoch;       /* of `order`; -1: none yet */
   uint8_t *raw, *changed;      /* one image */
   fv_augmenter augmenter;
@@ -36,22 +37,54 @@ void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int3
   fv_rng_permutation(&rng, order, d->count[split]);
 }
 
-/* ---- filling ----------------------------------------------------------------------------------------------------- */
+/* ---- the order of an epoch --------------------------------------------------------------------------------------- */
+static int64_t sample_of(const fv_loader *l, int64_t k) { return l->part ? l->part[k] : k; }
+
+static int bucket_of(const fv_loader *l, int64_t k) {
+  int64_t length = l->o.data->length(l->o.data, l->o.split, sample_of(l, k));
+  int b = 0;
+  while (b < l->o.n_lengths - 1 && l->o.length[b] < length) b++;
+  return b;
+}
+
+/* Puts samples of like length together, otherwise in the order they have: a counting sort. Cut into batches, all but
+ * few then hold samples of one length, and none is left over. */
+static void sort_by_length(fv_loader *l) {
+  int64_t begin[FV_MAX_LENGTHS + 1] = {0};
+  for (int64_t k = 0; k < l->n; k++) begin[bucket_of(l, k) + 1]++;
+  for (int b = 0; b < l->o.n_lengths; b++) begin[b + 1] += begin[b];
+  for (int64_t k = 0; k < l->n; k++) l->scratch_order[begin[bucket_of(l, l->order[k])]++] = l->order[k];
+  memcpy(l->order, l->scratch_order, (size_t)l->n * sizeof *l->order);
+}
+
+static fv_rng epoch_rng(const fv_loader *l, const char *stream) {
+  fv_rng rng = fv_rng_new(l->o.seed, fv_stream_of(stream));
+  rng.counter = (uint64_t)l->epoch << 32; /* an epoch takes fewer blocks than that */
+  return rng;
+}
+
 static void order_epoch(fv_loader *l) {
-  if (l->ordered_epoch == l->epoch) return;
+  if (l->ordered_epoch == l->epoch || !l->order) return;
+  bool first = l->ordered_epoch < 0;
   l->ordered_epoch = l->epoch;
+  if (!l->o.shuffle && !first) return;
+  for (int64_t k = 0; k < l->n; k++) l->order[k] = (int32_t)k;
   if (l->o.shuffle) {
-    fv_rng rng = fv_rng_new(l->o.seed, fv_stream_of("data.order"));
-    rng.counter = (uint64_t)l->epoch << 32; /* an epoch takes fewer blocks than that */
+    fv_rng rng = epoch_rng(l, "data.order");
     fv_rng_permutation(&rng, l->order, l->n);
+  }
+  if (l->o.n_lengths == 0) return;
+  sort_by_length(l);
+  for (int64_t b = 0; b < l->batches; b++) l->batch_order[b] = (int32_t)b;
+  if (l->o.shuffle) {
+    fv_rng rng = epoch_rng(l, "data.batches");
+    fv_rng_permutation(&rng, l->batch_order, l->batches);
   }
 }
 
-static int64_t sample_at(const fv_loader *l, int64_t k) {
-  if (l->o.shuffle) k = l->order[k];
-  return l->part ? l->part[k] : k;
-}
+static int64_t sample_at(const fv_loader *l, int64_t k) { return sample_of(l, l->order ? l->order[k] : k); }
 
+/* ---- filling ----------------------------------------------------------------------------------------------------- */
 static void finish_image(fv_loader *l, int64_t sample, float *box, float *out) {
   const uint8_t *pixels = l->raw;
   if (fv_augment_any(&l->augmenter.how)) {
@@ -63,16 +96,22 @@ static void finish_image(fv_loader *l, int64_t sample, float *box, float *out) {
   fv_scale_apply(&l->scale, pixels, fv_shape_count(l->o.data->field[l->image].shape), out);
 }
 
-/* Bytes of one sample of a field, as a batch holds it. */
-static int64_t item_bytes(const fv_loader *l, int f) {
+/* Bytes of one sample of a field, as a batch of that length holds it. */
+static int64_t item_bytes(const fv_loader *l, int f, int bucket) {
   const fv_field *field = &l->o.data->field[f];
   fv_dtype dtype = f == l->image ? FV_F32 : field->dtype;
-  return fv_shape_count(field->shape) * (int64_t)fv_dtype_size(dtype);
+  fv_shape shape = field->shape;
+  if (field->varies && l->o.n_lengths > 0) shape.dim[0] = l->o.length[bucket];
+  return fv_shape_count(shape) * (int64_t)fv_dtype_size(dtype);
 }
 
 static void fill_sample(fv_loader *l, fv_batch *b, int64_t i, int64_t sample) {
   void *out[FV_MAX_FIELDS] = {0};
-  for (int f = 0; f < l->o.data->n_fields; f++) out[f] = (char *)b->field[f] + i * item_bytes(l, f);
+  for (int f = 0; f < l->o.data->n_fields; f++) {
+    int64_t bytes = item_bytes(l, f, b->bucket);
+    out[f] = (char *)b->field[f] + i * bytes;
+    if (l->o.data->field[f].varies) memset(out[f], 0, (size_t)bytes);
+  }
   float *image = l->image >= 0 ? out[l->image] : NULL;
   if (image) out[l->image] = l->raw;
   l->o.data->read(l->o.data, l->o.split, sample, (uint64_t)l->epoch, out);
@@ -84,7 +123,7 @@ static void pad_batch(const fv_loader *l, fv_batch *b, int64_t *index) {
   for (int64_t i = b->n; i < l->o.batch; i++) {
     index[i] = index[0];
     for (int f = 0; f < l->o.data->n_fields; f++) {
-      int64_t bytes = item_bytes(l, f);
+      int64_t bytes = item_bytes(l, f, b->bucket);
       memcpy((char *)b->field[f] + i * bytes, b->field[f], (size_t)bytes);
     }
   }
@@ -94,10 +133,11 @@ static void fill_next(fv_loader *l) {
   int slot = (int)(l->made % l->slots);
   fv_batch *b = &l->slot[slot];
   order_epoch(l);
-  int64_t start = l->position * l->o.batch;
+  int64_t start = (l->batch_order ? l->batch_order[l->position] : l->position) * l->o.batch;
   b->epoch = l->epoch;
   b->position = l->position;
   b->n = FV_MIN(l->o.batch, l->n - start);
+  b->bucket = l->o.n_lengths > 0 ? bucket_of(l, l->order[start + b->n - 1]) : 0;
   for (int64_t i = 0; i < b->n; i++) {
     l->index[slot][i] = sample_at(l, start + i);
     fill_sample(l, b, i, l->index[slot][i]);
@@ -152,6 +192,16 @@ static fv_status check_options(const fv_loader_options *o) {
   FV_REQUIRE(!o->drop_last || o->batch <= o->to - o->from, FV_ERR_REQUEST,
              "loader (%s, %s): expected a batch of at most its %lld samples, got %lld", o->data->name,
              fv_split_names[o->split], (long long)(o->to - o->from), (long long)o->batch);
+  FV_REQUIRE(!o->data->length == (o->n_lengths == 0) && o->n_lengths <= FV_MAX_LENGTHS, FV_ERR_REQUEST,
+             "loader (%s): expected lengths for samples that vary and none for others, got %d", o->data->name,
+             o->n_lengths);
+  for (int i = 0; i < o->n_lengths; i++)
+    FV_REQUIRE(o->length[i] > (i ? o->length[i - 1] : 0), FV_ERR_REQUEST,
+               "loader (%s): expected lengths that rise, got %lld", o->data->name, (long long)o->length[i]);
+  for (int f = 0; f < o->data->n_fields && o->n_lengths > 0; f++)
+    FV_REQUIRE(!o->data->field[f].varies || o->data->field[f].shape.dim[0] <= o->length[o->n_lengths - 1],
+               FV_ERR_REQUEST, "loader (%s): expected lengths up to that of the longest sample, %lld, got %lld",
+               o->data->name, (long long)o->data->field[f].shape.dim[0], (long long)o->length[o->n_lengths - 1]);
   const fv_augment *a = &o->augment;
   FV_REQUIRE(a->shift >= 0 && a->shift <= 4096 && a->cutout >= 0 && a->cutout <= 4096 && a->rotate >= 0 &&
                  a->rotate <= 180 && a->scale >= 0 && a->scale < 1,
@@ -192,14 +242,19 @@ static void *take(char *slab, int64_t *at, int64_t bytes) {
 
 static int64_t lay_out(fv_loader *l, char *slab) {
   const fv_dataset *d = l->o.data;
+  const int longest = FV_MAX(l->o.n_lengths - 1, 0);
   int64_t at = 0, count = d->count[l->o.split], pixels = l->image >= 0 ? fv_shape_count(d->field[l->image].shape) : 0;
   for (int s = 0; s < l->slots; s++) {
-    for (int f = 0; f < d->n_fields; f++) l->slot[s].field[f] = take(slab, &at, l->o.batch * item_bytes(l, f));
+    for (int f = 0; f < d->n_fields; f++) l->slot[s].field[f] = take(slab, &at, l->o.batch * item_bytes(l, f, longest));
     l->slot[s].index = l->index[s] = take(slab, &at, l->o.batch * 8);
   }
   l->raw = take(slab, &at, pixels);
   l->changed = take(slab, &at, pixels);
-  if (l->o.shuffle) l->order = take(slab, &at, 4 * l->n);
+  if (l->o.shuffle || l->o.n_lengths > 0) l->order = take(slab, &at, 4 * l->n);
+  if (l->o.n_lengths > 0) {
+    l->scratch_order = take(slab, &at, 4 * l->n);
+    l->batch_order = take(slab, &at, 4 * l->batches);
+  }
   if (l->n < count) l->part = take(slab, &at, 4 * count);
   return at;
 }

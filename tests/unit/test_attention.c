@@ -92,7 +92,7 @@ static void test_shapes(void **state) {
   r.in[0] = fv_input(r.g, "q", FV_F32, FV_SHAPE(1, 2, 4, 3));
   r.in[1] = fv_input(r.g, "k", FV_F32, FV_SHAPE(1, 2, 3, 3));
   r.in[2] = r.in[1];
-  refused(&r, "sdpa: k: expected groups that divide the 4 heads, got 3");
+  refused(&r, "k: expected groups that divide the 4 heads, got 3");
 
   begin(&r, "se", NULL, NULL);
   r.in[0] = fv_input(r.g, "x", FV_F32, FV_SHAPE(1, 2, 2, 3));
