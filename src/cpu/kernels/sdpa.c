@@ -11,10 +11,10 @@
 #define BLOCK (4096 / LANES) /* keys: 16 KiB of scores */
 #include "cpu/kernels/sdpa_tile.h"
 
-#define CHUNK 256 /* queries of a unit */
+#define CHUNK 256 /* queries of a unit: whole groups of tiles */
 
 /* Tiles that go over the keys side by side: a block of keys is in the second-level cache for all but the first. */
-enum { TILES = 4 };
+enum { TILES = 8 };
 
 /* A tile and its running softmax. */
 typedef struct query_tile {

@@ -10,15 +10,25 @@
 #define BLOCK (2048 / LANES) /* keys: 8 KiB of scores, and as much of their gradients */
 #include "cpu/kernels/sdpa_tile.h"
 
+/* Tiles that go over the keys side by side: a block of keys and of their gradients stays near meanwhile. */
+enum { TILES = 8 };
+
+typedef struct query_tile {
+  tile t;
+  fv_f32v lse2[2], delta[2]; /* lanes without a query, or whose query sees nothing: lse2 so large that weights are 0 */
+  fv_f32v slope[2];          /* gradient of the slope so far */
+  float *turned, *rows;      /* queries: [D][LANES], scaled for the scores; [LANES][Dp], scaled for dK */
+  float *dturned, *drows;    /* dy: [Dv][LANES]; [LANES][Dvp] */
+  float *dq;                 /* [D][LANES] */
+  draws *draws;
+} query_tile;
+
 typedef struct work {
-  float *turned, *rows;   /* queries: [D][LANES], scaled for the scores; [LANES][Dp], scaled for dK */
-  float *dturned, *drows; /* dy: [Dv][LANES]; [LANES][Dvp] */
-  float *dq;              /* [D][LANES] */
+  query_tile q[TILES];
   float *p, *dp, *kept;   /* [BLOCK][LANES]: weights, then what is asked of them; weights after dropout */
   float *bias, *dbias;    /* [BLOCK][LANES]; [LANES][BLOCK] */
   float *more;            /* [BLOCK][LANES]: what is asked besides the output */
   float *k, *v, *dk, *dv; /* a group's rows; [S][Dp], [S][Dvp] */
-  draws *draws;
   fv_ahead ahead;
 } work;
 
@@ -49,31 +59,27 @@ static int64_t padded(int64_t width) { return fv_round_up(width, FV_W); }
 static work work_of(const view *w, bool more, deal *d) {
   const fv_sdpa_size *z = &w->z;
   const int64_t block = BLOCK * LANES;
-  return (work){.turned = take_floats(d, z->d * LANES),
-                .rows = take_floats(d, padded(z->d) * LANES),
-                .dturned = take_floats(d, z->dv * LANES),
-                .drows = take_floats(d, padded(z->dv) * LANES),
-                .dq = take_floats(d, z->d * LANES),
-                .p = take_floats(d, block),
-                .dp = take_floats(d, block),
-                .kept = take_floats(d, w->a->p > 0 ? block : 0),
-                .bias = take_floats(d, z->bias_heads ? block : 0),
-                .dbias = take_floats(d, w->a->dbias ? block : 0),
-                .more = take_floats(d, more ? block : 0),
-                .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
-                .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
-                .dk = take_floats(d, z->s * padded(z->d)),
-                .dv = take_floats(d, z->s * padded(z->dv)),
-                .draws = take(d, w->a->p > 0, sizeof(draws))};
+  work s = {.p = take_floats(d, block),
+            .dp = take_floats(d, block),
+            .kept = take_floats(d, w->a->p > 0 ? block : 0),
+            .bias = take_floats(d, z->bias_heads ? block : 0),
+            .dbias = take_floats(d, w->a->dbias ? block : 0),
+            .more = take_floats(d, more ? block : 0),
+            .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
+            .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
+            .dk = take_floats(d, z->s * padded(z->d)),
+            .dv = take_floats(d, z->s * padded(z->dv))};
+  for (int i = 0; i < TILES; i++)
+    s.q[i] = (query_tile){.turned = take_floats(d, z->d * LANES),
+                          .rows = take_floats(d, padded(z->d) * LANES),
+                          .dturned = take_floats(d, z->dv * LANES),
+                          .drows = take_floats(d, padded(z->dv) * LANES),
+                          .dq = take_floats(d, z->d * LANES),
+                          .draws = take(d, w->a->p > 0, sizeof(draws))};
+  return s;
 }
 
 /* ---- what a tile needs to know ----------------------------------------------------------------------------------- */
-typedef struct query_tile {
-  tile t;
-  fv_f32v lse2[2], delta[2]; /* lanes without a query, or whose query sees nothing: lse2 so large that weights are 0 */
-  fv_f32v slope[2];          /* gradient of the slope so far */
-} query_tile;
-
 static void load_rows(float *to, int64_t to_step, const float *from, int64_t step, int64_t n, int64_t width,
                       float scale) {
   memset(to, 0, (size_t)(to_step * LANES) * sizeof *to);
@@ -88,16 +94,16 @@ static float dot(const float *a, const float *b, int64_t n) {
   return fv_vsum(sum);
 }
 
-static void load_tile(const view *w, const asked *a, work *s, query_tile *q) {
+static void load_tile(const view *w, const asked *a, query_tile *q) {
   const fv_sdpa_size *z = &w->z;
   const tile *t = &q->t;
   const int64_t y = ((t->b * z->t + t->t) * z->h + t->h) * z->dv, step = z->h * z->dv;
   float lse2[LANES], delta[LANES];
-  turn(s->turned, query_rows(w, t), z->h * z->d, t->lanes, z->d, (float)(z->scale * LOG2_E));
-  load_rows(s->rows, padded(z->d), query_rows(w, t), z->h * z->d, t->lanes, z->d, (float)z->scale);
+  turn(q->turned, query_rows(w, t), z->h * z->d, t->lanes, z->d, (float)(z->scale * LOG2_E));
+  load_rows(q->rows, padded(z->d), query_rows(w, t), z->h * z->d, t->lanes, z->d, (float)z->scale);
   if (a->dy) {
-    turn(s->dturned, a->dy + y, step, t->lanes, z->dv, 1);
-    load_rows(s->drows, padded(z->dv), a->dy + y, step, t->lanes, z->dv, 1);
+    turn(q->dturned, a->dy + y, step, t->lanes, z->dv, 1);
+    load_rows(q->drows, padded(z->dv), a->dy + y, step, t->lanes, z->dv, 1);
   }
   for (int64_t l = 0; l < LANES; l++) {
     float lse = l < t->lanes ? a->lse[(t->b * z->h + t->h) * z->t + t->t + l] : -INFINITY;
@@ -108,12 +114,12 @@ static void load_tile(const view *w, const asked *a, work *s, query_tile *q) {
     q->lse2[v] = fv_vload(lse2 + v * FV_W);
     q->delta[v] = fv_vload(delta + v * FV_W);
   }
-  memset(s->dq, 0, (size_t)(z->d * LANES) * sizeof(float));
+  memset(q->dq, 0, (size_t)(z->d * LANES) * sizeof(float));
 }
 
 /* The weights of a block: [n][LANES]. */
 static void weights(const view *w, work *s, const query_tile *q, const group_rows *k, int64_t k0, int64_t n) {
-  scores(k, s->turned, k0, n, s->p, &s->ahead);
+  scores(k, q->turned, k0, n, s->p, &s->ahead);
   adjust(w, &q->t, k0, n, s->p, s->bias);
   for (int64_t i = 0; i < n; i++)
     for (int v = 0; v < 2; v++) {
@@ -175,18 +181,18 @@ static void add_delta(const view *w, const asked *a, work *s, query_tile *q, con
 }
 
 /* ---- a block ----------------------------------------------------------------------------------------------------- */
-static void ask_output(const asked *a, work *s, const group_rows *v, int64_t k0, int64_t n) {
+static void ask_output(const asked *a, work *s, const query_tile *q, const group_rows *v, int64_t k0, int64_t n) {
   if (!a->dy)
     memset(s->dp, 0, (size_t)(n * LANES) * sizeof(float));
   else
-    scores(v, s->dturned, k0, n, s->dp, &s->ahead);
+    scores(v, q->dturned, k0, n, s->dp, &s->ahead);
 }
 
 /* Dropout of what the values see; the factor 1 / (1 - p) goes along. */
 static void drop_block(const view *w, work *s, const query_tile *q, int64_t k0, int64_t n) {
   uint32_t keep[BLOCK];
   fv_f32v scale = fv_vsplat(w->keep_scale);
-  draw_block(w, &q->t, k0, n, s->draws, keep);
+  draw_block(w, &q->t, k0, n, q->draws, keep);
   for (int64_t i = 0; i < n; i++)
     for (int v = 0; v < 2; v++) {
       int64_t at = i * LANES + v * FV_W;
@@ -237,23 +243,24 @@ static void add_to_keys(float *to, const float *of, const float *rows, int64_t w
   }
 }
 
+/* Keys k0 .. k0 + n - 1, of one block. */
 static void back_block(const view *w, const asked *a, const fv_call *c, work *s, query_tile *q, const group_rows *k,
-                       const group_rows *v, int64_t k0) {
-  const int64_t n = FV_MIN(q->t.end - k0, BLOCK), dp = padded(w->z.d), dvp = padded(w->z.dv);
+                       const group_rows *v, int64_t k0, int64_t n) {
+  const int64_t dp = padded(w->z.d), dvp = padded(w->z.dv);
   weights(w, s, q, k, k0, n);
-  ask_output(a, s, v, k0, n);
+  ask_output(a, s, q, v, k0, n);
   if (a->any) ask(w, a, &q->t, k0, n, s);
   if (w->a->p > 0) drop_block(w, s, q, k0, n);
   to_score_gradient(s, q, a->any ? s->more : NULL, n);
-  if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, s->drows, dvp, n);
-  add_to_keys(s->dk + k0 * dp, s->dp, s->rows, dp, n);
+  if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, q->drows, dvp, n);
+  add_to_keys(s->dk + k0 * dp, s->dp, q->rows, dp, n);
   fv_panel_run(&(fv_panel){.n = n,
                            .a = row_of(k, k0),
                            .a_row = 1,
                            .a_step = k->width,
                            .b = s->dp,
                            .b_step = LANES,
-                           .c = s->dq,
+                           .c = q->dq,
                            .c_row = LANES,
                            .start = FV_PANEL_ADD},
                2, k->width);
@@ -261,28 +268,42 @@ static void back_block(const view *w, const asked *a, const fv_call *c, work *s,
   if (w->a->dslopes) add_slope_gradient(w, s, q, k0, n);
 }
 
-static void back_tile(const view *w, const asked *a, const fv_call *c, work *s, query_tile *q, const group_rows *k,
-                      const group_rows *v) {
+static void finish_tile(const view *w, const fv_call *c, query_tile *q) {
   const fv_sdpa_size *z = &w->z;
-  load_tile(w, a, s, q);
-  if (a->any) add_delta(w, a, s, q, k);
-  if (w->a->p > 0) no_draws(s->draws);
-  for (int64_t k0 = q->t.begin; k0 < q->t.end; k0 += BLOCK) back_block(w, a, c, s, q, k, v, k0);
   for (int64_t i = 0; i < z->d * LANES; i += FV_W)
-    fv_vstore(s->dq + i, fv_vload(s->dq + i) * fv_vsplat((float)z->scale));
-  turn_back((float *)c->out[FV_SDPA_DQ].data + ((q->t.b * z->t + q->t.t) * z->h + q->t.h) * z->d, z->h * z->d, s->dq,
+    fv_vstore(q->dq + i, fv_vload(q->dq + i) * fv_vsplat((float)z->scale));
+  turn_back((float *)c->out[FV_SDPA_DQ].data + ((q->t.b * z->t + q->t.t) * z->h + q->t.h) * z->d, z->h * z->d, q->dq,
             q->t.lanes, z->d);
+}
+
+static void back_tiles(const view *w, const asked *a, const fv_call *c, work *s, int64_t b, int64_t h, int64_t first,
+                       int n, const group_rows *k, const group_rows *v) {
+  int64_t begin = w->z.s, end = 0;
+  for (int i = 0; i < n; i++) {
+    query_tile *q = &s->q[i];
+    q->t = tile_of(w, b, h, first + i * LANES);
+    load_tile(w, a, q);
+    if (a->any) add_delta(w, a, s, q, k);
+    if (w->a->p > 0) no_draws(q->draws);
+    begin = FV_MIN(begin, q->t.begin), end = FV_MAX(end, q->t.end);
+  }
+  for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK)
+    for (int i = 0; i < n; i++) {
+      int64_t from = FV_MAX(k0, s->q[i].t.begin), to = FV_MIN(k0 + BLOCK, s->q[i].t.end);
+      if (from < to) back_block(w, a, c, s, &s->q[i], k, v, from, to - from);
+    }
+  for (int i = 0; i < n; i++) finish_tile(w, c, &s->q[i]);
 }
 
 /* ---- units ------------------------------------------------------------------------------------------------------- */
 static void back_head(const view *w, const asked *a, const fv_call *c, work *s, int64_t b, int64_t h,
                       const group_rows *k, const group_rows *v) {
-  query_tile q = {.slope = {fv_vzero(), fv_vzero()}};
-  for (int64_t t = 0; t < w->z.t; t += LANES) {
-    q.t = tile_of(w, b, h, t);
-    back_tile(w, a, c, s, &q, k, v);
-  }
-  if (w->a->dslopes) ((float *)c->out[FV_SDPA_DSLOPES].data)[b * w->z.h + h] = fv_vsum(q.slope[0] + q.slope[1]);
+  for (int i = 0; i < TILES; i++) s->q[i].slope[0] = s->q[i].slope[1] = fv_vzero();
+  for (int64_t t = 0; t < w->z.t; t += TILES * LANES)
+    back_tiles(w, a, c, s, b, h, t, (int)fv_ceil_div(FV_MIN(w->z.t - t, TILES * LANES), LANES), k, v);
+  fv_f32v slope = fv_vzero();
+  for (int i = 0; i < TILES; i++) slope = slope + s->q[i].slope[0] + s->q[i].slope[1];
+  if (w->a->dslopes) ((float *)c->out[FV_SDPA_DSLOPES].data)[b * w->z.h + h] = fv_vsum(slope);
 }
 
 static void give_rows(const view *w, float *to, int64_t width, int64_t b, int64_t group, const float *from) {
