@@ -10,8 +10,9 @@
 #define BLOCK (2048 / LANES) /* keys: 8 KiB of scores, and as much of their gradients */
 #include "cpu/kernels/sdpa_tile.h"
 
-/* Tiles that go over the keys side by side: a block of keys and of their gradients stays near meanwhile. */
-enum { TILES = 8 };
+/* Tiles go over the keys side by side, as many as the second-level cache has room for: a block of keys and of their
+ * gradients stays near meanwhile. */
+enum { TILES = 8, TILES_BYTES = 384 << 10 };
 
 typedef struct query_tile {
   tile t;
@@ -56,6 +57,11 @@ static asked asked_of(const fv_call *c) {
 
 static int64_t padded(int64_t width) { return fv_round_up(width, FV_W); }
 
+static int tiles_of(const fv_sdpa_size *z) {
+  int64_t bytes = (3 * padded(z->d) + 2 * padded(z->dv)) * LANES * (int64_t)sizeof(float);
+  return (int)FV_MAX(FV_MIN(TILES_BYTES / FV_MAX(bytes, 1), TILES), 1);
+}
+
 static work work_of(const view *w, bool more, deal *d) {
   const fv_sdpa_size *z = &w->z;
   const int64_t block = BLOCK * LANES;
@@ -69,7 +75,7 @@ static work work_of(const view *w, bool more, deal *d) {
             .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
             .dk = take_floats(d, z->s * padded(z->d)),
             .dv = take_floats(d, z->s * padded(z->dv))};
-  for (int i = 0; i < TILES; i++)
+  for (int i = 0; i < tiles_of(z); i++)
     s.q[i] = (query_tile){.turned = take_floats(d, z->d * LANES),
                           .rows = take_floats(d, padded(z->d) * LANES),
                           .dturned = take_floats(d, z->dv * LANES),
@@ -298,9 +304,10 @@ static void back_tiles(const view *w, const asked *a, const fv_call *c, work *s,
 /* ---- units ------------------------------------------------------------------------------------------------------- */
 static void back_head(const view *w, const asked *a, const fv_call *c, work *s, int64_t b, int64_t h,
                       const group_rows *k, const group_rows *v) {
+  const int64_t together = tiles_of(&w->z) * LANES;
   for (int i = 0; i < TILES; i++) s->q[i].slope[0] = s->q[i].slope[1] = fv_vzero();
-  for (int64_t t = 0; t < w->z.t; t += TILES * LANES)
-    back_tiles(w, a, c, s, b, h, t, (int)fv_ceil_div(FV_MIN(w->z.t - t, TILES * LANES), LANES), k, v);
+  for (int64_t t = 0; t < w->z.t; t += together)
+    back_tiles(w, a, c, s, b, h, t, (int)fv_ceil_div(FV_MIN(w->z.t - t, together), LANES), k, v);
   fv_f32v slope = fv_vzero();
   for (int i = 0; i < TILES; i++) slope = slope + s->q[i].slope[0] + s->q[i].slope[1];
   if (w->a->dslopes) ((float *)c->out[FV_SDPA_DSLOPES].data)[b * w->z.h + h] = fv_vsum(slope);
