@@ -97,6 +97,7 @@ typedef struct fv_batch {
   int64_t n;              /* samples that count, <= options.batch */
   int64_t epoch, position;
   int bucket;             /* which of options.length; 0 when nothing varies */
+  int64_t length;         /* that length; 0 when nothing varies */
   void *field[FV_MAX_FIELDS]; /* image as f32 [batch,H,W,C] standardised; what varies [batch,length,...]; others as stored */
   const int64_t *index;   /* sample numbers in the split */
 } fv_batch;

@@ -138,6 +138,7 @@ static void fill_next(fv_loader *l) {
   b->position = l->position;
   b->n = FV_MIN(l->o.batch, l->n - start);
   b->bucket = l->o.n_lengths > 0 ? bucket_of(l, l->order[start + b->n - 1]) : 0;
+  b->length = l->o.n_lengths > 0 ? l->o.length[b->bucket] : 0;
   for (int64_t i = 0; i < b->n; i++) {
     l->index[slot][i] = sample_at(l, start + i);
     fill_sample(l, b, i, l->index[slot][i]);

@@ -15,7 +15,7 @@ struct fv_exec {
   const fv_program *p;
   const float *params;
   const uint8_t *packed;
-  uint8_t *slab;
+  uint8_t *slab, *own_slab; /* own_slab: NULL when the slab is lent */
   fv_call *calls;
   fv_tensor *tensors;
   patch *input_patches, *gradient_patches;
@@ -115,7 +115,7 @@ static fv_status bind_call(fv_exec *e, int s, fv_tensor **next) {
   return step->kernel && step->kernel->prepare ? step->kernel->prepare(node, &e->calls[s].state) : FV_OK;
 }
 
-fv_status fv_exec_new(const fv_program *p, fv_ledger *ledger, const float *params, const void *packed, fv_exec **exec) {
+fv_status fv_exec_new_in(const fv_program *p, const float *params, const void *packed, void *slab, fv_exec **exec) {
   *exec = NULL;
   fv_status status = FV_OK;
   fv_exec *e;
@@ -125,7 +125,7 @@ fv_status fv_exec_new(const fv_program *p, fv_ledger *ledger, const float *param
   e->p = p;
   e->params = params;
   e->packed = packed;
-  FV_TRY_DONE(fv_slab_new(ledger, FV_ACCOUNT_ACTIVATIONS, p->slab_bytes, (void **)&e->slab));
+  e->slab = slab;
   FV_TRY_DONE(FV_NEW(&e->calls, p->n_body + 1));
   FV_TRY_DONE(FV_NEW(&e->tensors, n_tensors + 1));
   FV_TRY_DONE(FV_NEW(&e->input_patches, n_tensors + 1));
@@ -141,6 +141,16 @@ fv_status fv_exec_new(const fv_program *p, fv_ledger *ledger, const float *param
 done:
   if (status == FV_OK) *exec = e;
   else fv_exec_free(e);
+  return status;
+}
+
+fv_status fv_exec_new(const fv_program *p, fv_ledger *ledger, const float *params, const void *packed, fv_exec **exec) {
+  void *slab;
+  *exec = NULL;
+  FV_TRY(fv_slab_new(ledger, FV_ACCOUNT_ACTIVATIONS, p->slab_bytes, &slab));
+  fv_status status = fv_exec_new_in(p, params, packed, slab, exec);
+  if (status == FV_OK) (*exec)->own_slab = slab;
+  else fv_slab_free(slab);
   return status;
 }
 
@@ -164,7 +174,7 @@ void fv_exec_free(fv_exec *e) {
     const fv_kernel *k = e->p->body[s].kernel;
     if (k && k->release && e->calls[s].state) k->release(e->calls[s].state);
   }
-  fv_slab_free(e->slab);
+  fv_slab_free(e->own_slab);
   fv_free(e->calls);
   fv_free(e->tensors);
   fv_free(e->input_patches);

@@ -30,7 +30,7 @@ static void gather(fv_trainer *t, bench *b, const fv_profile_row *rows, int n) {
   for (int s = 0; s < n; s++) {
     line *l = line_of(b, &rows[s]);
     double mean = rows[s].calls ? rows[s].seconds / (double)rows[s].calls : 0;
-    double alone = rows[s].product ? fv_exec_time_step(t->run.exec[0], s, 20) : 0;
+    double alone = rows[s].product ? fv_exec_time_step(t->run.of[0].exec[0], s, 20) : 0;
     l->nodes++;
     l->seconds += mean;
     l->alone += alone;
@@ -93,8 +93,8 @@ done:
 }
 
 static fv_status measure(fv_trainer *t, int steps, bench *b, fv_json *j) {
-  fv_exec *exec = t->run.exec[0];
-  int n = fv_program_get_info(t->run.program).n_steps;
+  fv_exec *exec = t->run.of[0].exec[0];
+  int n = fv_program_get_info(t->run.of[0].program).n_steps;
   fv_profile_row *rows = NULL;
   fv_status status = FV_OK;
   FV_TRY_DONE(FV_NEW(&rows, n + 1));
@@ -103,12 +103,12 @@ static fv_status measure(fv_trainer *t, int steps, bench *b, fv_json *j) {
   double began = fv_seconds();
   for (int i = 0; i < steps; i++) FV_TRY_DONE(fv_trainer_step(t));
   double step = (fv_seconds() - began) / steps;
-  for (int i = 0; i < t->run.n_exec; i++) fv_exec_profile(t->run.exec[i], true);
+  for (int i = 0; i < t->run.of[0].n_exec; i++) fv_exec_profile(t->run.of[0].exec[i], true);
   for (int i = 0; i < steps; i++) FV_TRY_DONE(fv_trainer_step(t));
   fv_exec_profile_rows(exec, rows, n);
   gather(t, b, rows, n);
   qsort(b->lines, (size_t)b->n, sizeof *b->lines, slowest_first);
-  double flops = fv_program_get_info(t->run.program).flops * (double)t->shards, peak = fv_ceiling_gflops(fv_cpu_isa());
+  double flops = fv_program_get_info(t->run.of[0].program).flops * (double)t->shards, peak = fv_ceiling_gflops(fv_cpu_isa());
   int threads = fv_pool_threads(t->m->pool);
   fv_json_real(j, "step_milliseconds", step * 1e3);
   fv_json_real(j, "samples_per_second", (double)t->m->train.batch / step);

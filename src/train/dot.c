@@ -6,7 +6,7 @@ fv_status fv_plan_dot(const fv_train_request *rq, char **dot) {
   fv_trainer *t;
   *dot = NULL;
   FV_TRY(fv_trainer_new(rq, true, &t));
-  fv_status status = fv_graph_dot(fv_program_graph(t->run.program), dot);
+  fv_status status = fv_graph_dot(fv_program_graph(t->run.of[0].program), dot);
   fv_trainer_free(t);
   return status;
 }

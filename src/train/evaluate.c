@@ -4,7 +4,7 @@
 #include "train/train.h"
 
 typedef struct job {
-  fv_runner *r;
+  fv_runner *r; /* for the batch's length */
   const fv_dataset *data;
   const fv_batch *batch;
   const char *metric;
@@ -17,7 +17,9 @@ void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_b
     if (input < 0) continue;
     bool image = !strcmp(data->field[f].name, "image"); /* standardised to f32 by the loader */
     size_t size = image ? sizeof(float) : fv_dtype_size(data->field[f].dtype);
-    int64_t sample = fv_shape_count(data->field[f].shape) * (int64_t)size;
+    fv_shape shape = data->field[f].shape;
+    if (data->field[f].varies && batch->length > 0) shape.dim[0] = batch->length;
+    int64_t sample = fv_shape_count(shape) * (int64_t)size;
     fv_exec_bind_input(r->exec[worker], input, (const uint8_t *)batch->field[f] + shard * r->n * sample);
   }
 }
@@ -32,19 +34,22 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   memcpy(j->hit + shard * j->r->n, fv_exec_output(exec, j->metric)->data, bytes);
 }
 
-fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, bool stoppable,
-                      fv_scores *scores, fv_train_report *report, void *arg) {
+fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
+                      bool stoppable, fv_scores *scores, fv_train_report *report, void *arg) {
   fv_status status = FV_OK;
   int64_t batches = fv_loader_batches(loader);
-  job j = {.r = r, .data = data, .metric = fv_model_metric_output(m)};
+  job j = {.data = data, .metric = fv_model_metric_output(m)};
   double loss = 0, hits = 0;
   *scores = (fv_scores){0};
   FV_TRY_DONE(FV_NEW(&j.loss, m->train.batch));
   FV_TRY_DONE(FV_NEW(&j.hit, m->train.batch));
   FV_REQUIRE_DONE(j.metric, FV_ERR_MEMORY, "evaluate: out of memory");
+  r->fresh = -1;
   for (int64_t b = 0; b < batches; b++) {
     j.batch = fv_loader_next(loader);
-    fv_pool_run(m->pool, m->train.batch / r->n, run_shard, &j);
+    j.r = &r->of[j.batch->bucket];
+    FV_TRY_DONE(fv_runners_refresh(r, j.batch->bucket, params, m->pool));
+    fv_pool_run(m->pool, m->train.batch / j.r->n, run_shard, &j);
     for (int64_t i = 0; i < j.batch->n; i++) {
       loss += (double)j.loss[i];
       hits += (double)j.hit[i];

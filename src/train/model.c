@@ -92,7 +92,7 @@ done:
 
 void fv_model_free(fv_model *m) {
   if (!m) return;
-  fv_runner_free(&m->eval);
+  fv_runners_free(&m->eval);
   fv_runner_free(&m->predict);
   fv_free(m->image);
   fv_slab_free(m->slab);
@@ -115,6 +115,29 @@ fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_gra
 done:
   if (status == FV_OK) *graph = g;
   else fv_graph_free(g);
+  return status;
+}
+
+static fv_status differentiate_loss(fv_graph *g) {
+  for (int i = 0; i < g->outputs.n; i++)
+    if (!strcmp(g->outputs.v[i].name, "loss"))
+      return fv_graph_differentiate(g, g->outputs.v[i].value, true, 0, NULL, NULL);
+  return FV_FAIL(FV_ERR_INTERNAL, "recipe: expected an output 'loss', got none");
+}
+
+fv_status fv_model_runners(fv_model *m, fv_mode mode, int64_t n, int workers, const float *params, bool differentiate,
+                           fv_runners *r) {
+  fv_graph *g[FV_MAX_LENGTHS] = {NULL};
+  const int lengths = FV_MAX(m->n_lengths, 1);
+  fv_status status = FV_OK;
+  for (int i = 0; i < lengths; i++) {
+    m->task.length = m->length[i];
+    FV_TRY_DONE(fv_model_graph(m, mode, n, false, &g[i]));
+    if (differentiate) FV_TRY_DONE(differentiate_loss(g[i]));
+  }
+  return fv_runners_new(&m->ledger, lengths, g, params, workers, n, r);
+done:
+  for (int i = 0; i < lengths; i++) fv_graph_free(g[i]);
   return status;
 }
 

@@ -60,9 +60,10 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   memcpy(o.mean, m->mean, sizeof o.mean);
   memcpy(o.deviation, m->deviation, sizeof o.deviation);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
-  FV_TRY_DONE(
-      fv_model_runner(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), &m->eval));
-  FV_TRY_DONE(fv_evaluate(m, &m->eval, loader, d, true, &scores, report, arg));
+  if (m->eval.n == 0)
+    FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), m->slab,
+                                 false, &m->eval));
+  FV_TRY_DONE(fv_evaluate(m, &m->eval, m->slab, loader, d, true, &scores, report, arg));
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));
 done:
   fv_loader_free(loader);

@@ -38,7 +38,7 @@ void fv_runner_free(fv_runner *r) {
   if (r->n_exec && fv_verbose()) log_profile(r);
   for (int i = 0; i < r->n_exec; i++) fv_exec_free(r->exec[i]);
   fv_free(r->exec);
-  fv_slab_free(r->packed);
+  if (!r->lent) fv_slab_free(r->packed);
   fv_program_free(r->program);
   fv_graph_free(r->g);
   *r = (fv_runner){0};
@@ -46,4 +46,60 @@ void fv_runner_free(fv_runner *r) {
 
 fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool) {
   return fv_program_prologue(r->program, params, r->packed, pool);
+}
+
+/* ---- several lengths --------------------------------------------------------------------------------------------- */
+static fv_status compile(fv_runners *r, int n_graphs, fv_graph *const *g, int64_t n) {
+  for (r->n = 0; r->n < n_graphs; r->n++) r->of[r->n] = (fv_runner){.g = g[r->n], .n = n, .lent = true};
+  for (int i = 0; i < n_graphs; i++) FV_TRY(fv_program_new(g[i], &r->of[i].program));
+  return FV_OK;
+}
+
+static fv_status share_memory(fv_runners *r, fv_ledger *ledger, int workers) {
+  int64_t packed = 0, slab = 0;
+  for (int i = 0; i < r->n; i++) {
+    fv_program_info info = fv_program_get_info(r->of[i].program);
+    packed = FV_MAX(packed, info.packed_bytes);
+    slab = FV_MAX(slab, info.slab_bytes);
+  }
+  FV_TRY(fv_slab_new(ledger, FV_ACCOUNT_PACKED, packed, &r->packed));
+  FV_TRY(FV_NEW(&r->slab, workers));
+  for (; r->n_slabs < workers; r->n_slabs++)
+    FV_TRY(fv_slab_new(ledger, FV_ACCOUNT_ACTIVATIONS, slab, &r->slab[r->n_slabs]));
+  return FV_OK;
+}
+
+static fv_status make_execs(fv_runners *r, fv_runner *one, const float *params, int workers) {
+  one->packed = r->packed;
+  FV_TRY(FV_NEW(&one->exec, workers));
+  for (; one->n_exec < workers; one->n_exec++)
+    FV_TRY(fv_exec_new_in(one->program, params, r->packed, r->slab[one->n_exec], &one->exec[one->n_exec]));
+  for (int i = 0; i < workers && fv_verbose(); i++) fv_exec_profile(one->exec[i], true);
+  return FV_OK;
+}
+
+fv_status fv_runners_new(fv_ledger *ledger, int n_graphs, fv_graph *const *g, const float *params, int workers,
+                         int64_t n, fv_runners *r) {
+  fv_status status = FV_OK;
+  *r = (fv_runners){.fresh = -1};
+  FV_TRY_DONE(compile(r, n_graphs, g, n));
+  FV_TRY_DONE(share_memory(r, ledger, workers));
+  for (int i = 0; i < n_graphs; i++) FV_TRY_DONE(make_execs(r, &r->of[i], params, workers));
+done:
+  if (status != FV_OK) fv_runners_free(r);
+  return status;
+}
+
+void fv_runners_free(fv_runners *r) {
+  for (int i = 0; i < r->n; i++) fv_runner_free(&r->of[i]);
+  for (int i = 0; i < r->n_slabs; i++) fv_slab_free(r->slab[i]);
+  fv_free(r->slab);
+  fv_slab_free(r->packed);
+  *r = (fv_runners){0};
+}
+
+fv_status fv_runners_refresh(fv_runners *r, int bucket, const float *params, fv_pool *pool) {
+  if (r->fresh == bucket) return FV_OK;
+  r->fresh = bucket;
+  return fv_runner_refresh(&r->of[bucket], params, pool);
 }

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
-static double flops_of(const fv_runner *r, double samples) {
-  return fv_program_get_info(r->program).flops / (double)r->n * samples;
+/* Of samples of the greatest length, where they vary. */
+static double flops_of(const fv_runners *r, double samples) {
+  const fv_runner *longest = &r->of[r->n - 1];
+  return fv_program_get_info(longest->program).flops / (double)longest->n * samples;
 }
 
 static void plan_json(const fv_trainer *t, int64_t limit, fv_json *j) {
@@ -147,8 +149,7 @@ static void report(const fv_trainer *t, const char *phase, double loss, double m
 }
 
 static fv_status scores_of(fv_trainer *t, fv_loader *loader, bool stoppable, fv_scores *scores) {
-  FV_TRY(fv_runner_refresh(&t->m->eval, t->kept, t->m->pool));
-  return fv_evaluate(t->m, &t->m->eval, loader, t->data, stoppable, scores, NULL, NULL);
+  return fv_evaluate(t->m, &t->m->eval, t->kept, loader, t->data, stoppable, scores, NULL, NULL);
 }
 
 static bool run_ended(const fv_trainer *t) {

@@ -26,12 +26,12 @@ typedef struct fv_train_settings {
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 
-/* ---- one compiled graph with its workers (runner.c)
- * ------------------------------------------------------------------ */
+/* ---- compiled graphs with their workers (runner.c) --------------------------------------------------------------- */
 typedef struct fv_runner {
   fv_graph *g;
   fv_program *program;
   void *packed;
+  bool lent;      /* packed is not its own */
   fv_exec **exec; /* one a worker */
   int n_exec;
   int64_t n;      /* samples of one run: the size of a shard */
@@ -41,6 +41,20 @@ fv_status fv_runner_new(fv_ledger *ledger, fv_graph *g, const float *params, int
 void fv_runner_free(fv_runner *r);
 /* After the parameters changed. */
 fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool);
+
+/* The same graph for batches of several lengths, one at a time in the same memory. */
+typedef struct fv_runners {
+  int n;                       /* 1 when nothing varies */
+  fv_runner of[FV_MAX_LENGTHS];
+  void *packed, **slab;        /* as large as the largest needs; a slab a worker */
+  int n_slabs, fresh;          /* whose weights are packed now; -1: nobody's */
+} fv_runners;
+/* Takes the graphs over, also on failure. */
+fv_status fv_runners_new(fv_ledger *ledger, int n_graphs, fv_graph *const *g, const float *params, int workers,
+                         int64_t n, fv_runners *r);
+void fv_runners_free(fv_runners *r);
+/* Packs the weights for `bucket` unless that is the last thing that was done; fresh = -1 after the parameters changed. */
+fv_status fv_runners_refresh(fv_runners *r, int bucket, const float *params, fv_pool *pool);
 
 /* The fields of shard `shard` of a batch as the inputs of the same names. */
 void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_batch *batch, int64_t shard);
@@ -56,11 +70,14 @@ struct fv_model {
   fv_train_settings train;
   const char *preset, *data;  /* data: name or path it was trained on */
   fv_problem task;
+  int64_t length[FV_MAX_LENGTHS]; /* of batches of sequences, rising; n_lengths 0: nothing varies */
+  int n_lengths;
   const char *const *classes;
   float mean[4], deviation[4]; /* of channels of v/255; deviation 0: no standardisation */
   fv_params *params;
   float *slab;                 /* the parameters */
-  fv_runner eval, predict;     /* made on first use */
+  fv_runners eval;             /* made on first use */
+  fv_runner predict;           /* likewise */
   float *image;                /* a standardised image a worker of `predict` */
 };
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
@@ -74,6 +91,9 @@ fv_status fv_model_declare(fv_model *m);
 fv_status fv_model_build(fv_model *m);
 /* The recipe's graph for shards of n samples; taps become outputs when asked for. */
 fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **g);
+/* One for each length of batches (task.lengths), or the one. With `differentiate`, of the loss. */
+fv_status fv_model_runners(fv_model *m, fv_mode mode, int64_t n, int workers, const float *params, bool differentiate,
+                           fv_runners *r);
 /* model.safetensors: `slab` (laid out as the parameters) with everything needed to use it. */
 fv_status fv_model_save(const fv_model *m, const float *slab, const char *metrics_json, const char *path);
 /* That the file has every parameter, with its shape, and nothing besides; and then their numbers. */
@@ -91,8 +111,8 @@ typedef struct fv_scores {
 } fv_scores;
 /* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when
  * a stop is requested. */
-fv_status fv_evaluate(fv_model *m, fv_runner *r, fv_loader *loader, const fv_dataset *data, bool stoppable,
-                      fv_scores *scores, fv_train_report *report, void *arg);
+fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
+                      bool stoppable, fv_scores *scores, fv_train_report *report, void *arg);
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
 

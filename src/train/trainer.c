@@ -46,19 +46,8 @@ static fv_status make_runners(fv_trainer *t) {
   fv_model *m = t->m;
   int workers = fv_pool_threads(m->pool);
   int64_t n = m->train.batch / t->shards;
-  fv_graph *g;
-  FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, n, false, &g));
-  fv_value *loss = NULL;
-  for (int i = 0; i < g->outputs.n; i++)
-    if (!strcmp(g->outputs.v[i].name, "loss")) loss = g->outputs.v[i].value;
-  fv_status status = fv_graph_differentiate(g, loss, true, 0, NULL, NULL);
-  if (status != FV_OK) {
-    fv_graph_free(g);
-    return status;
-  }
-  FV_TRY(fv_runner_new(&m->ledger, g, m->slab, workers, n, &t->run));
-  FV_TRY(fv_model_graph(m, FV_MODE_EVAL, n, false, &g));
-  return fv_runner_new(&m->ledger, g, t->kept, workers, n, &m->eval);
+  FV_TRY(fv_model_runners(m, FV_MODE_TRAIN, n, workers, m->slab, true, &t->run));
+  return fv_model_runners(m, FV_MODE_EVAL, n, workers, t->kept, false, &m->eval);
 }
 
 static fv_loader_options loader_options(const fv_trainer *t, fv_split split) {
@@ -140,7 +129,7 @@ void fv_trainer_free(fv_trainer *t) {
   fv_loader_free(t->train);
   fv_loader_free(t->validate);
   fv_loader_free(t->test);
-  fv_runner_free(&t->run);
+  fv_runners_free(&t->run);
   fv_optimizer_free(&t->optimizer);
   fv_dataset_close(t->data);
   fv_free(t->losses);
@@ -168,24 +157,26 @@ typedef struct shard_job {
 static void run_shard(void *arg, int64_t shard, int worker) {
   const shard_job *job = arg;
   fv_trainer *t = job->t;
-  fv_exec *exec = t->run.exec[worker];
+  fv_runner *run = &t->run.of[job->batch->bucket];
+  fv_exec *exec = run->exec[worker];
   uint64_t seed = (uint64_t)t->m->train.seed;
   int32_t rng[4] = {(int32_t)(uint32_t)seed, (int32_t)(uint32_t)(seed >> 32), (int32_t)t->at.step, (int32_t)shard};
   memcpy(t->rng[worker], rng, sizeof rng);
   int input = fv_exec_input(exec, "rng");
   if (input >= 0) fv_exec_bind_input(exec, input, t->rng[worker]);
-  fv_runner_bind(&t->run, worker, t->data, job->batch, shard);
+  fv_runner_bind(run, worker, t->data, job->batch, shard);
   fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->m->params->size);
   fv_exec_run(exec);
   t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
   const fv_tensor *each = fv_exec_output(exec, t->metric_output);
-  if (each) memcpy(t->metrics + shard * t->run.n, each->data, (size_t)t->run.n * sizeof(float));
+  if (each) memcpy(t->metrics + shard * run->n, each->data, (size_t)run->n * sizeof(float));
 }
 
 fv_status fv_trainer_step(fv_trainer *t) {
   fv_model *m = t->m;
   const fv_batch *batch = fv_loader_next(t->train);
-  FV_TRY(fv_runner_refresh(&t->run, m->slab, m->pool));
+  t->run.fresh = -1;
+  FV_TRY(fv_runners_refresh(&t->run, batch->bucket, m->slab, m->pool));
   fv_pool_run(m->pool, t->shards, run_shard, &(shard_job){t, batch});
   double loss = 0, metric = 0, norm;
   for (int64_t i = 0; i < t->shards; i++) loss += (double)t->losses[i] / (double)t->shards;

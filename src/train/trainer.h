@@ -21,7 +21,7 @@ typedef struct fv_trainer {
   fv_dataset *data;
   int64_t n_train, n_validation, steps, steps_an_epoch, shards;
   fv_loader *train, *validate, *test;
-  fv_runner run;
+  fv_runners run;
   fv_optimizer optimizer;
   float *losses, *metrics; /* one a shard, one a sample */
   int32_t (*rng)[4];       /* one a worker */
