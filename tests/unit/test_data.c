@@ -408,6 +408,110 @@ static void picture(uint8_t *p, int c) {
 }
 
 /* Every result of shift and flip is one of the few there can be, and each of them comes. */
+/* A set of sequences: sample i is i + 1 written i % 23 + 1 times; its label is i. */
+static int64_t run_length(const fv_dataset *d, fv_split split, int64_t index) {
+  (void)d;
+  (void)split;
+  return index % 23 + 1;
+}
+
+static void run_read(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]) {
+  (void)draw;
+  int32_t *tokens = out[0];
+  for (int64_t i = 0, n = run_length(d, split, index); tokens && i < n; i++) tokens[i] = (int32_t)index + 1;
+  if (out[1]) *(int32_t *)out[1] = (int32_t)index;
+}
+
+static fv_dataset run_set(int64_t n) {
+  return (fv_dataset){.name = "runs",
+                      .n_fields = 2,
+                      .field = {{"tokens", FV_I32, FV_SHAPE(23), true}, {"label", FV_I32, FV_SCALAR, false}},
+                      .count = {n, n},
+                      .length = run_length,
+                      .read = run_read};
+}
+
+/* Every token where it should be, zeros behind, the length the first that fits; counts how often each sample came. */
+static void check_run_batch(const fv_loader_options *o, const fv_batch *b, int *seen) {
+  int64_t longest = 0;
+  for (int64_t i = 0; i < b->n; i++) longest = FV_MAX(longest, run_length(o->data, o->split, b->index[i]));
+  assert_int_equal(b->length, o->length[b->bucket]);
+  assert_true(longest <= b->length && (b->bucket == 0 || longest > o->length[b->bucket - 1]));
+  const int32_t *tokens = b->field[0], *label = b->field[1];
+  for (int64_t i = 0; i < b->n; i++) {
+    assert_int_equal(label[i], b->index[i]);
+    for (int64_t t = 0; t < b->length; t++)
+      assert_int_equal(tokens[i * b->length + t],
+                       t < run_length(o->data, o->split, b->index[i]) ? b->index[i] + 1 : 0);
+    seen[b->index[i]]++;
+  }
+}
+
+static void test_lengths(void **state) {
+  (void)state;
+  enum { N = 501 };
+  fv_dataset d = run_set(N);
+  fv_loader_options o = {.data = &d, .to = N, .batch = 8, .seed = 3, .length = {4, 8, 16, 24}, .n_lengths = 4};
+  for (int how = 0; how < 4; how++) { /* shuffled or not, ahead or not */
+    int first[N / 8 + 1] = {0}, changed = 0;
+    fv_loader *l;
+    o.shuffle = how & 1, o.ahead = how & 2;
+    assert_int_equal(fv_loader_new(&o, NULL, &l), FV_OK);
+    assert_int_equal(fv_loader_batches(l), 63);
+    for (int epoch = 0; epoch < 3; epoch++) {
+      int seen[N] = {0};
+      for (int b = 0; b < 63; b++) {
+        const fv_batch *batch = fv_loader_next(l);
+        check_run_batch(&o, batch, seen);
+        if (epoch == 0) first[b] = (int)batch->index[0];
+        else changed += first[b] != batch->index[0];
+      }
+      for (int i = 0; i < N; i++) assert_int_equal(seen[i], 1);
+    }
+    assert_int_equal(changed > 0, o.shuffle);
+    fv_loader_free(l);
+  }
+}
+
+/* From any position on, the same batches. */
+static void test_lengths_resume(void **state) {
+  (void)state;
+  fv_dataset d = run_set(200);
+  fv_loader_options o = {.data = &d, .to = 200, .batch = 16, .seed = 5, .shuffle = true, .drop_last = true,
+                         .length = {8, 24}, .n_lengths = 2};
+  fv_loader *whole, *later;
+  assert_int_equal(fv_loader_new(&o, NULL, &whole), FV_OK);
+  for (int i = 0; i < 17; i++) (void)fv_loader_next(whole);
+  o.position = 17;
+  assert_int_equal(fv_loader_new(&o, NULL, &later), FV_OK);
+  for (int i = 0; i < 20; i++) {
+    const fv_batch *a = fv_loader_next(whole), *b = fv_loader_next(later);
+    assert_int_equal(a->epoch, b->epoch);
+    assert_int_equal(a->bucket, b->bucket);
+    assert_memory_equal(a->index, b->index, 16 * sizeof *a->index);
+    assert_memory_equal(a->field[0], b->field[0], (size_t)(16 * a->length) * sizeof(int32_t));
+  }
+  fv_loader_free(whole);
+  fv_loader_free(later);
+}
+
+static void test_lengths_refuses(void **state) {
+  (void)state;
+  fv_dataset d = run_set(50);
+  fv_loader *l;
+  const fv_loader_options good = {.data = &d, .to = 50, .batch = 4, .length = {8, 24}, .n_lengths = 2};
+  fv_loader_options o = good;
+  o.n_lengths = 0;
+  assert_int_equal(fv_loader_new(&o, NULL, &l), FV_ERR_REQUEST);
+  o = good, o.length[1] = 8;
+  assert_int_equal(fv_loader_new(&o, NULL, &l), FV_ERR_REQUEST);
+  o = good, o.length[1] = 22;
+  assert_int_equal(fv_loader_new(&o, NULL, &l), FV_ERR_REQUEST);
+  assert_non_null(strstr(fv_error_message(), "longest sample, 23, got 22"));
+  o = good, d.length = NULL;
+  assert_int_equal(fv_loader_new(&o, NULL, &l), FV_ERR_REQUEST);
+}
+
 static void test_shift_flip(void **state) {
   (void)state;
   for (int c = 1; c <= 3; c += 2) {
@@ -508,7 +612,9 @@ int main(void) {
       cmocka_unit_test(test_statistics),     cmocka_unit_test(test_standardise),
       cmocka_unit_test(test_loader_pure),    cmocka_unit_test(test_loader_epochs),
       cmocka_unit_test(test_loader_content), cmocka_unit_test(test_loader_memory),
-      cmocka_unit_test(test_loader_refuses), cmocka_unit_test(test_shift_flip),
+      cmocka_unit_test(test_loader_refuses), cmocka_unit_test(test_lengths),
+      cmocka_unit_test(test_lengths_resume), cmocka_unit_test(test_lengths_refuses),
+      cmocka_unit_test(test_shift_flip),
       cmocka_unit_test(test_box_follows),    cmocka_unit_test(test_cutout),
       cmocka_unit_test(test_cut),
   };
