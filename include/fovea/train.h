@@ -95,9 +95,10 @@ typedef struct fv_attention_request {
  * executor and its kernels hold beside inputs and results), peak_bytes (of the process). */
 FV_API fv_status fv_bench_attention(const fv_attention_request *request, char **json);
 
-/* Times `runs` passes of one layer of graph attention ("gat", "gatv2") of 64 inputs on a random graph, with gradients of
- * x and all parameters if `backward`. Result: milliseconds (the median), best_milliseconds, prologue_milliseconds (once
- * a graph), slab_megabytes, and "nodes": where the time goes. threads 0: every processor. */
+/* Times `runs` passes of one layer of graph attention ("gat", "gatv2") of 64 inputs on a random graph, with
+ * gradients of x and all parameters if `backward`. Result: milliseconds (the median), best_milliseconds,
+ * prologue_milliseconds (once a graph), slab_megabytes, and "nodes": where the time goes. threads 0: every
+ * processor. */
 typedef struct fv_bench_gat_request {
   const char *mechanism;
   int64_t nodes, edges, heads, width;

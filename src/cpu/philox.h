@@ -40,7 +40,8 @@ static inline void fv_vphilox_64(uint64_t seed, uint64_t stream, int64_t i, fv_i
   }
 }
 
-/* The words that dropout draws for any FV_W elements in a row, e .. e + FV_W - 1: they lie in two blocks of 64 at most. */
+/* The words that dropout draws for any FV_W elements in a row, e .. e + FV_W - 1: they lie in two blocks of 64 at
+ * most. */
 static inline fv_i32v fv_vphilox_words(uint64_t seed, uint64_t stream, int64_t e) {
   const uint64_t counter = (uint64_t)(e / 64 * 16);
   const fv_i32v first = fv_isplat((int32_t)(uint32_t)counter), flip = fv_isplat(INT32_MIN);

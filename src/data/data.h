@@ -98,7 +98,8 @@ typedef struct fv_batch {
   int64_t epoch, position;
   int bucket;             /* which of options.length; 0 when nothing varies */
   int64_t length;         /* that length; 0 when nothing varies */
-  void *field[FV_MAX_FIELDS]; /* image as f32 [batch,H,W,C] standardised; what varies [batch,length,...]; others as stored */
+  /* image as f32 [batch,H,W,C] standardised; what varies [batch,length,...]; others as stored */
+  void *field[FV_MAX_FIELDS];
   const int64_t *index;   /* sample numbers in the split */
 } fv_batch;
 

@@ -20,7 +20,8 @@ struct fv_loader {
   fv_batch slot[SLOTS];
   int64_t *index[SLOTS];
   int32_t *part, *order;       /* the samples of the part; the epoch's order of them */
-  int32_t *batch_order, *scratch_order; /* of samples that vary: the epoch's order of batches; room to sort samples in */
+  int32_t *batch_order;        /* of samples that vary: the epoch's order of batches */
+  int32_t *scratch_order;      /* room to sort samples in */
   int64_t ordered_epoch;       /* of `order`; -1: none yet */
   uint8_t *raw, *changed;      /* one image */
   fv_augmenter augmenter;

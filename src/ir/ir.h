@@ -291,7 +291,8 @@ fv_status fv_program_prologue(const fv_program *program, const float *params, vo
 fv_status fv_exec_new(const fv_program *program, fv_ledger *ledger, const float *params, const void *packed,
                       fv_exec **exec);
 /* The same in memory of the caller's, slab_bytes or more, which several programs may use in turn. NULL in a dry run. */
-fv_status fv_exec_new_in(const fv_program *program, const float *params, const void *packed, void *slab, fv_exec **exec);
+fv_status fv_exec_new_in(const fv_program *program, const float *params, const void *packed, void *slab,
+                         fv_exec **exec);
 void fv_exec_free(fv_exec *exec);
 int fv_exec_input(const fv_exec *exec, const char *name);  /* index, -1 when there is none */
 void fv_exec_bind_input(fv_exec *exec, int index, const void *data); /* read in place; must stay until the run ends */

@@ -108,7 +108,8 @@ static fv_status measure(fv_trainer *t, int steps, bench *b, fv_json *j) {
   fv_exec_profile_rows(exec, rows, n);
   gather(t, b, rows, n);
   qsort(b->lines, (size_t)b->n, sizeof *b->lines, slowest_first);
-  double flops = fv_program_get_info(t->run.of[0].program).flops * (double)t->shards, peak = fv_ceiling_gflops(fv_cpu_isa());
+  double flops = fv_program_get_info(t->run.of[0].program).flops * (double)t->shards;
+  double peak = fv_ceiling_gflops(fv_cpu_isa());
   int threads = fv_pool_threads(t->m->pool);
   fv_json_real(j, "step_milliseconds", step * 1e3);
   fv_json_real(j, "samples_per_second", (double)t->m->train.batch / step);

@@ -53,7 +53,8 @@ typedef struct fv_runners {
 fv_status fv_runners_new(fv_ledger *ledger, int n_graphs, fv_graph *const *g, const float *params, int workers,
                          int64_t n, fv_runners *r);
 void fv_runners_free(fv_runners *r);
-/* Packs the weights for `bucket` unless that is the last thing that was done; fresh = -1 after the parameters changed. */
+/* Packs the weights for `bucket` unless that is the last thing that was done; fresh = -1 after the parameters
+ * changed. */
 fv_status fv_runners_refresh(fv_runners *r, int bucket, const float *params, fv_pool *pool);
 
 /* The fields of shard `shard` of a batch as the inputs of the same names. */

@@ -156,8 +156,8 @@ static void test_isolated_nodes(void **state) {
   end(&r);
 }
 
-/* Row pointers that fall or lie outside, and a neighbour that does not exist: told by the check of what is bound; run all
- * the same, nothing beyond the tensors is touched and edges from nowhere are left out. */
+/* Row pointers that fall or lie outside, and a neighbour that does not exist: told by the check of what is bound;
+ * run all the same, nothing beyond the tensors is touched and edges from nowhere are left out. */
 static void test_malformed_graph(void **state) {
   (void)state;
   static const int32_t row_ptr[] = {-5, 2, 1, 900}, col[] = {0, 77, -1, 2};

@@ -89,8 +89,8 @@ static inline __attribute__((always_inline)) void insert(fv_f32v *best, fv_i32v 
   at[0] = fv_iselect(here, key, at[0]);
 }
 
-static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, query_tile *q, int v, int64_t k0, int64_t n,
-                                                               const float *score) {
+static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, query_tile *q, int v, int64_t k0,
+                                                               int64_t n, const float *score) {
   fv_f32v best[64];
   fv_i32v at[64];
 #pragma GCC unroll 8
@@ -209,7 +209,8 @@ static void block_max(const float *score, int64_t n, fv_f32v max[2]) {
 }
 
 /* Scores become unnormalised weights and are summed. */
-static inline __attribute__((always_inline)) void to_powers(query_tile *st, float *score, int64_t n, const bool moments) {
+static inline __attribute__((always_inline)) void to_powers(query_tile *st, float *score, int64_t n,
+                                                            const bool moments) {
   for (int v = 0; v < 2; v++) {
     fv_f32v max = st->max[v], sum = fv_vzero(), moment = fv_vzero();
     for (int64_t i = 0; i < n; i++) {
