@@ -12,10 +12,11 @@ BEGIN {
   may["attention"] = "ir ops nn"
   may["models"] = "fovea ops nn attention"
   may["io"] = "base os"
-  may["data"] = "fovea base os io"
+  may["text"] = "fovea base os io"
+  may["data"] = "fovea base os io text"
   may["env"] = "fovea base os"
   may["dist"] = "base os"
-  may["train"] = "fovea base os io ir ops cpu attention models data"
+  may["train"] = "fovea base os io text ir ops cpu attention models data"
   may["serve"] = may["train"] " train"
   may["cli"] = "fovea"
   # Passes read and write nodes, so they know the attribute structs of the operations they rewrite; nothing else of ops.

@@ -14,7 +14,7 @@ apt() {
     -o APT::Sandbox::User= "$@"
 }
 apt update
-wanted='libdnnl-dev libpng-dev libjpeg-dev zlib1g-dev libjansson-dev libcmocka-dev libcurl4-openssl-dev libarchive-dev libcairo2'
+wanted='libdnnl-dev libpng-dev libjpeg-dev zlib1g-dev libjansson-dev libutf8proc-dev libcmocka-dev libcurl4-openssl-dev libarchive-dev libcairo2'
 # What an installation would fetch, without installing.
 # shellcheck disable=SC2086
 apt install --download-only --no-install-recommends -y $wanted >/dev/null

@@ -6,6 +6,7 @@
 #include "fovea/base.h"
 #include "fovea/data.h"
 #include "fovea/graph.h"
+#include "fovea/text.h"
 #include "fovea/train.h"
 
 #endif
