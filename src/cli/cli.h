@@ -21,10 +21,12 @@ typedef struct cli_args {
   int n_names;
   fv_setting sets[CLI_MOST_SETS];
   int n_sets;
-  const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism;
-  int64_t threads, top, samples, memory, groups, window, top_k, nodes, edges, heads, width;
+  const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism, *kind, *normal, *column, *format;
+  const char *encoding;
+  int64_t threads, top, samples, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
   double dropout;
-  bool json, quiet, resume, faithfulness, help, man, causal, backward, bias, totals, entropy;
+  bool json, quiet, resume, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole, specials,
+      skip_bad;
   bool given[CLI_MOST_OPTIONS]; /* by place in the command's table */
 } cli_args;
 

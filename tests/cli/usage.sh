@@ -9,7 +9,7 @@ expect 2 zzzzzz; says err 'expected one of list, train'
 expect 0 version; says out '^fovea [0-9]+\.[0-9]+'
 expect 0 -V; expect 0 --version; expect 0 --help; says out 'usage: fovea'
 expect 0 help; says out 'predict'
-for c in list train eval predict explain plan data bench completion help version; do
+for c in list train eval predict explain plan data tokenizer bench completion help version; do
   expect 0 "$c" --help; says out "usage: fovea $c"
   expect 0 help "$c"
   expect 2 "$c" --no-such-option; says err "option \(fovea $c\): expected a known one, got '--no-such-option'"
