@@ -189,7 +189,7 @@ static fv_status settle_columns(fv_text_table *t) {
     case FV_TEXT_JSONL:
       FV_REQUIRE(wanted && wanted[0], FV_ERR_REQUEST,
                  "table (%s): expected names of columns for JSON lines, got none", t->source[0].file);
-      FV_REQUIRE(t->options.encoding == FV_ENCODING_UTF8, FV_ERR_REQUEST,
+      FV_REQUIRE(t->options.encoding == FV_ENCODING_UTF8 || t->options.encoding == FV_ENCODING_BYTES, FV_ERR_REQUEST,
                  "table (%s): expected utf-8 for JSON lines, got %s", t->source[0].file,
                  fv_encoding_names[t->options.encoding]);
       while (wanted[n]) n++;
