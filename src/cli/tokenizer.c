@@ -75,7 +75,7 @@ static int train(const cli_args *a) {
       .lower = a->lower,
       .normal = (fv_normal_form)choice_of(a->normal, fv_normal_form_names, FV_NORMAL_NONE)};
   if (!a->out) return cli_refuse("fovea tokenizer train: expected --out FILE, got none");
-  if (a->n_names < 2) return cli_refuse("fovea tokenizer train: expected files of text ('-': standard input), got none");
+  if (a->n_names < 2) return cli_refuse("fovea tokenizer train: expected files of text, got none");
   fv_status status = fv_tokenizer_trainer_new(&o, &trainer);
   if (status != FV_OK) return cli_failed(status);
   for (int i = 1; i < a->n_names && status == FV_OK; i++) status = learn_file(a, a->names[i], trainer, &sum);
@@ -214,7 +214,7 @@ static int each_line(work *w, const char *path, text_work *task) {
   const char *columns[2];
   fv_text_options o = reading(w->a, FV_ENCODING_BYTES, columns);
   fv_text_table *table;
-  if (task == put_text) o = (fv_text_options){.format = FV_TEXT_LINES, .encoding = FV_ENCODING_BYTES, .allow_empty = true};
+  if (task == put_text) o = (fv_text_options){.format = FV_TEXT_LINES, .allow_empty = true};
   fv_status status = fv_text_table_open(path, &o, &table);
   int code = 0;
   if (status != FV_OK) return cli_failed(status);
@@ -265,7 +265,7 @@ static const cli_option options[] = {
     {.name = "specials", CLI_FIELD(specials),
      .doc = "encode: names of special tokens in the text mean those tokens; decode: show them"},
     {.name = "column", .kind = CLI_TEXT, CLI_FIELD(column), .value = "NAME", .letter = 'c',
-     .doc = "train, encode: the column of CSV, TSV or JSON lines to take, by name or number from 1; train: otherwise all"},
+     .doc = "train, encode: the column of CSV, TSV or JSON lines to take, by name or number from 1"},
     {.name = "format", .kind = CLI_TEXT, CLI_FIELD(format), .value = "NAME", .choices = fv_text_format_names,
      .doc = "train, encode: of the files; auto, the default: by the ending, otherwise lines"},
     {.name = "encoding", .kind = CLI_TEXT, CLI_FIELD(encoding), .value = "NAME", .choices = fv_encoding_names,
@@ -294,6 +294,6 @@ const cli_command cli_tokenizer = {
     .wants = "train, encode or decode, and files",
     .run = run,
     .doc = "learn a vocabulary; text to ids and back",
-    .more = "A tokenizer is kept as Hugging Face's tokenizer.json; byte-level BPE from elsewhere is read as well. Files "
-            "may be gzip; without any, and for '-', standard input is read. encode writes a line of ids for each text, "
-            "with --json also the bytes each token covers; decode turns such lines back."};
+    .more = "A tokenizer is kept as Hugging Face's tokenizer.json; byte-level BPE from elsewhere is read as well. "
+            "Files may be gzip; without any, and for '-', standard input is read. encode writes a line of ids for each "
+            "text, with --json also the bytes each token covers; decode turns such lines back."};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bleu.c: BLEU of a corpus (Papineni, Roukos, Ward, Zhu, ACL 2002) as sacreBLEU defines it by default (Post, "A Call for
- * Clarity in Reporting BLEU Scores", WMT 2018): tokens as of mteval-v13a, smoothing method 3 of Chen and Cherry 2014. */
+/* bleu.c: BLEU of a corpus (Papineni, Roukos, Ward, Zhu, ACL 2002) as sacreBLEU defines it by default (Post, "A Call
+ * for Clarity in Reporting BLEU Scores", WMT 2018): tokens as of mteval-v13a, smoothing method 3 of Chen and Cherry
+ * 2014. */
 #include "text/text.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bpe.c: one piece to ids by merges (Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword
- * Units", ACL 2016): of all neighbours that may be merged, those of the lowest rank first, the leftmost first. Parts are
- * a linked list, candidates a heap, so that a piece of n bytes takes n log n even when somebody means harm. */
+ * Units", ACL 2016): of all neighbours that may be merged, those of the lowest rank first, the leftmost first. Parts
+ * are a linked list, candidates a heap, so that a piece of n bytes takes n log n even when somebody means harm. */
 #include "text/text.h"
 
 struct fv_bpe_part {

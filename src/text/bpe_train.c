@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bpe_train.c: learning merges. Words are counted once and kept as rows of ids; of each pair of neighbours its count and
- * the words it was seen in. A heap gives the most frequent pair; counts in it may be too high, never too low, and are set
- * right when they come up. A merge then touches only words that hold the pair. Ties go to the smaller ids, so the
- * result depends on nothing but the counts; it equals that of Hugging Face's BpeTrainer. */
+/* bpe_train.c: learning merges. Words are counted once and kept as rows of ids; of each pair of neighbours its count
+ * and the words it was seen in. A heap gives the most frequent pair; counts in it may be too high, never too low, and
+ * are set right when they come up. A merge then touches only words that hold the pair. Ties go to the smaller ids, so
+ * the result depends on nothing but the counts; it equals that of Hugging Face's BpeTrainer. */
 #include "text/text.h"
 
 typedef struct sighting { /* a list of the words a pair was seen in */

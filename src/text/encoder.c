@@ -143,7 +143,8 @@ static fv_status put_text(fv_encoder *e, const char *s, size_t n, int32_t base) 
 fv_status fv_encoder_run(fv_encoder *e, const char *s, size_t n, unsigned flags, fv_tokens *tokens) {
   size_t at = 0;
   *tokens = (fv_tokens){0};
-  FV_REQUIRE(n < INT32_MAX / 2, FV_ERR_REQUEST, "tokenizer: expected less than 1 GiB of text at once, got %zu bytes", n);
+  FV_REQUIRE(n < INT32_MAX / 2, FV_ERR_REQUEST, "tokenizer: expected less than 1 GiB of text at once, got %zu bytes",
+             n);
   e->n = 0;
   while (at < n) {
     int32_t id = -1;

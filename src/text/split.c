@@ -207,14 +207,14 @@ static size_t word(const char *s, size_t n, size_t at) {
 bool fv_split_next(fv_split_rule rule, const char *s, size_t n, size_t *at, fv_bytes *piece) {
   size_t from = *at, to;
   if (rule == FV_SPLIT_WORDS) from = run(s, n, from, FV_CLASS_SPACE, false);
-  *piece = (fv_bytes){s + from, 0};
-  if (from >= n) return false;
+  *piece = (fv_bytes){0};
+  if (from >= n) return false; /* s may be NULL here */
   switch (rule) {
     case FV_SPLIT_WORDS: to = word(s, n, from); break;
     case FV_SPLIT_GPT2: to = gpt2(s, n, from); break;
     default: to = gpt4(s, n, from, rule == FV_SPLIT_GPT4_1 ? 1 : 3);
   }
-  piece->n = to - from;
+  *piece = (fv_bytes){s + from, to - from};
   *at = to;
   return true;
 }

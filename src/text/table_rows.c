@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table_rows.c: cutting one row of a text file into fields: plain lines, CSV (RFC 4180), TSV, JSON lines, and lines with
- * a label before the text. Nothing is copied but what a format escapes. After a bad row reading goes on with the next
- * line, so that one mistake costs one row. */
+/* table_rows.c: cutting one row of a text file into fields: plain lines, CSV (RFC 4180), TSV, JSON lines, and lines
+ * with a label before the text. Nothing is copied but what a format escapes. After a bad row reading goes on with the
+ * next line, so that one mistake costs one row. */
 #include "text/text.h"
 
 #define ROW_LIMIT ((size_t)64 << 20)
@@ -186,7 +186,8 @@ static fv_status cut_csv(fv_row_reader *r) {
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 static int64_t count_lines(const fv_row_reader *r, size_t from, size_t to) {
   int64_t n = 0;
-  for (const char *p = r->text + from, *end = r->text + to; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++) n++;
+  const char *p = r->text + from, *end = r->text + to;
+  while (p < end && (p = memchr(p, '\n', (size_t)(end - p)))) p++, n++;
   return n;
 }
 

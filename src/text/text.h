@@ -135,7 +135,7 @@ int fv_bpe_byte(int32_t point);
 /* ---- bpe_train.c: the merges of `words`, seen count[i] times each, until t has `size` tokens */
 fv_status fv_bpe_train(fv_tokenizer *t, const fv_wordmap *words, const int64_t *count, int64_t size, int64_t min_count);
 
-/* ---- table_rows.c: formats of tables, a row at a time -------------------------------------------------------------- */
+/* ---- table_rows.c: formats of tables, a row at a time ------------------------------------------------------------ */
 typedef struct fv_row_field { /* offset into the text, or ~offset into the pool */
   int64_t at, n;
 } fv_row_field;

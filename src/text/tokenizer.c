@@ -122,8 +122,9 @@ static fv_status check_bytes(fv_tokenizer *t, const char *what) {
   for (int b = 0; b < 256; b++) {
     char byte = (char)b;
     int64_t i = fv_wordmap_find(&t->map, &byte, 1);
-    FV_REQUIRE(i >= 0, FV_ERR_REQUEST, "tokenizer (%s): expected a byte-level vocabulary with all 256 bytes, got none "
-               "for byte 0x%02x", what, (unsigned)b);
+    FV_REQUIRE(i >= 0, FV_ERR_REQUEST,
+               "tokenizer (%s): expected a byte-level vocabulary with all 256 bytes, got none for byte 0x%02x", what,
+               (unsigned)b);
     t->byte_id[b] = t->map_id[i];
   }
   return FV_OK;
@@ -147,7 +148,7 @@ fv_status fv_tokenizer_complete(fv_tokenizer *t, const char *what) {
   name_specials(t);
   if (t->kind == FV_TOKENIZER_WORDS) {
     FV_REQUIRE(t->special[FV_SPECIAL_UNK] >= 0, FV_ERR_REQUEST,
-               "tokenizer (%s): expected an added token <unk> for words that are not in the vocabulary, got none", what);
+               "tokenizer (%s): expected an added token <unk> for words outside the vocabulary, got none", what);
     return FV_OK;
   }
   FV_TRY(check_bytes(t, what));

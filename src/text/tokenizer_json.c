@@ -71,8 +71,8 @@ static fv_status read_split(reading *r, const json_t *v, fv_split_rule first, fv
       r->t->split = i;
       return FV_OK;
     }
-  return refuse(r, "pre_tokenizer", words ? "a Split by the rule of fovea's words"
-                                          : "ByteLevel, or a Split by the pattern of GPT-2, Qwen 2 or Llama 3 before it",
+  return refuse(r, "pre_tokenizer",
+                words ? "a Split by the rule of fovea's words" : "a Split by the pattern of GPT-2, Qwen 2 or Llama 3",
                 v);
 }
 
@@ -103,7 +103,8 @@ static fv_status read_added(reading *r, const json_t *v) {
   FV_REQUIRE(!flag(v, "single_word", false), FV_ERR_REQUEST,
              "tokenizer (%s, added token '%s'): expected single_word false, got true", r->what, shown);
   FV_REQUIRE(special || !changes || !flag(v, "normalized", true), FV_ERR_REQUEST,
-             "tokenizer (%s, added token '%s'): expected normalized false beside a normalizer, got true", r->what, shown);
+             "tokenizer (%s, added token '%s'): expected normalized false beside a normalizer, got true", r->what,
+             shown);
   json_int_t number = json_integer_value(id);
   FV_REQUIRE(number >= 0 && number < FV_MOST_TOKENS, FV_ERR_CORRUPT,
              "tokenizer (%s, added token '%s'): expected an id from 0 to %lld, got %lld", r->what, shown,

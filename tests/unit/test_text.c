@@ -24,7 +24,8 @@ static void test_utf8(void **state) {
     int32_t back;
     if (point >= 0xd800 && point < 0xe000) continue;
     int n = fv_utf8_put(point, bytes);
-    if (fv_utf8_next(bytes, (size_t)n, &back) != n || back != point) fail_msg("U+%04X does not come back", (unsigned)point);
+    if (fv_utf8_next(bytes, (size_t)n, &back) != n || back != point)
+      fail_msg("U+%04X does not come back", (unsigned)point);
   }
   assert_int_equal(fv_utf8_class(0x85), FV_CLASS_SPACE);
   assert_int_equal(fv_utf8_class(0x3000), FV_CLASS_SPACE);
@@ -67,7 +68,8 @@ static void test_clusters(void **state) {
     char text[256];
     int n = 0;
     for (uint32_t i = fv_rng_below(&r, 12) + 1; i > 0; i--) {
-      int32_t c = fv_rng_below(&r, 4) ? special[fv_rng_below(&r, FV_COUNT(special))] : (int32_t)fv_rng_below(&r, 0x3000) + 1;
+      int32_t c = (int32_t)fv_rng_below(&r, 0x3000) + 1;
+      if (fv_rng_below(&r, 4)) c = special[fv_rng_below(&r, FV_COUNT(special))];
       n += fv_utf8_put(c, text + n);
     }
     for (int form = FV_NORMAL_NFC; form <= FV_NORMAL_NFKC; form++) {
@@ -129,7 +131,8 @@ static fv_tokenizer *learn(fv_tokenizer_options o, const char *text) {
 
 static void test_vocabulary(void **state) { /* by count, then bytes */
   (void)state;
-  fv_tokenizer *t = learn((fv_tokenizer_options){.kind = FV_TOKENIZER_WORDS, .size = 8, .lower = true}, "b A c a d \u00e9 \u00c9 e");
+  fv_tokenizer *t = learn((fv_tokenizer_options){.kind = FV_TOKENIZER_WORDS, .size = 8, .lower = true},
+                          "b A c a d \u00e9 \u00c9 e");
   static const char *const expected[] = {"<pad>", "<unk>", "<bos>", "<eos>", "a", "\u00e9", "b", "c"};
   assert_int_equal(fv_tokenizer_size(t), 8);
   for (int32_t i = 0; i < 8; i++) assert_string_equal(fv_tokenizer_token(t, i).s, expected[i]);
@@ -146,7 +149,8 @@ static void test_vocabulary(void **state) { /* by count, then bytes */
 static void test_merges(void **state) {
   (void)state;
   fv_tokenizer *t = learn((fv_tokenizer_options){.kind = FV_TOKENIZER_BPE, .size = 266, .min_count = 2},
-                          "low low low low low lower lower newest newest newest newest newest newest widest widest widest");
+                          "low low low low low lower lower newest newest newest newest newest newest widest widest "
+                          "widest");
   static const char *const made[] = {"es", "est", "lo", "low", " low", "ew"};
   assert_int_equal(fv_tokenizer_size(t), 266);
   for (int32_t i = 0; i < 3; i++) assert_string_equal(fv_tokenizer_token(t, 260 + i).s, made[i]);
@@ -182,7 +186,8 @@ static void test_limits(void **state) {
   (void)state;
   enum { N = 1 << 20 };
   fv_tokenizer_trainer *r;
-  fv_tokenizer *t = learn((fv_tokenizer_options){.kind = FV_TOKENIZER_BPE, .size = 300}, "aaaaaaaaaaaaaaaa aaaaaaaaaaaaaaaa"), *none;
+  fv_tokenizer_options small = {.kind = FV_TOKENIZER_BPE, .size = 300}, tiny = {.kind = FV_TOKENIZER_BPE, .size = 9};
+  fv_tokenizer *t = learn(small, "aaaaaaaaaaaaaaaa aaaaaaaaaaaaaaaa"), *none;
   fv_encoder *e;
   fv_tokens k;
   char *text = fv_alloc(N);
@@ -196,7 +201,7 @@ static void test_limits(void **state) {
   fv_tokenizer_free(t);
   OK(fv_tokenizer_trainer_new(&(fv_tokenizer_options){.kind = FV_TOKENIZER_WORDS}, &r));
   FAILS(FV_ERR_REQUEST, "expected text to learn from", fv_tokenizer_trainer_finish(r, &none));
-  FAILS(FV_ERR_REQUEST, "260 to", fv_tokenizer_trainer_new(&(fv_tokenizer_options){.kind = FV_TOKENIZER_BPE, .size = 9}, &r));
+  FAILS(FV_ERR_REQUEST, "260 to", fv_tokenizer_trainer_new(&tiny, &r));
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
@@ -259,7 +264,8 @@ static void test_formats(void **state) {
                               (fv_text_options){.format = FV_TEXT_JSONL, .columns = keys});
   holds(t, 0, 0, "a b"), holds(t, 0, 1, "1.5"), holds(t, 1, 0, "\u00e9"), holds(t, 1, 1, "2");
   fv_text_table_free(t);
-  t = table_of("LOC:city Where is C\xf4te ?\n", (fv_text_options){.format = FV_TEXT_QUESTIONS, .encoding = FV_ENCODING_LATIN1});
+  t = table_of("LOC:city Where is C\xf4te ?\n",
+               (fv_text_options){.format = FV_TEXT_QUESTIONS, .encoding = FV_ENCODING_LATIN1});
   holds(t, 0, 0, "LOC"), holds(t, 0, 1, "city"), holds(t, 0, 2, "Where is C\u00f4te ?");
   fv_text_table_free(t);
   t = table_of("caf\xe9 \x93x\x94\n", (fv_text_options){.encoding = FV_ENCODING_WINDOWS1252});

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_text_data.c: text as the world has it, from the directory $FOVEA_DATA_MIRROR; without it, skipped. Row counts are
- * the published ones. What Hugging Face's tokenizers 0.23.3 made of Multi30k (training with the same settings, then
+/* test_text_data.c: text as the world has it, from the directory $FOVEA_DATA_MIRROR; without it, skipped. Row counts
+ * are the published ones. What Hugging Face's tokenizers 0.23.3 made of Multi30k (training with the same settings, then
  * encoding) stands here as counts and hashes of all ids. */
 #include "test_io.h"
 
