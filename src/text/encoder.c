@@ -17,7 +17,8 @@ struct fv_encoder {
   fv_text prefixed;
   fv_bpe_work work;
   fv_wordmap seen;
-  seen_ids *ids; /* [MOST_SEEN] */
+  seen_ids *ids; /* [cap_seen] */
+  int64_t cap_seen;
   int32_t *pool;
   int64_t n_pool, cap_pool;
   int32_t *id;
@@ -26,17 +27,9 @@ struct fv_encoder {
 };
 
 fv_status fv_encoder_new(const fv_tokenizer *t, fv_encoder **encoder) {
-  fv_status status = FV_OK;
-  fv_encoder *e;
-  *encoder = NULL;
-  FV_TRY(FV_NEW(&e, 1));
-  e->t = t;
-  if (t->kind == FV_TOKENIZER_BPE) FV_TRY_DONE(FV_NEW(&e->ids, MOST_SEEN));
-  *encoder = e;
-  e = NULL;
-done:
-  fv_encoder_free(e);
-  return status;
+  FV_TRY(FV_NEW(encoder, 1));
+  (*encoder)->t = t;
+  return FV_OK;
 }
 
 void fv_encoder_free(fv_encoder *e) {
@@ -72,6 +65,12 @@ static fv_status remember(fv_encoder *e, fv_bytes piece) {
     int32_t *pool = fv_realloc(e->pool, (size_t)cap * sizeof *pool);
     FV_REQUIRE(pool, FV_ERR_MEMORY, "tokenizer: no memory");
     e->pool = pool, e->cap_pool = cap;
+  }
+  if (e->seen.n == e->cap_seen) {
+    int64_t cap = FV_MAX(2 * e->cap_seen, 256);
+    seen_ids *ids = fv_realloc(e->ids, (size_t)cap * sizeof *ids);
+    FV_REQUIRE(ids, FV_ERR_MEMORY, "tokenizer: no memory");
+    e->ids = ids, e->cap_seen = cap;
   }
   FV_TRY(fv_wordmap_add(&e->seen, piece.s, piece.n, &i));
   memcpy(e->pool + e->n_pool, e->work.id, (size_t)n * sizeof *e->pool);
