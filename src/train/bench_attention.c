@@ -223,17 +223,20 @@ static int64_t runs_for(double seconds) {
   return (int64_t)FV_MIN(FV_MAX(want, 1), MOST_RUNS);
 }
 
+/* As many runs as the warm-up made one think, unless they take too long: others may have come to the machine since. */
 static fv_status measure(bench *b) {
-  double one = warm_up(b);
-  b->runs = b->rq->runs ? b->rq->runs : runs_for(one);
-  for (int w = 0; w < TIMES; w++) FV_TRY(FV_NEW(&b->seconds[w], b->runs));
-  int64_t n_groups = FV_MIN(GROUPS, b->runs);
+  const double one = warm_up(b);
+  const int64_t runs = b->rq->runs ? b->rq->runs : runs_for(one), n_groups = FV_MIN(GROUPS, runs);
+  const double end = fv_seconds() + MOST_SECONDS;
+  for (int w = 0; w < TIMES; w++) FV_TRY(FV_NEW(&b->seconds[w], runs));
   for (int64_t group = 0; group < n_groups; group++) {
     b->ceiling[b->n_ceiling++] = fv_ceiling_gflops_pool(fv_cpu_isa(), b->pool);
-    for (int64_t i = b->runs * group / n_groups; i < b->runs * (group + 1) / n_groups; i++) {
+    for (int64_t i = runs * group / n_groups; i < runs * (group + 1) / n_groups; i++) {
+      if (!b->rq->runs && b->runs > 0 && fv_seconds() > end) break;
       double seconds[TIMES];
       run_once(b, seconds);
-      for (int w = 0; w < TIMES; w++) b->seconds[w][i] = seconds[w];
+      for (int w = 0; w < TIMES; w++) b->seconds[w][b->runs] = seconds[w];
+      b->runs++;
     }
   }
   b->ceiling[b->n_ceiling++] = fv_ceiling_gflops_pool(fv_cpu_isa(), b->pool);
