@@ -57,7 +57,7 @@ static fv_value *convolutions(fv_graph *g, const settings *s, fv_value *x) {
 
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
-  FV_REQUIRE(task->vocabulary > 0, FV_ERR_REQUEST, "text-classify: expected a dataset of texts, got none");
+  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "text-classify: expected a dataset of texts, got none");
   FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "text-classify: expected at least 2 classes, got %d",
              (int)task->n_classes);
   FV_REQUIRE(s->windows.n >= 1, FV_ERR_REQUEST, "text-classify: windows: expected at least one, got none");
@@ -71,7 +71,7 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
   fv_value *tokens = fv_input(g, "tokens", FV_I32, FV_SHAPE(n, task->length));
-  fv_value *x = fv_embedding(g, tokens, "embedding", task->vocabulary, s->width, 0.1);
+  fv_value *x = fv_embedding(g, tokens, "embedding", task->vocabulary[0], s->width, 0.1);
   x = fv_dropout(g, x, s->dropout, training);
   if (s->encoder == ENCODER_CNN) x = convolutions(g, s, x);
   else
