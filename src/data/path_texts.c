@@ -32,8 +32,7 @@ static const char *part_beside(fv_arena *arena, const char *path, const char *co
 }
 
 fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d) {
-  static const char *const none[] = {NULL}, *const tests[] = {"test", NULL}, *const others[] = {"valid", "val", "dev", NULL};
-  const char *const *const names[FV_SPLITS] = {none, tests, others};
+  static const char *const names[FV_SPLITS][4] = {{NULL}, {"test", NULL}, {"valid", "val", "dev", NULL}};
   const char *columns[4] = {NULL};
   fv_texts_from from = {.options = {.skip_bad = o->reading->skip_bad}};
   fv_texts *t;

@@ -225,7 +225,8 @@ static fv_status encode(const fv_texts *t, const fv_tokenizer *tokenizer, int k,
   fv_encoder *e;
   fv_tokens tokens;
   fv_status status = FV_OK;
-  const int32_t bos = fv_tokenizer_special(tokenizer, FV_SPECIAL_BOS), unk = fv_tokenizer_special(tokenizer, FV_SPECIAL_UNK),
+  const int32_t unk = fv_tokenizer_special(tokenizer, FV_SPECIAL_UNK),
+                bos = fv_tokenizer_special(tokenizer, FV_SPECIAL_BOS),
                 eos = fv_tokenizer_special(tokenizer, FV_SPECIAL_EOS);
   const int64_t ends = t->pairs ? 1 + k : 0;
   FV_REQUIRE(fv_tokenizer_special(tokenizer, FV_SPECIAL_PAD) == 0 && unk > 0 && bos > 0 && eos > 0, FV_ERR_REQUEST,

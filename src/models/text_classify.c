@@ -45,11 +45,11 @@ static fv_value *convolutions(fv_graph *g, const settings *s, fv_value *x) {
   for (int i = 0; i < n; i++) {
     const int64_t window = s->windows.v[i], inputs = fv_dim(x, 2);
     const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
-    const fv_conv1d_attrs a = {.window = {.pad = {1, {window / 2}}}, .act = FV_ACT_RELU};
+    const fv_conv1d_attrs a = {.window = {.pad = {1, {window / 2}}}};
     fv_scope_push(g, "conv.%d", i);
     fv_value *w = fv_param(g, "weight", FV_SHAPE(s->hidden, inputs, window), kaiming, FV_GROUP_DECAY);
     fv_value *b = fv_param(g, "bias", FV_SHAPE(s->hidden), zeros, FV_GROUP_NO_DECAY);
-    each[i] = fv_op(g, "conv1d", &a, x, w, b);
+    each[i] = fv_op(g, "relu", NULL, fv_op(g, "conv1d", &a, x, w, b));
     fv_scope_pop(g);
   }
   return n == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, n, each);

@@ -2,14 +2,14 @@
 /* meet.c: a model and its data: what it learns of them before it is built, and whether others are like them. */
 #include "train/train.h"
 
-/* Lengths of batches, rising to the longest sample's: each about a quarter less than the next, so that little of a
- * batch is padding, whatever the lengths are like. */
+/* Lengths of batches, rising to the longest sample's: multiples of 4, each about a quarter less than the next, so that
+ * little of a batch is padding, whatever the lengths are like. */
 static void choose_lengths(fv_model *m, int64_t longest) {
   int64_t falling[FV_MAX_LENGTHS], length = longest;
   int n = 0;
   falling[n++] = length;
   while (n < FV_MAX_LENGTHS && length > 4) {
-    length = FV_MIN(fv_round_up(length * 3 / 4, 4), length - 1);
+    length = FV_MIN(fv_round_up(length * 3 / 4, 4), (length - 1) / 4 * 4);
     falling[n++] = length;
   }
   m->n_lengths = n;

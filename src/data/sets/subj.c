@@ -22,7 +22,7 @@ const fv_dataset_def fv_dataset_subj = {
              .source = "https://www.cs.cornell.edu/people/pabo/movie-review-data/ (subjectivity v1.0)",
              .cite = "B. Pang, L. Lee: A sentimental education: sentiment analysis using subjectivity summarization "
                      "based on minimum cuts. ACL 2004",
-             .shape = "texts of up to 120 words, 2 classes, 10000 in ten folds",
+             .shape = "texts of up to 132 words, 2 classes, 10000 in ten folds",
              .folds = 10,
              .read_to_know = true,
              .files = files},

@@ -70,6 +70,6 @@ const fv_dataset_def fv_dataset_verdicts = {
              .licence = "Apache-2.0",
              .source = "generated",
              .cite = "none",
-             .shape = "texts of up to 19 words, 2 classes, 4000 train, 500 test",
+             .shape = "texts of up to 17 words, 2 classes, 4000 train, 500 test",
              .training = "epochs=6"},
     .open = open_set};
