@@ -7,13 +7,13 @@
 #include "ops/concat.h"
 #include "ops/conv1d.h"
 
-enum { ENCODER_LSTM, ENCODER_GRU, ENCODER_CNN };
-static const char *const encoder_names[] = {"lstm", "gru", "cnn", NULL};
+enum { ENCODER_LSTM, ENCODER_GRU, ENCODER_CNN, ENCODER_BOTH };
+static const char *const encoder_names[] = {"lstm", "gru", "cnn", "both", NULL};
 
 typedef struct settings {
   int64_t encoder, width, hidden, layers, pool;
   fv_int_list windows;
-  double dropout;
+  double dropout, word_dropout;
 } settings;
 
 #define FIELD(name) #name, .offset = offsetof(settings, name)
@@ -30,6 +30,8 @@ static const fv_option options[] = {
      .doc = "width of the attention pooling's scorer"},
     {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0.5", .min = 0, .max = 0.95,
      .doc = "dropped share of word vectors, and before the classifier"},
+    {.name = FIELD(word_dropout), .type = FV_OPT_REAL, .def = "0.1", .min = 0, .max = 0.95,
+     .doc = "share of words made unknown in training"},
     {0}};
 
 static const fv_preset presets[] = {
@@ -71,10 +73,11 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
   fv_value *tokens = fv_input(g, "tokens", FV_I32, FV_SHAPE(n, task->length));
-  fv_value *x = fv_embedding(g, tokens, "embedding", task->vocabulary[0], s->width, 0.1);
+  fv_value *x = fv_embedding(g, fv_word_dropout(g, tokens, s->word_dropout, training), "embedding", task->vocabulary[0], s->width, 0.1);
   x = fv_dropout(g, x, s->dropout, training);
-  if (s->encoder == ENCODER_CNN) x = convolutions(g, s, x);
-  else
+  if (s->encoder == ENCODER_CNN || s->encoder == ENCODER_BOTH) x = convolutions(g, s, x);
+  if (s->encoder == ENCODER_BOTH) x = fv_dropout(g, x, s->dropout, training);
+  if (s->encoder != ENCODER_CNN)
     x = fv_recurrent_net(g, x, s->hidden, .gru = s->encoder == ENCODER_GRU, .bidirectional = true, .layers = s->layers,
                          .dropout = s->dropout, .training = training, .lengths = fv_token_lengths(g, tokens));
   x = fv_additive_pool_layer(g, x, fv_token_mask(g, tokens), "pool", s->pool);

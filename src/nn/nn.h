@@ -46,6 +46,10 @@ fv_value *fv_embedding(fv_graph *g, fv_value *tokens, const char *name, int64_t 
 fv_value *fv_token_mask(fv_graph *g, fv_value *tokens);   /* u8 [N,T]: 1 where there is a token, 0 where padding */
 fv_value *fv_token_lengths(fv_graph *g, fv_value *tokens); /* i32 [N]: how many are no padding */
 
+/* In training, tokens are <unk> with probability `rate`: the network learns to do without a word, and what <unk> is
+ * (Iyyer et al. 2015). */
+fv_value *fv_word_dropout(fv_graph *g, fv_value *tokens, double rate, bool training);
+
 typedef struct fv_recurrent_args {
   const char *name; /* NULL: "lstm" or "gru" */
   bool gru, bidirectional;

@@ -25,6 +25,14 @@ fv_value *fv_token_lengths(fv_graph *g, fv_value *tokens) {
   return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, fv_reduce(g, "sum", each, FV_SHAPE(1), false));
 }
 
+fv_value *fv_word_dropout(fv_graph *g, fv_value *tokens, double rate, bool training) {
+  if (!training || rate <= 0) return tokens;
+  fv_value *mask = fv_token_mask(g, tokens), *there = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, mask);
+  fv_value *kept = fv_op(g, "gt", NULL, fv_dropout(g, there, rate, true), fv_const(g, 0));
+  /* The mask as numbers is <unk> where there is a token and <pad> where there is none. */
+  return fv_op(g, "where", NULL, kept, tokens, fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, mask));
+}
+
 /* The four parameters of one layer and direction. */
 static void cell_params(fv_graph *g, const char *suffix, int64_t layer, int64_t gates, int64_t inputs, int64_t hidden,
                         fv_value *par[4]) {
