@@ -76,6 +76,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
   if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));
   FV_TRY(make_runners(t));
+  FV_TRY(fv_optimizer_add_tables(&t->optimizer, &m->ledger, t->run.of[t->run.n - 1].g));
   FV_TRY(FV_NEW(&t->losses, t->shards));
   FV_TRY(FV_NEW(&t->metrics, m->train.batch));
   FV_TRY(FV_NEW(&t->rng, fv_pool_threads(m->pool)));
@@ -138,8 +139,9 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   int input = fv_exec_input(exec, "rng");
   if (input >= 0) fv_exec_bind_input(exec, input, t->rng[worker]);
   fv_runner_bind(run, worker, t->data, job->batch, shard);
-  fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->m->params->size);
+  fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->optimizer.dense);
   fv_exec_run(exec);
+  fv_optimizer_take_rows(&t->optimizer, exec, shard);
   t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
   const fv_tensor *each = fv_exec_output(exec, t->metric_output);
   if (each) memcpy(t->metrics + shard * run->n, each->data, (size_t)run->n * sizeof(float));
