@@ -30,7 +30,7 @@ static const fv_option options[] = {
      .doc = "width of the attention pooling's scorer"},
     {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0.5", .min = 0, .max = 0.95,
      .doc = "dropped share of word vectors, and before the classifier"},
-    {.name = FIELD(word_dropout), .type = FV_OPT_REAL, .def = "0.1", .min = 0, .max = 0.95,
+    {.name = FIELD(word_dropout), .type = FV_OPT_REAL, .def = "0", .min = 0, .max = 0.95,
      .doc = "share of words made unknown in training"},
     {0}};
 
@@ -95,7 +95,7 @@ const fv_recipe fv_recipe_text_classify = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "epochs=15 batch=64 lr=0.003 optimizer=adamw schedule=onecycle weight_decay=0.01 clip=1",
+    .training = "epochs=15 batch=64 lr=0.001 label_smoothing=0.1 clip=1 min_count=2",
     .metric = "accuracy",
     .check = check,
     .build = build};

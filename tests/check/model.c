@@ -12,7 +12,7 @@
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
-    {"image-classify", "vit-tiny", "dim=16 depth=2 heads=2 dropout=0.1", 308298, IMAGES},
+    {"image-classify", "vit-tiny", "dim=16 depth=2 heads=2 dropout=0.1", 302154, IMAGES},
     {"text-classify", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"text-classify", "cnn", "width=16 hidden=8 pool=8", 180482, TEXTS},
     {"text-classify", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
