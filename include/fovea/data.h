@@ -8,6 +8,8 @@
  *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label. That is the first or last column
  *                 when a header calls it label, class, target or y; otherwise the last, or the first where the last is
  *                 the same in all rows
+ *   A.jsonl       one text with its label a row, also .csv and .tsv when the setting text=COLUMN says where the texts are
+ *                 (text=A+B joins two columns, label=COLUMN; numbers from 1 where no first row names them)
  *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too
  * A folder may also hold one of the latter. Where names contain "train" and the same with "test" (IDX: "t10k") lies
  * beside, that is the test part; otherwise every fifth image of each class, by a fixed shuffle, is kept for testing.
@@ -25,10 +27,11 @@
 extern "C" {
 #endif
 
-typedef enum fv_split { FV_SPLIT_TRAIN, FV_SPLIT_TEST, FV_SPLITS } fv_split;
-FV_API extern const char *const fv_split_names[FV_SPLITS + 1]; /* "train", "test", NULL */
+/* Where a dataset brings no validation part, training keeps a share of the training part for it. */
+typedef enum fv_split { FV_SPLIT_TRAIN, FV_SPLIT_TEST, FV_SPLIT_VALIDATION, FV_SPLITS } fv_split;
+FV_API extern const char *const fv_split_names[FV_SPLITS + 1]; /* "train", "test", "validation", NULL */
 
-/* One file of a dataset as the world knows it. */
+/* One file of a dataset as the world knows it. Packed by gzip, with ".gz" behind its name, it is as good. */
 typedef struct fv_data_file {
   const char *path;   /* below the mirror: "mnist/train-images-idx3-ubyte.gz" */
   const char *url;    /* the official address; NULL: in this form it has none */
@@ -43,6 +46,8 @@ typedef struct fv_dataset_info {
   const char *name, *doc, *licence, *source, *cite;
   const char *shape;         /* "28x28x1, 10 classes, 60000 train, 10000 test" */
   const char *training;      /* settings that suit it, as changes that keep the label: "flip=true shift=2"; or NULL */
+  int folds;                 /* of data without a test part of their own, as is customary; 0: they have one */
+  bool read_to_know;         /* shapes and counts are known only from the files: planning reads them, too */
   const fv_data_file *files; /* ends with path NULL; no file: generated or embedded */
 } fv_dataset_info;
 FV_API int fv_dataset_count(void);

@@ -48,7 +48,12 @@ typedef struct fv_exec fv_exec;
 typedef enum fv_group {
   FV_GROUP_DECAY,    /* trained, with weight decay */
   FV_GROUP_NO_DECAY, /* trained, without: biases, norms, gates */
-  FV_GROUP_BUFFER    /* not trained: running statistics; follows the mean of what shards report */
+  FV_GROUP_BUFFER,   /* not trained: running statistics; follows the mean of what shards report */
+  /* A table that one `embedding` looks up: trained without decay, and only in the rows that a step looked up, so that
+   * what a step costs does not grow with the table. Adam's means of the other rows stand still (as in PyTorch's
+   * SparseAdam). */
+  FV_GROUP_ROWS,
+  FV_GROUPS
 } fv_group;
 typedef enum fv_init_kind {
   FV_INIT_ZEROS,

@@ -59,6 +59,9 @@ typedef struct fv_train_request {
  * epochs, seconds, samples_per_second, parameters, peak_bytes, weights_sha256. FV_ERR_STOPPED after SIGINT: all is
  * saved. */
 FV_API fv_status fv_train(const fv_train_request *request, char **json);
+/* The same over every fold of data without a test part (seeds 0), or with `seeds` seeds from the request's on; each in a
+ * directory OUT/fold-N or OUT/seed-N. Result: over, runs, metrics (mean, sd, min, max of each), seconds. */
+FV_API fv_status fv_train_repeat(const fv_train_request *request, int seeds, char **json);
 /* The same buffers and programs, made but not filled: parameters, flops_forward, flops_step, bytes_parameters,
  * bytes_activations, bytes_total, fits. */
 FV_API fv_status fv_plan(const fv_train_request *request, char **json);
@@ -112,11 +115,13 @@ typedef struct fv_model fv_model;
 /* A run directory or its model.safetensors: enough to evaluate, predict and explain. */
 FV_API fv_status fv_model_open(const char *path, int threads, fv_model **model);
 FV_API void fv_model_free(fv_model *model);
+FV_API bool fv_model_reads_texts(const fv_model *model);
 /* data NULL: the dataset the model was trained on. Result: metrics, samples. */
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);
-/* input: a PNG, JPEG, IDX or NPY file (one or more images), or test:N for sample N of the test split. Result: an object
- * with "predictions": one entry an image, each with the k best labels and their probabilities. */
+/* input: of images, a PNG, JPEG, IDX or NPY file (one or more); of texts, a file with one a line ("-": standard input),
+ * or "text:" and the text itself; or test:N for sample N of the test split. Result: an object with "predictions": one
+ * entry a sample, each with the k best labels and their probabilities. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
 /* ---- explaining -------------------------------------------------------------------------------------------------- */

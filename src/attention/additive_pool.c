@@ -24,7 +24,7 @@ const fv_attention_def fv_attention_additive_pool = {
     .build = build,
     .cases = cases};
 
-fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, const char *name, int64_t width) {
+fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width) {
   int64_t e = fv_dim(x, 2);
   fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
   fv_scope_push(g, "%s", name);
@@ -34,7 +34,7 @@ fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, const char *name, int
       fv_param(g, "context", FV_SHAPE(width), (fv_init){.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width},
                FV_GROUP_DECAY)};
   fv_value *out[2];
-  build(g, NULL, (fv_value *[]){x, fv_absent(g)}, par, out);
+  build(g, NULL, (fv_value *[]){x, mask ? mask : fv_absent(g)}, par, out);
   fv_tap(g, "alpha", FV_TAP_POOLING, out[1]);
   fv_scope_pop(g);
   return out[0];

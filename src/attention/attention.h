@@ -74,8 +74,9 @@ void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *at
 
 /* Woo et al. 2018: x [N,H,W,C] -> same shape; parameters mlp.0, mlp.2 (weights and biases), conv. */
 fv_value *fv_cbam_layer(fv_graph *g, fv_value *x, const char *name, int64_t reduction, int64_t kernel);
-/* Yang et al. 2016: x [N,T,E] -> [N,E]; parameters attention.weight/bias [A,E], context [A]. */
-fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, const char *name, int64_t width);
+/* Yang et al. 2016: x [N,T,E], mask u8 [N,T] (may be NULL) -> [N,E]; parameters attention.weight/bias [A,E], context
+ * [A]. */
+fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width);
 /* Vaswani et al. 2017, self-attention: x [N,T,E] -> [N,T,E]; parameters in_proj (q, k, v stacked), out_proj as
  * torch.nn.MultiheadAttention names them. */
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads);

@@ -23,10 +23,10 @@ typedef struct cli_args {
   int n_sets;
   const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism, *kind, *normal, *column, *format;
   const char *encoding;
-  int64_t threads, top, samples, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
+  int64_t threads, top, samples, seeds, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
   double dropout;
-  bool json, quiet, resume, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole, specials,
-      skip_bad;
+  bool json, quiet, resume, folds, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole,
+      specials, skip_bad;
   bool given[CLI_MOST_OPTIONS]; /* by place in the command's table */
 } cli_args;
 

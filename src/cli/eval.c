@@ -6,7 +6,9 @@ static int run(const cli_args *a) {
   fv_model *model = NULL;
   char *json = NULL;
   cli_progress p = cli_progress_new(a);
-  fv_split split = a->split && strcmp(a->split, fv_split_names[FV_SPLIT_TRAIN]) == 0 ? FV_SPLIT_TRAIN : FV_SPLIT_TEST;
+  fv_split split = FV_SPLIT_TEST;
+  for (int s = 0; a->split && s < FV_SPLITS; s++)
+    if (strcmp(a->split, fv_split_names[s]) == 0) split = (fv_split)s;
   fv_stop_catch();
   fv_status status = fv_model_open(a->names[0], (int)a->threads, &model);
   if (status == FV_OK) status = fv_model_eval(model, a->data, split, cli_progress_report, &p, &json);
@@ -15,13 +17,12 @@ static int run(const cli_args *a) {
   return status == FV_OK ? cli_print_result(a, json) : cli_failed(status);
 }
 
-static const char *const splits[] = {"train", "test", NULL};
 static const cli_option options[] = {CLI_DATA("another dataset than the one it was trained on"),
                                      {.name = "split",
                                       .kind = CLI_TEXT,
                                       CLI_FIELD(split),
-                                      .value = "train|test",
-                                      .choices = splits,
+                                      .value = "train|test|validation",
+                                      .choices = fv_split_names,
                                       .doc = "test unless given"},
                                      CLI_THREADS,
                                      CLI_JSON,

@@ -145,16 +145,26 @@ static const char *scalar(const char *key, const json_t *v, cli_text text) {
   return number(key, json_number_value(v), json_is_integer(v), text);
 }
 
+/* {mean, sd, min, max} of many runs. */
+static bool is_spread(const json_t *v) { return json_object_get(v, "mean") && json_object_get(v, "sd"); }
+
 static int label_width(const json_t *object) {
   const char *key;
   json_t *value;
   cli_text label;
   int width = 0;
   json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-    int w = json_is_object(value) ? label_width(value) : (int)strlen(label_of(key, label));
+    int w = json_is_object(value) && !is_spread(value) ? label_width(value) : (int)strlen(label_of(key, label));
     if (!json_is_array(value) && w > width) width = w;
   }
   return width;
+}
+
+static void print_spread(const char *key, const json_t *v, int width) {
+  static const char *const parts[] = {"mean", "sd", "min", "max"};
+  cli_text label, text[4];
+  for (int i = 0; i < 4; i++) number(key, json_number_value(json_object_get(v, parts[i])), false, text[i]);
+  printf("  %-*s  %s, sd %s (%s to %s)\n", width, label_of(key, label), text[0], text[1], text[2], text[3]);
 }
 
 static void print_rows(const json_t *object, int width) {
@@ -162,7 +172,8 @@ static void print_rows(const json_t *object, int width) {
   json_t *value;
   cli_text label, text;
   json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-    if (json_is_object(value)) print_rows(value, width);
+    if (is_spread(value)) print_spread(key, value, width);
+    else if (json_is_object(value)) print_rows(value, width);
     else if (!json_is_array(value)) printf("  %-*s  %s\n", width, label_of(key, label), scalar(key, value, text));
   }
 }

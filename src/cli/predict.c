@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* predict.c: what a model says to images. Each input may hold many; "-" stands for a list of inputs on standard input,
- * a line each, answered as they come. */
+/* predict.c: what a model says to images or texts. Each input may hold many; "-" stands for lines on standard input,
+ * answered as they come: the texts themselves, or names of inputs. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -12,10 +12,11 @@ typedef struct answers {
 } answers;
 
 static void print_prediction(const char *input, size_t index, size_t n, const json_t *entry) {
-  const json_t *top = json_object_get(entry, "top");
+  const json_t *top = json_object_get(entry, "top"), *text = json_object_get(entry, "text");
   size_t i;
   json_t *guess;
-  if (n > 1) printf("%s[%zu]", input, index);
+  if (text) printf("%s", json_string_value(text));
+  else if (n > 1) printf("%s[%zu]", input, index);
   else printf("%s", input);
   json_array_foreach((json_t *)(uintptr_t)top, i, guess)
       printf("  %s %.2f %%", json_string_value(json_object_get(guess, "label")),
@@ -34,11 +35,21 @@ static int answer(answers *w, const char *input) {
   for (size_t i = 0; i < json_array_size(list); i++) {
     json_t *entry = json_array_get(list, i);
     if (!w->args->json) print_prediction(input, i, json_array_size(list), entry);
-    else if (!json_object_get(entry, "input")) json_object_set_new(entry, "input", json_string(input));
+    else json_object_set_new(entry, "input", json_string(input));
   }
   if (w->args->json) json_array_extend(w->all, list);
   json_decref(result);
   return 0;
+}
+
+static int answer_text(answers *w, const char *line) {
+  size_t n = strlen(line) + sizeof "text:";
+  char *input = malloc(n);
+  if (!input) return cli_out_of_memory();
+  snprintf(input, n, "text:%s", line);
+  int code = answer(w, input);
+  free(input);
+  return code;
 }
 
 static int answer_lines(answers *w) {
@@ -48,7 +59,8 @@ static int answer_lines(answers *w) {
   int code = 0;
   while (code == 0 && (n = getline(&line, &room, stdin)) >= 0) {
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r')) line[--n] = 0;
-    if (n > 0) code = answer(w, line);
+    if (fv_model_reads_texts(w->model)) code = answer_text(w, line);
+    else if (n > 0) code = answer(w, line);
     if (!w->args->json) fflush(stdout);
   }
   free(line);
@@ -86,8 +98,9 @@ const cli_command cli_predict = {.name = "predict",
                                  .max_names = -1,
                                  .wants = "a model and at least one input",
                                  .run = run,
-                                 .doc = "labels for images",
+                                 .doc = "labels for images or texts",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, test:N for an image of "
-                                     "the test split, or - for a list of these on standard input, one a line."};
+                                     "NPY file, or a file with a text a line; test:N for a sample of the test split; "
+                                     "text:WORDS for a text itself; or - for texts, or a list of the others, on "
+                                     "standard input, one a line."};

@@ -42,11 +42,12 @@ static int run(const cli_args *a) {
                               .report = cli_progress_report,
                               .arg = &p};
   fv_stop_catch();
-  fv_status status = fv_train(&request, &json);
+  bool many = a->folds || a->seeds;
+  fv_status status = many ? fv_train_repeat(&request, a->folds ? 0 : (int)a->seeds, &json) : fv_train(&request, &json);
   cli_progress_end(&p);
   if (status != FV_OK) return cli_failed(status);
   int code = cli_print_result(a, json);
-  if (!a->json && !a->quiet) print_files(request.out);
+  if (!a->json && !a->quiet && !many) print_files(request.out);
   return code;
 }
 
@@ -63,6 +64,16 @@ static const cli_option options[] = {
      CLI_FIELD(resume),
      .letter = 'r',
      .doc = "go on with the run in the run directory, to the same end"},
+    {.name = "folds",
+     CLI_FIELD(folds),
+     .doc = "one run for each fold of data without a test part, in DIR/fold-N: mean and deviation"},
+    {.name = "seeds",
+     .kind = CLI_NUMBER,
+     CLI_FIELD(seeds),
+     .value = "N",
+     .min = 1,
+     .max = 100000,
+     .doc = "N runs, each with another seed, in DIR/seed-N: mean and deviation"},
     {.name = "memory",
      .kind = CLI_BYTES,
      CLI_FIELD(memory),

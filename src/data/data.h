@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "fovea/data.h"
+#include "fovea/text.h"
 #include "os/os.h"
 
 typedef struct fv_field {
@@ -19,6 +20,19 @@ typedef struct fv_field {
   bool varies;      /* the first dimension is the sample's length */
 } fv_field;
 enum { FV_MAX_FIELDS = 8 };
+
+/* How files become samples where that is a choice, and what was learnt from the training split for it. It is the
+ * model's, is kept with the model, and so reads other data as those it was trained on. */
+enum { FV_TOKENIZED = 2 }; /* texts of a sample: what is read, what is written */
+typedef struct fv_reading {
+  int64_t fold;                          /* of data without a test part: which of their folds is for testing */
+  fv_tokenizer_options tokens;           /* how tokenisers are made */
+  int64_t longest;                       /* tokens of a text that count, the first ones; 0: all */
+  const char *text, *label;              /* columns of a table of one's own; NULL: by their usual names */
+  bool skip_bad;                         /* rows with mistakes are left out */
+  fv_tokenizer *tokenizer[FV_TOKENIZED]; /* NULL: made by the first opening, from the training split */
+} fv_reading;
+void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */
 
 typedef struct fv_dataset fv_dataset;
 struct fv_dataset {
@@ -35,17 +49,20 @@ struct fv_dataset {
   /* How long a sample is, 1 or more: of a field that varies, `read` writes that much. NULL: no field varies. */
   int64_t (*length)(const fv_dataset *d, fv_split split, int64_t index);
   void (*close)(fv_dataset *d);
+  fv_reading *reading, *own_reading; /* the latter NULL when it was given */
+  int64_t skipped;       /* rows left out */
   void *impl;
   void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
 };
 
-/* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted: no file need
- * exist. */
+/* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted. Where these are
+ * known beforehand no file need exist; texts are read and what they teach is learnt. */
 typedef struct fv_data_open {
   const fv_dataset_def *def;
   const char *path;      /* when the dataset is a path */
   fv_shape size;         /* "@HxWxC" behind it: [H,W] or [H,W,C]; ndim 0: not given */
   uint64_t seed;
+  fv_reading *reading;
   fv_ledger *ledger;
   fv_progress *progress; /* of a download; may be NULL */
   void *progress_arg;
@@ -58,9 +75,13 @@ struct fv_dataset_def {
 };
 extern const fv_dataset_def *const fv_datasets[]; /* NULL-terminated; from datasets.list */
 
-/* `name_or_path` as in fovea/data.h. Labels are checked against n_classes here, once. */
-fv_status fv_dataset_open(const char *name_or_path, uint64_t seed, fv_ledger *ledger, fv_progress *progress, void *arg,
-                          fv_dataset **d);
+/* `name_or_path` as in fovea/data.h. Labels are checked against n_classes here, once. What `reading` lacks is learnt and
+ * put there; it must outlive the dataset. NULL: defaults, which end with the dataset. */
+fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_t seed, fv_ledger *ledger,
+                          fv_progress *progress, void *arg, fv_dataset **d);
+/* Texts by themselves, to be read as `reading` says, which must have its tokenisers: the samples of split test, of no
+ * class; of a pair they are the source. `texts` are the rows' first column, borrowed for the call. */
+fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset **d);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
 

@@ -9,7 +9,7 @@
 
 typedef struct place {
   const char *path; /* NULL: nowhere yet */
-  bool system;      /* a package's: packed anew, so what counts is the content */
+  bool packed;      /* by someone else's gzip, so what counts is the content */
 } place;
 
 static bool is_web(const char *s) { return strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0; }
@@ -41,24 +41,29 @@ static const char *cache_path(fv_arena *arena, const fv_data_file *f) {
   return dir ? fv_arena_printf(arena, "%s/data/%s", dir, f->path) : NULL;
 }
 
+/* The file, or the file packed: "NAME.gz". */
+static bool is_there(const char *path, fv_arena *arena, place *found) {
+  const char *packed = path ? fv_arena_printf(arena, "%s.gz", path) : NULL;
+  *found = (place){.path = path};
+  if (path && fv_path_exists(path)) return true;
+  *found = (place){.path = packed, .packed = true};
+  return packed && fv_path_exists(packed);
+}
+
 static fv_status find_file(const fv_dataset_def *def, const fv_data_file *f, fv_arena *arena, place *found) {
   const char *dir, *address;
-  *found = (place){0};
   FV_TRY(get_mirror(&dir, &address));
   const char *path = dir ? fv_path_join(arena, dir, f->path) : NULL;
-  if (path && fv_path_exists(path)) {
-    found->path = path;
-    return FV_OK;
-  }
+  if (is_there(path, arena, found)) return FV_OK;
   for (int i = 0; f->content_sha256 && def->system_dirs && def->system_dirs[i]; i++) {
     path = fv_path_join(arena, def->system_dirs[i], base_name(f->path));
     if (!path || !fv_path_exists(path)) continue;
-    *found = (place){.path = path, .system = true};
+    *found = (place){.path = path, .packed = true};
     return FV_OK;
   }
   path = cache_path(arena, f);
   FV_REQUIRE(path, FV_ERR_MEMORY, "data (%s): no memory for a name", f->path);
-  if (fv_path_exists(path)) found->path = path;
+  if (!is_there(path, arena, found)) *found = (place){0};
   return FV_OK;
 }
 
@@ -90,12 +95,12 @@ done:
 static fv_status check_file(const fv_data_file *f, const place *p) {
   char got[65];
   int64_t bytes = fv_file_size(p->path);
-  const char *wanted = p->system ? f->content_sha256 : f->sha256;
-  FV_REQUIRE(p->system || f->bytes == 0 || bytes < 0 || bytes == f->bytes, FV_ERR_CORRUPT,
+  const char *wanted = p->packed && f->content_sha256 ? f->content_sha256 : f->sha256;
+  FV_REQUIRE(p->packed || f->bytes == 0 || bytes < 0 || bytes == f->bytes, FV_ERR_CORRUPT,
              "data (%s): expected %lld bytes, got %lld", p->path, (long long)f->bytes, (long long)bytes);
-  FV_TRY(fv_data_hash(p->path, p->system, got));
+  FV_TRY(fv_data_hash(p->path, p->packed, got));
   FV_REQUIRE(strcmp(got, wanted) == 0, FV_ERR_CORRUPT, "data (%s): expected SHA-256 %s%s, got %s", p->path, wanted,
-             p->system ? " of what is packed in it" : "", got);
+             p->packed ? " of what is packed in it" : "", got);
   return FV_OK;
 }
 

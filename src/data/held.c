@@ -35,10 +35,10 @@ static fv_status make_held(const fv_data_open *o, fv_dataset *d, fv_shape image,
   return FV_OK;
 }
 
-fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS],
+fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[2],
                       fv_held **held) {
   int64_t n = count[FV_SPLIT_TRAIN] + count[FV_SPLIT_TEST];
-  for (int s = 0; s < FV_SPLITS; s++) d->count[s] = count[s];
+  for (int s = FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++) d->count[s] = count[s];
   FV_TRY(make_held(o, d, image, held));
   for (int64_t i = 0; *held && i < n; i++) (*held)->row[0][i] = (int32_t)i; /* the lists lie one behind the other */
   return FV_OK;
@@ -50,7 +50,7 @@ fv_status fv_held_new_cut(const fv_data_open *o, fv_dataset *d, fv_shape image, 
   uint8_t *is_test = NULL;
   *held = NULL;
   FV_TRY_DONE(FV_NEW(&is_test, n));
-  FV_TRY_DONE(fv_data_cut(label, n, d->n_classes, is_test));
+  FV_TRY_DONE(fv_data_cut(label, n, d->n_classes, FV_FOLDS, o->reading->fold, is_test));
   d->count[FV_SPLIT_TRAIN] = d->count[FV_SPLIT_TEST] = 0;
   for (int64_t i = 0; i < n; i++) d->count[is_test[i]]++;
   FV_REQUIRE_DONE(d->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST,
@@ -66,22 +66,26 @@ done:
   return status;
 }
 
-fv_status fv_data_cut(const int32_t *label, int64_t n, int n_classes, uint8_t *is_test) {
+fv_status fv_data_cut(const int32_t *label, int64_t n, int n_classes, int folds, int64_t fold, uint8_t *is_test) {
   fv_status status = FV_OK;
   int32_t *order = NULL;
-  int64_t *left = NULL;
+  int64_t *size = NULL, *seen;
   FV_REQUIRE(n > 0 && n <= INT32_MAX, FV_ERR_REQUEST, "dataset: expected 1 to %d images, got %lld", INT32_MAX,
              (long long)n);
   FV_TRY_DONE(FV_NEW(&order, n));
-  FV_TRY_DONE(FV_NEW(&left, n_classes));
+  FV_TRY_DONE(FV_NEW(&size, 2 * n_classes));
+  seen = size + n_classes;
   fv_rng rng = fv_rng_new(0, fv_stream_of("data.cut"));
   fv_rng_permutation(&rng, order, n);
-  for (int64_t i = 0; i < n; i++) left[label[i]]++;
-  for (int c = 0; c < n_classes; c++) left[c] = (left[c] + 2) / 5;
-  for (int64_t i = 0; i < n; i++) is_test[order[i]] = left[label[order[i]]]-- > 0;
+  for (int64_t i = 0; i < n; i++) size[label[i]]++;
+  for (int64_t i = 0; i < n; i++) {
+    int32_t c = label[order[i]];
+    int64_t from = (fold * size[c] + folds / 2) / folds, to = ((fold + 1) * size[c] + folds / 2) / folds, at = seen[c]++;
+    is_test[order[i]] = at >= from && at < to;
+  }
 done:
   fv_free(order);
-  fv_free(left);
+  fv_free(size);
   return status;
 }
 
@@ -92,5 +96,12 @@ fv_status fv_data_number_classes(fv_dataset *d, int n_classes) {
   FV_REQUIRE(names, FV_ERR_MEMORY, "dataset (%s): no memory for %d class names", d->name, n_classes);
   d->classes = names;
   d->n_classes = n_classes;
+  return FV_OK;
+}
+
+fv_status fv_data_no_fold(const fv_data_open *o) {
+  FV_REQUIRE(o->reading->fold == 0, FV_ERR_REQUEST,
+             "fold (%s): expected 0, since the data have a test part of their own, got %lld",
+             o->path ? o->path : o->def->info.name, (long long)o->reading->fold);
   return FV_OK;
 }

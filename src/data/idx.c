@@ -46,11 +46,11 @@ done:
   return status;
 }
 
-fv_status fv_idx_open_row(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS]) {
+fv_status fv_idx_open_row(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[2]) {
   const fv_data_file *files = o->def->info.files;
   fv_held *h;
   FV_TRY(fv_held_new(o, d, image, count, &h));
-  for (int s = 0, at = 0; h && s < FV_SPLITS; at += (int)count[s], s++) {
+  for (int s = 0, at = 0; h && s <= FV_SPLIT_TEST; at += (int)count[s], s++) {
     const int64_t dim[] = {count[s], image.dim[0], image.dim[1]};
     const char *path;
     FV_TRY(fv_data_need(o, &files[2 * s], d->arena, &path));

@@ -120,6 +120,7 @@ fv_status fv_path_hold(const fv_data_open *o, fv_dataset *d, const fv_part part[
   for (int s = 0; s < FV_SPLITS; s++)
     FV_REQUIRE(!part[s].path || part[s].n > 0, FV_ERR_REQUEST, "dataset (%s): expected images, got none", part[s].path);
   if (!test->path) return hold_cut(o, d, train, pour, arg);
+  FV_TRY(fv_data_no_fold(o));
   FV_REQUIRE(fv_shape_equal(train->image, test->image), FV_ERR_REQUEST,
              "dataset (%s): expected images of %s as for training, got %s", test->path,
              fv_dims_text(train->image.dim, 3), fv_dims_text(test->image.dim, 3));
@@ -135,7 +136,8 @@ fv_status fv_path_hold(const fv_data_open *o, fv_dataset *d, const fv_part part[
 /* A folder may hold one of these in place of class folders. */
 static const char *file_in_folder(fv_arena *arena, const char *dir) {
   static const char *const names[] = {"train-images-idx3-ubyte.gz", "train-images-idx3-ubyte", "X_train.npy",
-                                      "x_train.npy", "X.npy", "train.csv", "train.csv.gz", NULL};
+                                      "x_train.npy", "X.npy", "train.csv", "train.csv.gz", "train.tsv",
+                                      "train.tsv.gz", "train.jsonl", "train.jsonl.gz", NULL};
   for (int i = 0; names[i]; i++) {
     const char *path = fv_path_join(arena, dir, names[i]);
     if (path && fv_path_exists(path)) return path;
@@ -153,11 +155,12 @@ static const char *images_of_prefix(fv_arena *arena, const char *prefix) {
 }
 
 static fv_status open_file(const fv_data_open *o, fv_dataset *d) {
+  if (fv_path_is_texts(o)) return fv_path_open_texts(o, d);
   if (fv_path_ends(o->path, ".npy")) return fv_path_open_npy(o, d);
   if (fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv")) return fv_path_open_csv(o, d);
   if (strstr(o->path, "idx3") || strstr(o->path, "idx4")) return fv_path_open_idx(o, d);
   return FV_FAIL(FV_ERR_REQUEST,
-                 "dataset (%s): expected a folder of class folders, a .csv, .tsv or .npy file or IDX images", o->path);
+                 "dataset (%s): expected a folder of class folders, a .csv, .tsv, .jsonl or .npy file or IDX images", o->path);
 }
 
 fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {

@@ -3,9 +3,9 @@
  * here, so that nothing behind needs to doubt them. */
 #include "data/sets.h"
 
-const char *const fv_split_names[FV_SPLITS + 1] = {"train", "test", NULL};
+const char *const fv_split_names[FV_SPLITS + 1] = {"train", "test", "validation", NULL};
 
-static const fv_dataset_def path_def = {.info = {.name = "path"}, .open = fv_path_open};
+static const fv_dataset_def path_def = {.info = {.name = "path", .folds = FV_FOLDS}, .open = fv_path_open};
 
 int fv_dataset_count(void) {
   int n = 0;
@@ -72,24 +72,44 @@ static fv_status check_labels(const fv_dataset *d) {
       out[field] = &label;
       d->read(d, (fv_split)s, i, 0, out);
       FV_REQUIRE(label >= 0 && label < d->n_classes, FV_ERR_CORRUPT,
-                 "dataset (%s, %s image %lld): expected a label from 0 to %d, got %d", d->name, fv_split_names[s],
+                 "dataset (%s, %s sample %lld): expected a label from 0 to %d, got %d", d->name, fv_split_names[s],
                  (long long)i, d->n_classes - 1, label);
     }
   return FV_OK;
 }
 
 static fv_status check_opened(const fv_data_open *o, const fv_dataset *d) {
-  for (int s = 0; s < FV_SPLITS; s++)
-    FV_REQUIRE(d->count[s] > 0, FV_ERR_REQUEST, "dataset (%s): expected %s images, got none", d->name,
+  for (int s = FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++)
+    FV_REQUIRE(d->count[s] > 0, FV_ERR_REQUEST, "dataset (%s): expected %s samples, got none", d->name,
                fv_split_names[s]);
-  FV_REQUIRE(d->n_classes >= 2, FV_ERR_REQUEST, "dataset (%s): expected at least 2 classes, got %d", d->name,
-             d->n_classes);
+  FV_REQUIRE(d->n_classes >= 2 || fv_dataset_field(d, "label") < 0, FV_ERR_REQUEST,
+             "dataset (%s): expected at least 2 classes, got %d", d->name, d->n_classes);
   if (!(o->ledger && o->ledger->dry)) FV_TRY(check_labels(d));
   return FV_OK;
 }
 
-fv_status fv_dataset_open(const char *name_or_path, uint64_t seed, fv_ledger *ledger, fv_progress *progress, void *arg,
-                          fv_dataset **dataset) {
+void fv_reading_free(fv_reading *r) {
+  for (int i = 0; r && i < FV_TOKENIZED; i++) {
+    fv_tokenizer_free(r->tokenizer[i]);
+    r->tokenizer[i] = NULL;
+  }
+}
+
+static fv_status set_reading(const fv_dataset_def *def, fv_reading *reading, fv_dataset *d) {
+  d->reading = reading;
+  if (!reading) {
+    FV_TRY(FV_NEW(&d->own_reading, 1));
+    d->reading = d->own_reading;
+  }
+  const int64_t folds = FV_MAX(def->info.folds, 1);
+  FV_REQUIRE(d->reading->fold < folds, FV_ERR_REQUEST, "fold (%s): expected 0 to %lld, got %lld%s", d->name,
+             (long long)folds - 1, (long long)d->reading->fold,
+             folds == 1 ? ": the data have a test part of their own" : "");
+  return FV_OK;
+}
+
+fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_t seed, fv_ledger *ledger,
+                          fv_progress *progress, void *arg, fv_dataset **dataset) {
   fv_status status = FV_OK;
   fv_dataset *d = NULL;
   *dataset = NULL;
@@ -106,6 +126,8 @@ fv_status fv_dataset_open(const char *name_or_path, uint64_t seed, fv_ledger *le
     o.path = d->name;
     FV_TRY_DONE(split_size(&o, d->arena));
   }
+  FV_TRY_DONE(set_reading(o.def, reading, d));
+  o.reading = d->reading;
   FV_TRY_DONE(o.def->open(&o, d));
   FV_TRY_DONE(check_opened(&o, d));
   *dataset = d;
@@ -118,6 +140,8 @@ done:
 void fv_dataset_close(fv_dataset *d) {
   if (!d) return;
   if (d->close) d->close(d);
+  fv_reading_free(d->own_reading);
+  fv_free(d->own_reading);
   fv_slab_free(d->slab);
   fv_arena_free(d->arena);
   fv_free(d);

@@ -42,16 +42,54 @@ typedef struct fv_held {
 } fv_held;
 /* Sets d's fields, counts, reader and slab for images [H,W,C]: the rows of train, then those of test, in order. *held
  * is NULL in a dry opening. */
-fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS],
+fv_status fv_held_new(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[2],
                       fv_held **held);
 /* The same for data without a test part of its own: the labels of all n rows decide, are copied, and the split is cut
  * by fv_data_cut. d->n_classes must be set. */
 fv_status fv_held_new_cut(const fv_data_open *o, fv_dataset *d, fv_shape image, const int32_t *label, int64_t n,
                           fv_held **held);
-/* Marks which of n samples are for testing: of each class every fifth, rounded, by a shuffle that nothing changes. */
-fv_status fv_data_cut(const int32_t *label, int64_t n, int n_classes, uint8_t *is_test);
+enum { FV_FOLDS = 5 }; /* where nothing else is customary */
+/* Marks which of n samples are for testing: of each class one in `folds`, rounded, by a shuffle that nothing changes.
+ * The folds together are all samples. */
+fv_status fv_data_cut(const int32_t *label, int64_t n, int n_classes, int folds, int64_t fold, uint8_t *is_test);
+/* Refuses a fold other than the first: there is a test part. */
+fv_status fv_data_no_fold(const fv_data_open *o);
 /* Class names "0", "1", ... */
 fv_status fv_data_number_classes(fv_dataset *d, int n_classes);
+
+/* ---- texts (texts.c) ----------------------------------------------------------------------------------------------- */
+/* Rows of tables, each with a class or a second text, gathered and then turned into tokens:
+ *   one text    "tokens" i32 [T], "label"
+ *   a pair      "source" i32 [T], "target" i32 [T]; the source ends with <eos>, the target lies between <bos> and <eos>
+ * T varies; of a pair it is the longer one's, with zeros behind the other. A text of no token is one <unk>. */
+typedef struct fv_texts fv_texts;
+typedef struct fv_texts_from {
+  const char *path;        /* of a table; NULL: `table` */
+  fv_text_table *table;    /* taken over */
+  fv_text_options options;
+  int text, more;          /* columns from 1; more: joined to text by a blank; 0: none */
+  int label, target;       /* likewise */
+  int32_t of_class;        /* without `label`: of all rows */
+} fv_texts_from;
+fv_status fv_texts_new(const fv_dataset *d, fv_texts **t);
+void fv_texts_free(fv_texts *t); /* NULL is fine */
+fv_status fv_texts_add(fv_texts *t, fv_split split, const fv_texts_from *from);
+/* As a label is written in the files, and its name; ends with NULL. */
+typedef struct fv_class_name {
+  const char *label, *name;
+} fv_class_name;
+/* Makes d of them. names NULL: the labels that are there, sorted. Without a row for testing, one of o->def's folds is cut
+ * off. */
+fv_status fv_texts_hold(const fv_data_open *o, fv_dataset *d, const fv_texts *t, const fv_class_name *names);
+/* All of this for a row whose files are tables of one kind: which file of the row, for which split, and `of_class` where
+ * `from` names no column of labels. */
+typedef struct fv_texts_file {
+  int file;
+  fv_split split;
+  int32_t of_class;
+} fv_texts_file;
+fv_status fv_texts_open_files(const fv_data_open *o, fv_dataset *d, const fv_texts_file *files, int n,
+                              const fv_texts_from *from, const fv_class_name *names);
 
 /* ---- images and labels in IDX files (idx.c) ---------------------------------------------------------------------- */
 /* The unsigned bytes of an IDX file whose dimensions are exactly these, straight to their place. */
@@ -59,7 +97,7 @@ fv_status fv_idx_pour(const char *path, int ndim, const int64_t *dim, uint8_t *o
 /* The same for [n] labels: any whole-number type. */
 fv_status fv_idx_labels(const char *path, int64_t n, int32_t *out);
 /* A row whose files are train images, train labels, test images, test labels. */
-fv_status fv_idx_open_row(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[FV_SPLITS]);
+fv_status fv_idx_open_row(const fv_data_open *o, fv_dataset *d, fv_shape image, const int64_t count[2]);
 
 /* CIFAR's five training members and one test member of `per_batch` records each, out of the archive at `path`. */
 fv_status fv_cifar10_pour(const char *path, int64_t per_batch, uint8_t *image, int32_t *label);
@@ -71,6 +109,8 @@ fv_status fv_path_open_folder(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_csv(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_npy(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_idx(const fv_data_open *o, fv_dataset *d);
+fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d);
+bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
 /* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file
  * is there. */
 const char *fv_path_beside(fv_arena *arena, const char *path, const char *from, const char *to);

@@ -164,6 +164,7 @@ typedef struct fv_json {
 void fv_json_begin(fv_json *j, const char *key, char bracket); /* '{' or '[' */
 void fv_json_end(fv_json *j, char bracket);                    /* '}' or ']' */
 void fv_json_text(fv_json *j, const char *key, const char *value); /* NULL value: null */
+void fv_json_bytes(fv_json *j, const char *key, const char *s, size_t n); /* UTF-8, not ended by a NUL */
 void fv_json_int(fv_json *j, const char *key, int64_t value);
 void fv_json_real(fv_json *j, const char *key, double value);
 void fv_json_float(fv_json *j, const char *key, float value); /* the digits a float needs: 0.1, not 0.10000000149 */

@@ -72,20 +72,23 @@ static void print_shortest(fv_text *t, double v, bool as_float) {
 
 void fv_number_print(fv_text *t, double v) { print_shortest(t, v, false); }
 
-static void put_string(fv_text *t, const char *s) {
+static void put_bytes(fv_text *t, const char *s, size_t n) {
+  const char *run = s, *end = s + n;
   fv_text_append(t, "\"", 1);
-  for (const char *run = s;; s++) {
+  for (; s < end; s++) {
     unsigned char c = (unsigned char)*s;
     if (c >= 32 && c != '"' && c != '\\') continue;
     fv_text_append(t, run, (size_t)(s - run));
-    if (c == 0) break;
     if (c == '\n') fv_text_append(t, "\\n", 2);
     else if (c < 32) fv_text_printf(t, "\\u%04x", c);
     else fv_text_printf(t, "\\%c", c);
     run = s + 1;
   }
+  fv_text_append(t, run, (size_t)(end - run));
   fv_text_append(t, "\"", 1);
 }
+
+static void put_string(fv_text *t, const char *s) { put_bytes(t, s, strlen(s)); }
 
 static void put_key(fv_json *j, const char *key) {
   if (j->comma) fv_text_append(&j->text, ", ", 2);
@@ -111,6 +114,11 @@ void fv_json_text(fv_json *j, const char *key, const char *value) {
   put_key(j, key);
   if (value) put_string(&j->text, value);
   else fv_text_append(&j->text, "null", 4);
+}
+
+void fv_json_bytes(fv_json *j, const char *key, const char *s, size_t n) {
+  put_key(j, key);
+  put_bytes(&j->text, s, n);
 }
 
 void fv_json_int(fv_json *j, const char *key, int64_t value) {

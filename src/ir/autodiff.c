@@ -2,6 +2,7 @@
 /* autodiff.c: reverse mode. Walks the nodes backwards; each operation's `grad` builds the nodes of its part. The result
  * is more of the same graph: it is simplified, fused, planned and explained like the rest. */
 #include "ir/ir.h"
+#include "ops/lookup.h"
 #include "ops/reduce.h"
 #include "ops/reshape.h"
 
@@ -72,6 +73,27 @@ static fv_value *zeros_like(fv_graph *g, const fv_value *v) {
   return zeros ? fv_const_data(g, v->dtype, v->shape, zeros) : NULL;
 }
 
+/* Instead of a gradient as large as the table: what one lookup would add to it. */
+static fv_status collect_rows(fv_graph *g, const fv_value *param, const fv_value *grad) {
+  const fv_node *n = grad->producer;
+  FV_REQUIRE(n && !strcmp(n->op->name, "embedding_grad"), FV_ERR_REQUEST,
+             "parameter '%s': expected a table that one embedding looks up, got another use: it belongs in another group",
+             param->name);
+  fv_row_gradient *r = fv_arena_alloc(g->arena, sizeof *r);
+  FV_REQUIRE(r, FV_ERR_MEMORY, "graph: out of memory");
+  *r = (fv_row_gradient){.param = param,
+                         .ids = fv_arena_printf(g->arena, "rows.%s.ids", param->name),
+                         .dy = fv_arena_printf(g->arena, "rows.%s.dy", param->name),
+                         .entries = fv_shape_count(n->in[0]->shape),
+                         .padding = (int32_t)((const fv_embedding_grad_attrs *)n->attrs)->padding_idx,
+                         .next = g->rows};
+  FV_REQUIRE(r->ids && r->dy, FV_ERR_MEMORY, "graph: out of memory");
+  g->rows = r;
+  fv_output(g, r->ids, n->in[0]);
+  fv_output(g, r->dy, n->in[1]);
+  return FV_OK;
+}
+
 static fv_status collect(fv_graph *g, bool params, int n_values, int n_wrt, fv_value *const *wrt, fv_value **grads,
                          fv_value **out) {
   for (int i = 0; i < n_wrt; i++) {
@@ -81,6 +103,10 @@ static fv_status collect(fv_graph *g, bool params, int n_values, int n_wrt, fv_v
   for (int i = 0; params && i < n_values; i++) {
     fv_value *v = g->values[i];
     if (v->kind != FV_VALUE_PARAM || g->params->v[v->out_index].group == FV_GROUP_BUFFER) continue;
+    if (g->params->v[v->out_index].group == FV_GROUP_ROWS) {
+      if (grads[i]) FV_TRY(collect_rows(g, v, grads[i]));
+      continue;
+    }
     if (!grads[i] && !(grads[i] = zeros_like(g, v))) break;
     FV_REQUIRE(fv_named_add(&g->gradients, (fv_named){.name = v->name, .value = grads[i], .target = v}), FV_ERR_MEMORY,
                "graph: out of memory");

@@ -203,6 +203,17 @@ struct fv_csr_rule {
   const fv_csr_rule *next;
 };
 
+/* A parameter of FV_GROUP_ROWS and what its rows' gradients are made of: dy [..., width] is added to row ids [...].
+ * Both are outputs "rows.NAME.ids" and "rows.NAME.dy"; numbers that are no row or are `padding` count nothing. */
+typedef struct fv_row_gradient fv_row_gradient;
+struct fv_row_gradient {
+  const fv_value *param;
+  const char *ids, *dy; /* names of outputs */
+  int64_t entries;
+  int32_t padding;
+  const fv_row_gradient *next;
+};
+
 struct fv_graph {
   fv_arena *arena;
   fv_params *params;
@@ -216,6 +227,7 @@ struct fv_graph {
   int scope_start[32], n_scopes; /* where each open scope begins in it */
   fv_named_list inputs, outputs, taps, gradients, tracks;
   const fv_csr_rule *csr;
+  const fv_row_gradient *rows;
   fv_status status;
   char message[512];
 };
@@ -247,7 +259,7 @@ struct fv_params {
   bool laid_out;               /* no more may be added */
   int64_t count;               /* numbers that are trained (what `parameters` reports) */
   int64_t size;                /* floats of the slab */
-  int64_t group_begin[4];      /* decay, no decay, buffer, end: floats */
+  int64_t group_begin[FV_GROUPS + 1]; /* in floats; the last is the end */
 };
 fv_status fv_params_new(fv_params **params);
 void fv_params_free(fv_params *params);

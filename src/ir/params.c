@@ -47,7 +47,7 @@ fv_status fv_params_add(fv_params *p, fv_param_info info) {
 fv_status fv_params_layout(fv_params *p) {
   FV_ASSERT(!p->laid_out);
   int64_t at = 0;
-  for (fv_group group = FV_GROUP_DECAY; group <= FV_GROUP_BUFFER; group++) {
+  for (fv_group group = FV_GROUP_DECAY; group < FV_GROUPS; group++) {
     p->group_begin[group] = at;
     for (int i = 0; i < p->n; i++) {
       if (p->v[i].group != group) continue;
@@ -57,7 +57,7 @@ fv_status fv_params_layout(fv_params *p) {
       if (group != FV_GROUP_BUFFER) p->count += count;
     }
   }
-  p->group_begin[3] = p->size = at;
+  p->group_begin[FV_GROUPS] = p->size = at;
   p->laid_out = true;
   return FV_OK;
 }

@@ -80,7 +80,7 @@ static fv_value *cnn(fv_graph *g, const settings *s, fv_value *x, int64_t n_clas
     fv_scope_pop(g);
   }
   int64_t n = fv_dim(x, 0), h = fv_dim(x, 1), w = fv_dim(x, 2), c = fv_dim(x, 3);
-  x = fv_additive_pool_layer(g, fv_reshape(g, x, FV_SHAPE(n, h * w, c)), "pool", s->pool);
+  x = fv_additive_pool_layer(g, fv_reshape(g, x, FV_SHAPE(n, h * w, c)), NULL, "pool", s->pool);
   return fv_linear(g, fv_dropout(g, x, s->dropout, training), n_classes, .name = "fc");
 }
 

@@ -11,6 +11,7 @@
 #define FV_MODELS_RECIPE_H
 
 #include "attention/attention.h"
+#include "data/data.h"
 #include "fovea/train.h"
 
 typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
@@ -19,6 +20,8 @@ typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
 typedef struct fv_problem {
   fv_shape image; /* [H,W,C]; ndim 0: the data are no images */
   int64_t length; /* of sequences: what the graph is built for */
+  int64_t longest; /* the greatest of those lengths: what parameters may depend on */
+  int64_t vocabulary[FV_TOKENIZED]; /* tokens of the texts read and written; 0: there are none */
   int64_t n_classes;
   double label_smoothing;
 } fv_problem;

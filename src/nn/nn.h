@@ -38,6 +38,31 @@ fv_value *fv_dropout(fv_graph *g, fv_value *x, double rate, bool training);
 /* The input "rng" i32 [4]: seed low, seed high, step, shard; made when first asked for. */
 fv_value *fv_rng_input(fv_graph *g);
 
+/* ---- sequences --------------------------------------------------------------------------------------------------- */
+/* Row 0 of tables of tokens is padding: zeros that are not trained. tokens i32 [N,T] -> [N,T,width]; weight
+ * [vocabulary, width], standard deviation 1 as in PyTorch, or `deviation` when it is not 0. */
+fv_value *fv_embedding(fv_graph *g, fv_value *tokens, const char *name, int64_t vocabulary, int64_t width,
+                       double deviation);
+fv_value *fv_token_mask(fv_graph *g, fv_value *tokens);   /* u8 [N,T]: 1 where there is a token, 0 where padding */
+fv_value *fv_token_lengths(fv_graph *g, fv_value *tokens); /* i32 [N]: how many are no padding */
+
+/* In training, tokens are <unk> with probability `rate`: the network learns to do without a word, and what <unk> is
+ * (Iyyer et al. 2015). */
+fv_value *fv_word_dropout(fv_graph *g, fv_value *tokens, double rate, bool training);
+
+typedef struct fv_recurrent_args {
+  const char *name; /* NULL: "lstm" or "gru" */
+  bool gru, bidirectional;
+  int64_t layers;   /* 0: 1 */
+  double dropout;   /* between layers */
+  bool training;
+  fv_value *lengths; /* i32 [N]; NULL: all of T */
+} fv_recurrent_args;
+/* x [N,T,I] -> [N,T,H or 2H]; parameters weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, ..., with _reverse. */
+#define fv_recurrent_net(g, x, hidden, ...) \
+  fv_recurrent_layers((g), (x), (hidden), &(fv_recurrent_args){__VA_ARGS__})
+fv_value *fv_recurrent_layers(fv_graph *g, fv_value *x, int64_t hidden, const fv_recurrent_args *args);
+
 /* ---- choices that are sampled (REINFORCE) ---- */
 typedef struct fv_choice {
   fv_value *index;   /* [B] i32: drawn from softmax(score); -1 where the mask leaves nothing */

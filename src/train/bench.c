@@ -26,11 +26,11 @@ static line *line_of(bench *b, const fv_profile_row *row) {
   return &b->lines[b->n++];
 }
 
-static void gather(fv_trainer *t, bench *b, const fv_profile_row *rows, int n) {
+static void gather(fv_runner *r, bench *b, const fv_profile_row *rows, int n) {
   for (int s = 0; s < n; s++) {
     line *l = line_of(b, &rows[s]);
     double mean = rows[s].calls ? rows[s].seconds / (double)rows[s].calls : 0;
-    double alone = rows[s].product ? fv_exec_time_step(t->run.of[0].exec[0], s, 20) : 0;
+    double alone = rows[s].product ? fv_exec_time_step(r->exec[0], s, 20) : 0;
     l->nodes++;
     l->seconds += mean;
     l->alone += alone;
@@ -64,7 +64,7 @@ static void lines_json(const bench *b, fv_json *j) {
   fv_json_end(j, ']');
 }
 
-/* Milliseconds from one image's bytes to its probabilities: the median of many, on one thread. */
+/* Milliseconds from one sample to its probabilities: the median of many, on one thread. */
 static int ascending(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
@@ -74,41 +74,66 @@ static fv_status measure_predict(fv_trainer *t, fv_json *j) {
   enum { TIMES = 201 };
   double seconds[TIMES];
   fv_model *m = t->m;
-  uint8_t *pixels = NULL;
   float *p = NULL;
   fv_status status = FV_OK;
-  FV_TRY_DONE(FV_NEW(&pixels, fv_shape_count(m->task.image)));
   FV_TRY_DONE(FV_NEW(&p, m->task.n_classes));
   for (int i = 0; i < TIMES; i++) {
     double before = fv_seconds();
-    FV_TRY_DONE(fv_model_probabilities(m, pixels, 1, p, NULL));
+    FV_TRY_DONE(fv_model_classify(m, t->data, FV_SPLIT_TEST, NULL, 1, p, NULL));
     seconds[i] = fv_seconds() - before;
   }
   qsort(seconds, TIMES, sizeof *seconds, ascending);
   fv_json_real(j, "predict_milliseconds", seconds[TIMES / 2] * 1e3);
 done:
-  fv_free(pixels);
   fv_free(p);
   return status;
 }
 
+/* Steps, timed; *flops of all of them. */
+static fv_status run_steps(fv_trainer *t, int steps, double *flops) {
+  *flops = 0;
+  for (int i = 0; i < steps; i++) {
+    FV_TRY(fv_trainer_step(t));
+    *flops += fv_program_get_info(t->run.of[t->run.fresh].program).flops * (double)t->shards;
+  }
+  return FV_OK;
+}
+
+/* Of the lengths of batches, the one that took most of the time. */
+static void busiest(fv_trainer *t, fv_profile_row *rows, int most, fv_runner **r) {
+  double longest = -1;
+  for (int k = 0; k < t->run.n; k++) {
+    double seconds = 0;
+    int n = FV_MIN(fv_exec_profile_rows(t->run.of[k].exec[0], rows, most), most);
+    for (int i = 0; i < n; i++) seconds += rows[i].seconds;
+    if (seconds > longest) *r = &t->run.of[k];
+    longest = FV_MAX(longest, seconds);
+  }
+}
+
 static fv_status measure(fv_trainer *t, int steps, bench *b, fv_json *j) {
-  fv_exec *exec = t->run.of[0].exec[0];
-  int n = fv_program_get_info(t->run.of[0].program).n_steps;
+  int n = 0;
+  double flops;
+  fv_runner *r = NULL;
   fv_profile_row *rows = NULL;
   fv_status status = FV_OK;
+  for (int k = 0; k < t->run.n; k++) n = FV_MAX(n, fv_program_get_info(t->run.of[k].program).n_steps);
   FV_TRY_DONE(FV_NEW(&rows, n + 1));
   FV_TRY_DONE(FV_NEW(&b->lines, n + 1));
-  for (int i = 0; i < 3; i++) FV_TRY_DONE(fv_trainer_step(t));
+  FV_TRY_DONE(run_steps(t, 3, &flops));
   double began = fv_seconds();
-  for (int i = 0; i < steps; i++) FV_TRY_DONE(fv_trainer_step(t));
+  FV_TRY_DONE(run_steps(t, steps, &flops));
   double step = (fv_seconds() - began) / steps;
-  for (int i = 0; i < t->run.of[0].n_exec; i++) fv_exec_profile(t->run.of[0].exec[i], true);
-  for (int i = 0; i < steps; i++) FV_TRY_DONE(fv_trainer_step(t));
-  fv_exec_profile_rows(exec, rows, n);
-  gather(t, b, rows, n);
+  flops /= steps;
+  for (int k = 0; k < t->run.n; k++)
+    for (int i = 0; i < t->run.of[k].n_exec; i++) fv_exec_profile(t->run.of[k].exec[i], true);
+  double ignored;
+  FV_TRY_DONE(run_steps(t, steps, &ignored));
+  busiest(t, rows, n, &r);
+  fv_exec *exec = r->exec[0];
+  n = fv_exec_profile_rows(exec, rows, n);
+  gather(r, b, rows, n);
   qsort(b->lines, (size_t)b->n, sizeof *b->lines, slowest_first);
-  double flops = fv_program_get_info(t->run.of[0].program).flops * (double)t->shards;
   double peak = fv_ceiling_gflops(fv_cpu_isa());
   int threads = fv_pool_threads(t->m->pool);
   fv_json_real(j, "step_milliseconds", step * 1e3);

@@ -36,7 +36,7 @@ static bool from_test(const char *input) { return input && !strncmp(input, "test
 static fv_status open_data(session *s) {
   if (s->rq->input && !from_test(s->rq->input) && !s->rq->faithfulness) return FV_OK;
   s->e.data = s->rq->data ? s->rq->data : s->m->data;
-  FV_TRY(fv_dataset_open(s->e.data, (uint64_t)s->m->train.seed, &s->m->ledger, NULL, NULL, &s->data));
+  FV_TRY(fv_dataset_open(s->e.data, &s->m->reading, (uint64_t)s->m->train.seed, &s->m->ledger, NULL, NULL, &s->data));
   FV_TRY(fv_model_check_data(s->m, s->data));
   FV_REQUIRE(s->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST,
              "dataset '%s': expected samples in split 'test', got none", s->e.data);
@@ -260,6 +260,7 @@ fv_status fv_model_explain(fv_model *m, const fv_explain_request *request, char 
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
+  FV_REQUIRE_DONE(m->task.image.ndim, FV_ERR_REQUEST, "explain: expected a model of images, got one of texts");
   FV_TRY_DONE(check_request(&s));
   FV_TRY_DONE(fv_lens_new(m, &s.lens));
   FV_TRY_DONE(fv_lens_find(&s.lens, request->method, &s.view));

@@ -154,7 +154,7 @@ static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *v
   for (int i = 0; i < lens->n_views; i++)
     if (views[i]) j->order[j->n_orders++] = i;
   for (int i = 0; i < FV_EXPLAIN_RANDOM; i++) j->order[j->n_orders++] = -1 - i;
-  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, STEPS, fv_pool_threads(m->pool), &j->r));
+  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 0, STEPS, fv_pool_threads(m->pool), &j->r));
   FV_TRY(FV_NEW(&j->workers, fv_pool_threads(m->pool)));
   for (int i = 0; i < fv_pool_threads(m->pool); i++) FV_TRY(make_worker(j, &j->workers[i]));
   return FV_NEW(&j->p, s->n * j->n_orders * 2 * LEVELS);

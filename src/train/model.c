@@ -62,6 +62,11 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   if (preset) FV_TRY(set_preset(m, what, preset));
   for (int i = 0; i < n_sets; i++) FV_TRY(set_one(m, what, sets[i].key, sets[i].value));
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
+  const fv_train_settings *t = &m->train;
+  m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
+                            .longest = t->longest,
+                            .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
+                                       .min_count = t->min_count, .lower = t->lower}};
   return FV_OK;
 }
 
@@ -93,8 +98,9 @@ done:
 void fv_model_free(fv_model *m) {
   if (!m) return;
   fv_runners_free(&m->eval);
-  fv_runner_free(&m->predict);
-  fv_free(m->image);
+  for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&m->predict[i]);
+  fv_reading_free(&m->reading);
+  fv_free(m->sample);
   fv_slab_free(m->slab);
   fv_params_free(m->params);
   fv_pool_free(m->pool);
@@ -143,6 +149,7 @@ done:
 
 fv_status fv_model_declare(fv_model *m) {
   m->task.label_smoothing = m->train.label_smoothing;
+  m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
   if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
   fv_graph *g;
   FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, 1, false, &g)); /* for its parameters */
@@ -173,21 +180,41 @@ static void settings_json(fv_json *j, const char *key, const fv_option *table, c
   fv_json_end(j, '}');
 }
 
-static void task_json(const fv_model *m, fv_json *j) {
-  fv_json_begin(j, "image", '[');
-  for (int i = 0; i < m->task.image.ndim; i++) fv_json_int(j, NULL, m->task.image.dim[i]);
+static void numbers_json(fv_json *j, const char *key, const float *v, int64_t n) {
+  fv_json_begin(j, key, '[');
+  for (int64_t i = 0; i < n; i++) fv_json_float(j, NULL, v[i]);
   fv_json_end(j, ']');
+}
+
+/* What it learnt of its data: meet.c. */
+static fv_status task_json(const fv_model *m, fv_json *j) {
   fv_json_begin(j, "labels", '[');
   for (int64_t i = 0; i < m->task.n_classes; i++) fv_json_text(j, NULL, m->classes[i]);
   fv_json_end(j, ']');
-  fv_json_begin(j, "preprocessing", '{');
-  fv_json_begin(j, "mean", '[');
-  for (int64_t i = 0; i < m->task.image.dim[2]; i++) fv_json_float(j, NULL, m->mean[i]);
+  if (m->task.image.ndim) {
+    fv_json_begin(j, "image", '[');
+    for (int i = 0; i < m->task.image.ndim; i++) fv_json_int(j, NULL, m->task.image.dim[i]);
+    fv_json_end(j, ']');
+    fv_json_begin(j, "preprocessing", '{');
+    numbers_json(j, "mean", m->mean, m->task.image.dim[2]);
+    numbers_json(j, "deviation", m->deviation, m->task.image.dim[2]);
+    fv_json_end(j, '}');
+  }
+  if (m->n_lengths) {
+    fv_json_begin(j, "lengths", '[');
+    for (int i = 0; i < m->n_lengths; i++) fv_json_int(j, NULL, m->length[i]);
+    fv_json_end(j, ']');
+  }
+  if (!m->reading.tokenizer[0]) return FV_OK;
+  fv_json_begin(j, "tokenizers", '[');
+  for (int k = 0; k < FV_TOKENIZED && m->reading.tokenizer[k]; k++) {
+    char *text;
+    FV_TRY(fv_tokenizer_print(m->reading.tokenizer[k], &text));
+    fv_json_text(j, NULL, text);
+    fv_string_free(text);
+  }
   fv_json_end(j, ']');
-  fv_json_begin(j, "deviation", '[');
-  for (int64_t i = 0; i < m->task.image.dim[2]; i++) fv_json_float(j, NULL, m->deviation[i]);
-  fv_json_end(j, ']');
-  fv_json_end(j, '}');
+  return FV_OK;
 }
 
 fv_status fv_model_describe(const fv_model *m, fv_json *j) {
@@ -220,7 +247,7 @@ fv_status fv_model_save(const fv_model *m, const float *slab, const char *metric
   FV_TRY_DONE(arrays_of(m, slab, &arrays));
   fv_json_begin(&j, NULL, '{');
   FV_TRY_DONE(fv_model_describe(m, &j));
-  task_json(m, &j);
+  FV_TRY_DONE(task_json(m, &j));
   fv_json_end(&j, '}');
   FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "model: out of memory");
   fv_pair meta[] = {{"format", FORMAT}, {"fovea", j.text.s}, {"metrics", metrics_json ? metrics_json : "{}"}};

@@ -39,8 +39,9 @@ static fv_status read_numbers(const json_t *root, const char *key, const char *p
   return FV_OK;
 }
 
-static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
-  const json_t *image = json_object_get(root, "image"), *labels = json_object_get(root, "labels");
+static fv_status read_image(fv_model *m, const json_t *root, const char *path) {
+  const json_t *image = json_object_get(root, "image");
+  if (!image) return FV_OK;
   FV_REQUIRE(json_array_size(image) == 3, FV_ERR_CORRUPT, "%s: metadata: 'image': expected [height, width, channels]",
              path);
   m->task.image.ndim = 3;
@@ -50,10 +51,16 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
                "%s: metadata: 'image': expected a size that images have, got %lld", path,
                (long long)m->task.image.dim[i]);
   }
+  FV_TRY(read_numbers(root, "mean", path, m->task.image.dim[2], m->mean));
+  return read_numbers(root, "deviation", path, m->task.image.dim[2], m->deviation);
+}
+
+static fv_status read_labels(fv_model *m, const json_t *root, const char *path) {
+  const json_t *labels = json_object_get(root, "labels");
   size_t n = json_array_size(labels);
-  FV_REQUIRE(n >= 1 && n <= 1000000, FV_ERR_CORRUPT, "%s: metadata: 'labels': expected a list of names, got %zu", path,
-             n);
-  const char **names = fv_arena_alloc(m->arena, n * sizeof *names);
+  FV_REQUIRE(json_is_array(labels) && n <= 1000000, FV_ERR_CORRUPT,
+             "%s: metadata: 'labels': expected a list of names, got %zu", path, n);
+  const char **names = fv_arena_alloc(m->arena, FV_MAX(n, 1) * sizeof *names);
   FV_REQUIRE(names, FV_ERR_MEMORY, "%s: out of memory", path);
   for (size_t i = 0; i < n; i++) {
     const json_t *name = json_array_get(labels, i);
@@ -63,8 +70,45 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   }
   m->task.n_classes = (int64_t)n;
   m->classes = names;
-  FV_TRY(read_numbers(root, "mean", path, m->task.image.dim[2], m->mean));
-  return read_numbers(root, "deviation", path, m->task.image.dim[2], m->deviation);
+  return FV_OK;
+}
+
+static fv_status read_lengths(fv_model *m, const json_t *root, const char *path) {
+  enum { LONGEST = 1 << 20 };
+  const json_t *lengths = json_object_get(root, "lengths");
+  FV_REQUIRE(json_array_size(lengths) <= FV_MAX_LENGTHS, FV_ERR_CORRUPT,
+             "%s: metadata: 'lengths': expected at most %d, got %zu", path, FV_MAX_LENGTHS, json_array_size(lengths));
+  m->n_lengths = (int)json_array_size(lengths);
+  for (int i = 0; i < m->n_lengths; i++) {
+    m->length[i] = json_integer_value(json_array_get(lengths, (size_t)i));
+    FV_REQUIRE(m->length[i] > (i ? m->length[i - 1] : 0) && m->length[i] <= LONGEST, FV_ERR_CORRUPT,
+               "%s: metadata: 'lengths': expected numbers that rise, to at most %d, got %lld", path, LONGEST,
+               (long long)m->length[i]);
+  }
+  if (m->n_lengths) m->reading.longest = m->length[m->n_lengths - 1];
+  return FV_OK;
+}
+
+static fv_status read_tokenizers(fv_model *m, const json_t *root, const char *path) {
+  const json_t *list = json_object_get(root, "tokenizers");
+  FV_REQUIRE(json_array_size(list) <= FV_TOKENIZED, FV_ERR_CORRUPT,
+             "%s: metadata: 'tokenizers': expected at most %d, got %zu", path, FV_TOKENIZED, json_array_size(list));
+  FV_REQUIRE(!json_array_size(list) || m->n_lengths, FV_ERR_CORRUPT,
+             "%s: metadata: expected 'lengths' beside 'tokenizers', got none", path);
+  for (size_t k = 0; k < json_array_size(list); k++) {
+    const json_t *text = json_array_get(list, k);
+    FV_REQUIRE(json_is_string(text), FV_ERR_CORRUPT, "%s: metadata: tokenizers: expected a text", path);
+    FV_TRY(fv_tokenizer_parse(json_string_value(text), json_string_length(text), path, &m->reading.tokenizer[k]));
+    m->task.vocabulary[k] = fv_tokenizer_size(m->reading.tokenizer[k]);
+  }
+  return FV_OK;
+}
+
+static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
+  FV_TRY(read_image(m, root, path));
+  FV_TRY(read_labels(m, root, path));
+  FV_TRY(read_lengths(m, root, path));
+  return read_tokenizers(m, root, path);
 }
 
 fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, const char *path) {

@@ -71,7 +71,7 @@ static fv_status from_idx(const fv_model *m, const char *path, uint8_t **pixels,
 static fv_status from_test(fv_model *m, const char *number, uint8_t **pixels, int64_t *n) {
   fv_dataset *d;
   int64_t index;
-  FV_TRY(fv_dataset_open(m->data, (uint64_t)m->train.seed, NULL, NULL, NULL, &d));
+  FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, NULL, NULL, NULL, &d));
   fv_status status = FV_OK;
   *pixels = NULL;
   int field = fv_dataset_field(d, "image");

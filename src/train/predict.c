@@ -4,10 +4,11 @@
 
 #include <stdlib.h>
 
-fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, int workers, fv_runner *r) {
+fv_status fv_model_runner(fv_model *m, fv_mode mode, int bucket, int64_t n, int workers, fv_runner *r) {
   if (r->program && r->n == n && r->n_exec >= workers) return FV_OK;
   fv_graph *g;
   fv_runner_free(r);
+  m->task.length = m->length[bucket];
   FV_TRY(fv_model_graph(m, mode, n, false, &g));
   FV_TRY(fv_runner_new(&m->ledger, g, m->slab, workers, n, r));
   fv_status status = fv_runner_refresh(r, m->slab, m->pool);
@@ -16,17 +17,6 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, int workers, fv_
 }
 
 /* ---- eval -------------------------------------------------------------------------------------------------------- */
-fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
-  int image = fv_dataset_field(d, "image");
-  FV_REQUIRE(image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image), FV_ERR_REQUEST,
-             "dataset '%s': expected images %s as the model was trained on, got %s", d->name,
-             fv_shape_text(m->task.image), image < 0 ? "none" : fv_shape_text(d->field[image].shape));
-  FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
-             "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
-             d->n_classes);
-  return FV_OK;
-}
-
 static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split split, const fv_scores *s, char **json) {
   fv_json j = {0};
   fv_json_begin(&j, NULL, '{');
@@ -51,14 +41,11 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   fv_scores scores;
   fv_status status = FV_OK;
   *json = NULL;
-  FV_TRY_DONE(fv_dataset_open(data ? data : m->data, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &d));
+  FV_TRY_DONE(fv_dataset_open(data ? data : m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &d));
   FV_TRY_DONE(fv_model_check_data(m, d));
   FV_REQUIRE_DONE(d->count[split] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split '%s', got none",
                   d->name, fv_split_names[split]);
-  fv_loader_options o = {.data = d, .split = split, .to = d->count[split], .batch = m->train.batch, .ahead = true,
-                         .seed = (uint64_t)m->train.seed, .n_channels = (int)m->task.image.dim[2]};
-  memcpy(o.mean, m->mean, sizeof o.mean);
-  memcpy(o.deviation, m->deviation, sizeof o.deviation);
+  const fv_loader_options o = fv_model_loader(m, d, split);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
   if (m->eval.n == 0)
     FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), m->slab,
@@ -71,41 +58,96 @@ done:
   return status;
 }
 
-/* ---- predict ----------------------------------------------------------------------------------------------------- */
+/* ---- probabilities ------------------------------------------------------------------------------------------------- */
 typedef struct predict_job {
   fv_model *m;
-  const uint8_t *pixels;
+  const uint8_t *pixels;  /* images as they are, or: */
+  const fv_dataset *data; /* samples of it */
+  fv_split split;
+  const int64_t *index;   /* NULL: in order */
   float *probabilities, *scores;
 } predict_job;
 
+static int64_t index_of(const predict_job *j, int64_t i) { return j->index ? j->index[i] : i; }
+
+static int bucket_of(const predict_job *j, int64_t i) {
+  int64_t length = j->m->n_lengths ? j->data->length(j->data, j->split, index_of(j, i)) : 0;
+  int b = 0;
+  while (b < j->m->n_lengths - 1 && j->m->length[b] < length) b++;
+  return b;
+}
+
+/* A worker's room for one sample: the image and its pixels, or the longest text. */
+static int64_t room_for(const fv_model *m) {
+  int64_t pixels = fv_shape_count(m->task.image);
+  return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : m->length[m->n_lengths - 1];
+}
+
+static void bind_image(const predict_job *j, int64_t i, fv_exec *exec, float *room) {
+  const fv_model *m = j->m;
+  int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
+  const uint8_t *pixels = j->pixels + i * size;
+  if (j->data) {
+    void *out[FV_MAX_FIELDS] = {NULL};
+    out[fv_dataset_field(j->data, "image")] = room + size;
+    j->data->read(j->data, j->split, index_of(j, i), 0, out);
+    pixels = (const uint8_t *)(room + size);
+  }
+  fv_standardise(pixels, size / channels, (int)channels, m->mean, m->deviation, room);
+  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
+}
+
+static void bind_text(const predict_job *j, int64_t i, int bucket, fv_exec *exec, void *room) {
+  void *out[FV_MAX_FIELDS] = {NULL};
+  out[fv_dataset_field(j->data, "tokens")] = room;
+  memset(room, 0, (size_t)j->m->length[bucket] * sizeof(int32_t));
+  j->data->read(j->data, j->split, index_of(j, i), 0, out);
+  fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), room);
+}
+
 static void predict_one(void *arg, int64_t i, int worker) {
   const predict_job *j = arg;
-  fv_model *m = j->m;
-  int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2], k = m->task.n_classes;
-  float *image = m->image + worker * size;
-  fv_exec *exec = m->predict.exec[worker];
-  fv_standardise(j->pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, image);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), image);
+  const int bucket = bucket_of(j, i);
+  fv_exec *exec = j->m->predict[bucket].exec[worker];
+  float *room = j->m->sample + worker * room_for(j->m);
+  int64_t k = j->m->task.n_classes;
+  if (j->m->task.image.ndim) bind_image(j, i, exec, room);
+  else bind_text(j, i, bucket, exec, room);
   fv_exec_run(exec);
   memcpy(j->probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
   if (j->scores) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
 }
 
-/* One image alone is run here: waking threads would take longer. */
-fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
-  int workers = n > 1 ? fv_pool_threads(m->pool) : 1, before = m->predict.n_exec;
-  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 1, workers, &m->predict));
-  if (m->predict.n_exec != before || !m->image) {
-    fv_free(m->image);
-    m->image = NULL;
-    FV_TRY(FV_NEW(&m->image, m->predict.n_exec * fv_shape_count(m->task.image)));
+/* One sample alone is run here: waking threads would take longer. What was made for the last call serves the next. */
+static fv_status predict_all(const predict_job *j, int64_t n) {
+  fv_model *m = j->m;
+  int workers = n > 1 ? fv_pool_threads(m->pool) : 1;
+  bool needed[FV_MAX_LENGTHS] = {false};
+  for (int64_t i = 0; i < n; i++) needed[bucket_of(j, i)] = true;
+  for (int b = 0; b < FV_MAX_LENGTHS; b++)
+    if (needed[b]) FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, b, 1, workers, &m->predict[b]));
+  if (m->n_samples < workers) {
+    fv_free(m->sample);
+    m->sample = NULL;
+    m->n_samples = 0;
+    FV_TRY(FV_NEW(&m->sample, workers * room_for(m)));
+    m->n_samples = workers;
   }
-  predict_job j = {m, pixels, probabilities, scores};
-  if (n == 1) predict_one(&j, 0, 0);
-  else fv_pool_run(m->pool, n, predict_one, &j);
+  if (n == 1) predict_one((void *)(uintptr_t)j, 0, 0);
+  else fv_pool_run(m->pool, n, predict_one, (void *)(uintptr_t)j);
   return FV_OK;
 }
 
+fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores) {
+  return predict_all(&(predict_job){.m = m, .pixels = pixels, .probabilities = probabilities, .scores = scores}, n);
+}
+
+fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
+                            float *probabilities, float *scores) {
+  return predict_all(&(predict_job){m, NULL, d, split, index, probabilities, scores}, n);
+}
+
+/* ---- predict ------------------------------------------------------------------------------------------------------- */
 /* The k best of n, best first, ties to the lower class. */
 static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   for (int i = 0; i < k; i++) {
@@ -118,9 +160,11 @@ static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   }
 }
 
-static void one_json(fv_json *j, const fv_model *m, const float *p, const float *score, int k, int64_t *best) {
+static void one_json(fv_json *j, const fv_model *m, fv_bytes text, const float *p, const float *score, int k,
+                     int64_t *best) {
   best_of(p, m->task.n_classes, k, best);
   fv_json_begin(j, NULL, '{');
+  if (text.s) fv_json_bytes(j, "text", text.s, text.n);
   fv_json_text(j, "label", m->classes[best[0]]);
   fv_json_float(j, "probability", p[best[0]]);
   fv_json_begin(j, "top", '[');
@@ -135,35 +179,74 @@ static void one_json(fv_json *j, const fv_model *m, const float *p, const float 
   fv_json_end(j, '}');
 }
 
+/* What there is to say something to: pixels, or samples of a dataset with the texts they came from (NULL: its own). */
+typedef struct question {
+  int64_t n;
+  uint8_t *pixels;
+  fv_dataset *data;
+  fv_text_table *lines;
+  int64_t *index;
+} question;
+
+static fv_status read_question(fv_model *m, const char *input, question *q) {
+  if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
+  if (!strncmp(input, "test:", 5)) {
+    q->n = 1;
+    FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &q->data));
+    FV_TRY(fv_model_check_data(m, q->data));
+    FV_TRY(FV_NEW(&q->index, 1));
+    FV_REQUIRE(fv_parse_int(input + 5, q->index) && *q->index >= 0 && *q->index < q->data->count[FV_SPLIT_TEST],
+               FV_ERR_REQUEST, "%s: expected a number from 0 to %lld", input,
+               (long long)q->data->count[FV_SPLIT_TEST] - 1);
+    return FV_OK;
+  }
+  const fv_text_options lines = {.format = FV_TEXT_LINES, .allow_empty = true};
+  if (!strncmp(input, "text:", 5)) FV_TRY(fv_text_table_parse(input + 5, strlen(input + 5), "text", &lines, &q->lines));
+  else FV_TRY(fv_text_table_open(input, &lines, &q->lines));
+  q->n = fv_text_table_rows(q->lines);
+  return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
+}
+
+static void free_question(question *q) {
+  fv_free(q->pixels);
+  fv_free(q->index);
+  fv_dataset_close(q->data);
+  fv_text_table_free(q->lines);
+}
+
 fv_status fv_model_predict(fv_model *m, const char *input, int k, char **json) {
-  uint8_t *pixels = NULL;
+  question q = {0};
   float *p = NULL;
-  int64_t n, *best = NULL;
+  int64_t *best = NULL;
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
   FV_REQUIRE(k >= 1, FV_ERR_REQUEST, "top: expected at least 1, got %d", k);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
-  FV_TRY_DONE(fv_pictures_read(m, input, &pixels, &n));
-  FV_TRY_DONE(FV_NEW(&p, 2 * n * m->task.n_classes));
-  float *scores = p + n * m->task.n_classes;
+  FV_TRY_DONE(read_question(m, input, &q));
+  FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
+  float *scores = p + q.n * m->task.n_classes;
   FV_TRY_DONE(FV_NEW(&best, k));
-  FV_TRY_DONE(fv_model_probabilities(m, pixels, n, p, scores));
+  if (q.pixels) FV_TRY_DONE(fv_model_probabilities(m, q.pixels, q.n, p, scores));
+  else FV_TRY_DONE(fv_model_classify(m, q.data, FV_SPLIT_TEST, q.index, q.n, p, scores));
   fv_json_begin(&j, NULL, '{');
   fv_json_text(&j, "input", input);
   fv_json_begin(&j, "predictions", '[');
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < q.n; i++) {
     int64_t at = i * m->task.n_classes;
-    one_json(&j, m, p + at, scores + at, k, best);
+    fv_bytes text = q.lines ? fv_text_table_get(q.lines, i, 0) : (fv_bytes){0};
+    one_json(&j, m, text, p + at, scores + at, k, best);
   }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
   FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
-  fv_free(pixels);
+  free_question(&q);
   fv_free(p);
   fv_free(best);
   if (status == FV_OK) *json = j.text.s;
   else fv_json_free(&j);
   return status;
 }
+
+bool fv_model_reads_texts(const fv_model *m) { return m->task.vocabulary[0] > 0; }

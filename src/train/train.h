@@ -23,6 +23,10 @@ typedef struct fv_train_settings {
   int64_t patience, shift, cutout, save_every, keep;
   bool flip;
   double rotate, zoom;
+  int64_t fold;
+  const char *text, *label;
+  int64_t tokenizer, vocabulary, min_count, longest;
+  bool lower, skip_bad;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 
@@ -60,8 +64,7 @@ fv_status fv_runners_refresh(fv_runners *r, int bucket, const float *params, fv_
 /* The fields of shard `shard` of a batch as the inputs of the same names. */
 void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_batch *batch, int64_t shard);
 
-/* ---- a model (model.c): recipe, settings, data's shape, parameters
- * ---------------------------------------------------- */
+/* ---- a model (model.c): recipe, settings, data's shape, parameters ----------------------------------------------- */
 struct fv_model {
   fv_arena *arena;
   fv_ledger ledger;
@@ -71,6 +74,7 @@ struct fv_model {
   fv_train_settings train;
   const char *preset, *data;  /* data: name or path it was trained on */
   fv_problem task;
+  fv_reading reading;          /* how its data are read */
   int64_t length[FV_MAX_LENGTHS]; /* of batches of sequences, rising; n_lengths 0: nothing varies */
   int n_lengths;
   const char *const *classes;
@@ -78,8 +82,9 @@ struct fv_model {
   fv_params *params;
   float *slab;                 /* the parameters */
   fv_runners eval;             /* made on first use */
-  fv_runner predict;           /* likewise */
-  float *image;                /* a standardised image a worker of `predict` */
+  fv_runner predict[FV_MAX_LENGTHS]; /* likewise, one a length */
+  float *sample;               /* room for one sample a worker, for n_samples of them */
+  int n_samples;
 };
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
@@ -117,12 +122,24 @@ fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
 
-/* Its images and classes are those the model knows. */
+/* ---- data (meet.c) ----------------------------------------------------------------------------------------------- */
+/* Learns from a dataset what the model has to know of its data, the statistics from the first n_train samples of the
+ * fixed shuffle. In a dry ledger without statistics. */
+fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train);
+/* That these are such data: inputs, classes. */
 fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d);
-/* Makes (once) a compiled graph of the model with its weights packed. */
-fv_status fv_model_runner(fv_model *m, fv_mode mode, int64_t n, int workers, fv_runner *r);
+/* Of a whole split, as the model reads it, in order. */
+fv_loader_options fv_model_loader(const fv_model *m, const fv_dataset *d, fv_split split);
+
+/* Makes (once) a compiled graph of the model with its weights packed, for length `bucket`. */
+fv_status fv_model_runner(fv_model *m, fv_mode mode, int bucket, int64_t n, int workers, fv_runner *r);
 /* u8 [n,H,W,C] -> [n,K], each image by itself; scores: the logits, NULL when not wanted. */
 fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, float *probabilities, float *scores);
+
+/* Samples of a split as they are: of each `index` (NULL: from 0 on) the probabilities [n,K] and scores (NULL: not
+ * wanted), each sample by itself. */
+fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
+                            float *probabilities, float *scores);
 
 /* ---- images from files (pictures.c)
  * --------------------------------------------------------------------------------------- */

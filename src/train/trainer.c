@@ -6,31 +6,12 @@
 
 #include <math.h>
 
-/* What the recipe needs to know of the data, and how its images are standardised. */
-static fv_status describe_data(fv_trainer *t) {
-  fv_model *m = t->m;
-  const fv_dataset *d = t->data;
-  int image = fv_dataset_field(d, "image");
-  FV_REQUIRE(image >= 0, FV_ERR_REQUEST, "recipe %s: expected a dataset of images, got '%s'", m->recipe->info.name,
-             d->name);
-  m->task.image = d->field[image].shape;
-  m->task.n_classes = d->n_classes;
-  const char **names = fv_arena_alloc(m->arena, (size_t)FV_MAX(d->n_classes, 1) * sizeof *names);
-  FV_REQUIRE(names, FV_ERR_MEMORY, "train: out of memory");
-  for (int i = 0; i < d->n_classes; i++) {
-    names[i] = fv_arena_strdup(m->arena, d->classes[i]);
-    FV_REQUIRE(names[i], FV_ERR_MEMORY, "train: out of memory");
-  }
-  m->classes = names;
-  if (m->ledger.dry) return FV_OK;
-  return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, t->n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
-}
-
 static fv_status count_steps(fv_trainer *t) {
   const fv_train_settings *s = &t->m->train;
-  int64_t all = t->data->count[FV_SPLIT_TRAIN];
-  t->n_validation = s->validation > 0 ? FV_MAX((int64_t)floor(s->validation * (double)all), 1) : 0;
-  t->n_train = all - t->n_validation;
+  int64_t all = t->data->count[FV_SPLIT_TRAIN], own = t->data->count[FV_SPLIT_VALIDATION];
+  int64_t kept = own ? 0 : FV_MAX((int64_t)floor(s->validation * (double)all), 1);
+  t->n_validation = s->validation > 0 ? own + kept : 0;
+  t->n_train = all - (s->validation > 0 ? kept : 0);
   FV_REQUIRE(t->n_train >= s->batch, FV_ERR_REQUEST,
              "batch: expected at most the %lld samples of the training set that are not kept for validation, got %lld",
              (long long)t->n_train, (long long)s->batch);
@@ -50,19 +31,10 @@ static fv_status make_runners(fv_trainer *t) {
   return fv_model_runners(m, FV_MODE_EVAL, n, workers, t->kept, false, &m->eval);
 }
 
-static fv_loader_options loader_options(const fv_trainer *t, fv_split split) {
-  const fv_model *m = t->m;
-  fv_loader_options o = {.data = t->data, .split = split, .to = t->data->count[split], .batch = m->train.batch,
-                         .seed = (uint64_t)m->train.seed, .ahead = true, .n_channels = (int)m->task.image.dim[2]};
-  memcpy(o.mean, m->mean, sizeof o.mean);
-  memcpy(o.deviation, m->deviation, sizeof o.deviation);
-  return o;
-}
-
 fv_status fv_trainer_open_loaders(fv_trainer *t) {
   const fv_train_settings *s = &t->m->train;
   fv_ledger *ledger = &t->m->ledger;
-  fv_loader_options o = loader_options(t, FV_SPLIT_TRAIN);
+  fv_loader_options o = fv_model_loader(t->m, t->data, FV_SPLIT_TRAIN);
   o.to = t->n_train;
   o.shuffle = o.drop_last = true;
   o.augment =
@@ -71,11 +43,12 @@ fv_status fv_trainer_open_loaders(fv_trainer *t) {
   o.position = t->at.position;
   FV_TRY(fv_loader_new(&o, ledger, &t->train));
   if (t->n_validation) {
-    o = loader_options(t, FV_SPLIT_TRAIN);
-    o.from = t->n_train;
+    bool own = t->data->count[FV_SPLIT_VALIDATION] > 0;
+    o = fv_model_loader(t->m, t->data, own ? FV_SPLIT_VALIDATION : FV_SPLIT_TRAIN);
+    o.from = own ? 0 : t->n_train;
     FV_TRY(fv_loader_new(&o, ledger, &t->validate));
   }
-  o = loader_options(t, FV_SPLIT_TEST);
+  o = fv_model_loader(t->m, t->data, FV_SPLIT_TEST);
   return fv_loader_new(&o, ledger, &t->test);
 }
 
@@ -95,14 +68,15 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   fv_model *m = t->m;
   m->ledger.dry = dry;
   m->ledger.limit = dry ? 0 : rq->memory_limit;
-  FV_TRY(fv_dataset_open(m->data, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
+  FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
   FV_TRY(count_steps(t));
-  FV_TRY(describe_data(t));
+  FV_TRY(fv_model_meet(m, t->data, t->n_train));
   FV_TRY(fv_model_build(m));
   FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
   if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));
   FV_TRY(make_runners(t));
+  FV_TRY(fv_optimizer_add_tables(&t->optimizer, &m->ledger, t->run.of[t->run.n - 1].g));
   FV_TRY(FV_NEW(&t->losses, t->shards));
   FV_TRY(FV_NEW(&t->metrics, m->train.batch));
   FV_TRY(FV_NEW(&t->rng, fv_pool_threads(m->pool)));
@@ -165,8 +139,9 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   int input = fv_exec_input(exec, "rng");
   if (input >= 0) fv_exec_bind_input(exec, input, t->rng[worker]);
   fv_runner_bind(run, worker, t->data, job->batch, shard);
-  fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->m->params->size);
+  fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->optimizer.dense);
   fv_exec_run(exec);
+  fv_optimizer_take_rows(&t->optimizer, exec, shard);
   t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
   const fv_tensor *each = fv_exec_output(exec, t->metric_output);
   if (each) memcpy(t->metrics + shard * run->n, each->data, (size_t)run->n * sizeof(float));

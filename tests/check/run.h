@@ -14,7 +14,9 @@ enum { CK_PATH = 1024, CK_MESSAGE = 1200 };
 /* A recipe and preset, with the settings that make a run of it take moments. */
 typedef struct ck_model {
   const char *recipe, *preset, *shrink;
-  int64_t parameters; /* of the preset as it is, on the recipe's own dataset */
+  int64_t parameters; /* of the preset as it is, on `data` */
+  const char *data;   /* that is always at hand, and of which thirty steps teach a small model something */
+  const char *other;  /* of which they need not; NULL: none */
 } ck_model;
 
 /* One training. */

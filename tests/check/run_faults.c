@@ -20,7 +20,7 @@ typedef struct setting {
 } setting;
 
 static ck_run run_of(const setting *s, const char *sets) {
-  return (ck_run){.model = s->model, .data = "digits", .sets = sets, .threads = 2, .resume = true, .out = s->out};
+  return (ck_run){.model = s->model, .data = s->model->data, .sets = sets, .threads = 2, .resume = true, .out = s->out};
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */

@@ -21,7 +21,7 @@ typedef struct reference {
 } reference;
 
 static ck_run run_of(const reference *ref, const char *name, ck_path out) {
-  return (ck_run){.model = ref->model, .data = "digits", .sets = OFTEN, .threads = 2, .resume = true,
+  return (ck_run){.model = ref->model, .data = ref->model->data, .sets = OFTEN, .threads = 2, .resume = true,
                   .out = ck_place_join(ref->root, name, out)};
 }
 

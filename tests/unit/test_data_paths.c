@@ -56,8 +56,8 @@ static void put_text(const char *name, const char *text) { put(name, text, strle
 static fv_dataset *open_path(const char *name) {
   fv_dataset *d, *planned;
   fv_ledger dry = {.dry = true}, real = {0};
-  if (fv_dataset_open(in_dir(name), 1, &real, NULL, NULL, &d) != FV_OK) fail_msg("%s", fv_error_message());
-  assert_int_equal(fv_dataset_open(in_dir(name), 1, &dry, NULL, NULL, &planned), FV_OK);
+  if (fv_dataset_open(in_dir(name), NULL, 1, &real, NULL, NULL, &d) != FV_OK) fail_msg("%s", fv_error_message());
+  assert_int_equal(fv_dataset_open(in_dir(name), NULL, 1, &dry, NULL, NULL, &planned), FV_OK);
   assert_memory_equal(dry.bytes, real.bytes, sizeof dry.bytes); /* the plan knows what the run takes */
   assert_int_equal(planned->n_classes, d->n_classes);
   for (int s = 0; s < FV_SPLITS; s++) assert_int_equal(planned->count[s], d->count[s]);
@@ -68,7 +68,7 @@ static fv_dataset *open_path(const char *name) {
 static void refuse(const char *name, fv_status want, const char *says) {
   fv_dataset *d;
   int64_t live = fv_memory_get_stats().live_bytes;
-  fv_status status = fv_dataset_open(in_dir(name), 1, NULL, NULL, NULL, &d);
+  fv_status status = fv_dataset_open(in_dir(name), NULL, 1, NULL, NULL, NULL, &d);
   if (status != want) fail_msg("%s: %s: %s", name, fv_status_name(status), fv_error_message());
   if (!strstr(fv_error_message(), says)) fail_msg("'%s' does not say '%s'", fv_error_message(), says);
   assert_null(strchr(fv_error_message(), '\n'));

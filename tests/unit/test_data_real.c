@@ -17,8 +17,8 @@
 static fv_dataset *open_data(const char *name) {
   fv_dataset *d, *planned;
   fv_ledger dry = {.dry = true}, real = {0};
-  if (fv_dataset_open(name, 1, &real, NULL, NULL, &d) != FV_OK) fail_msg("%s", fv_error_message());
-  assert_int_equal(fv_dataset_open(name, 1, &dry, NULL, NULL, &planned), FV_OK);
+  if (fv_dataset_open(name, NULL, 1, &real, NULL, NULL, &d) != FV_OK) fail_msg("%s", fv_error_message());
+  assert_int_equal(fv_dataset_open(name, NULL, 1, &dry, NULL, NULL, &planned), FV_OK);
   assert_memory_equal(dry.bytes, real.bytes, sizeof dry.bytes);
   fv_dataset_close(planned);
   return d;

@@ -127,7 +127,7 @@ static void gradients(void **state) {
   fv_lens lens;
   OK(fv_lens_new(m, &lens));
   fv_dataset *d;
-  OK(fv_dataset_open("cluttered-digits", 0, NULL, NULL, NULL, &d));
+  OK(fv_dataset_open("cluttered-digits", NULL, 0, NULL, NULL, NULL, &d));
   uint8_t pixels[1600];
   float x[1600], y[1600];
   d->read(d, FV_SPLIT_TEST, 5, 0, (void *[FV_MAX_FIELDS]){pixels});
@@ -179,7 +179,7 @@ static void faithful_order(void **state) {
   fv_dataset *d;
   fv_faith f, back;
   OK(fv_lens_new(m, &lens));
-  OK(fv_dataset_open("cluttered-digits", 0, NULL, NULL, NULL, &d));
+  OK(fv_dataset_open("cluttered-digits", NULL, 0, NULL, NULL, NULL, &d));
   fv_sights s = {.n = N};
   OK(FV_NEW(&s.pixels, N * 1600));
   OK(FV_NEW(&s.v, N));

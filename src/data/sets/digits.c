@@ -12,7 +12,7 @@ void fv_digit_pixels(int i, uint8_t pixels[64]) {
 fv_status fv_digits_cut(uint8_t is_test[FV_DIGITS]) {
   int32_t label[FV_DIGITS];
   for (int i = 0; i < FV_DIGITS; i++) label[i] = fv_digit_label(i);
-  return fv_data_cut(label, FV_DIGITS, 10, is_test);
+  return fv_data_cut(label, FV_DIGITS, 10, FV_FOLDS, 0, is_test);
 }
 
 static fv_status open_set(const fv_data_open *o, fv_dataset *d) {

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_texts.c: a table of texts of one's own: .csv, .tsv or .jsonl (also .gz). The settings text=COLUMN and
+ * label=COLUMN name its columns, or number them from 1 in a table without a first row of names; text=A+B joins two.
+ * The test part, and likewise a validation part, is the file beside it that has "test" ("valid", "val", "dev") where
+ * this one has "train". */
+#include "data/sets.h"
+
+bool fv_path_is_texts(const fv_data_open *o) {
+  return fv_path_ends(o->path, ".jsonl") || fv_path_ends(o->path, ".ndjson") ||
+         ((fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv")) && o->reading->text);
+}
+
+static fv_status name_columns(const fv_data_open *o, fv_arena *arena, const char *columns[4], fv_texts_from *from) {
+  char *text = fv_arena_strdup(arena, o->reading->text ? o->reading->text : "text");
+  FV_REQUIRE(text, FV_ERR_MEMORY, "dataset (%s): no memory for a name", o->path);
+  char *plus = strchr(text, '+');
+  if (plus) *plus = 0;
+  columns[0] = o->reading->label ? o->reading->label : "label";
+  columns[1] = text;
+  columns[2] = plus ? plus + 1 : NULL;
+  from->options.columns = columns;
+  from->label = 1;
+  from->text = 2;
+  from->more = plus ? 3 : 0;
+  return FV_OK;
+}
+
+static const char *part_beside(fv_arena *arena, const char *path, const char *const *names) {
+  const char *found = NULL;
+  for (int i = 0; names[i] && !found; i++) found = fv_path_beside(arena, path, "train", names[i]);
+  return found;
+}
+
+fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d) {
+  static const char *const names[FV_SPLITS][4] = {{NULL}, {"test", NULL}, {"valid", "val", "dev", NULL}};
+  const char *columns[4] = {NULL};
+  fv_texts_from from = {.options = {.skip_bad = o->reading->skip_bad}};
+  fv_texts *t;
+  fv_status status = FV_OK;
+  FV_TRY(fv_texts_new(d, &t));
+  FV_TRY_DONE(name_columns(o, d->arena, columns, &from));
+  for (int s = 0; s < FV_SPLITS; s++) {
+    from.path = s == FV_SPLIT_TRAIN ? o->path : part_beside(d->arena, o->path, names[s]);
+    if (from.path) FV_TRY_DONE(fv_texts_add(t, (fv_split)s, &from));
+  }
+  FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));
+done:
+  fv_texts_free(t);
+  return status;
+}

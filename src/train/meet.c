@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* meet.c: a model and its data: what it learns of them before it is built, and whether others are like them. */
+#include "train/train.h"
+
+/* Lengths of batches, rising to the longest sample's: multiples of 4, each about a quarter less than the next, so that
+ * little of a batch is padding, whatever the lengths are like. */
+static void choose_lengths(fv_model *m, int64_t longest) {
+  int64_t falling[FV_MAX_LENGTHS], length = longest;
+  int n = 0;
+  falling[n++] = length;
+  while (n < FV_MAX_LENGTHS && length > 4) {
+    length = FV_MIN(fv_round_up(length * 3 / 4, 4), (length - 1) / 4 * 4);
+    falling[n++] = length;
+  }
+  m->n_lengths = n;
+  for (int i = 0; i < n; i++) m->length[i] = falling[n - 1 - i];
+}
+
+static fv_status copy_classes(fv_model *m, const fv_dataset *d) {
+  const char **names = fv_arena_alloc(m->arena, (size_t)FV_MAX(d->n_classes, 1) * sizeof *names);
+  for (int i = 0; names && i < d->n_classes; i++)
+    if (!(names[i] = fv_arena_strdup(m->arena, d->classes[i]))) names = NULL;
+  FV_REQUIRE(names, FV_ERR_MEMORY, "model: out of memory");
+  m->classes = names;
+  m->task.n_classes = d->n_classes;
+  return FV_OK;
+}
+
+fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
+  FV_TRY(copy_classes(m, d));
+  for (int f = 0; f < d->n_fields; f++)
+    if (d->field[f].varies) choose_lengths(m, d->field[f].shape.dim[0]);
+  m->reading.longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  for (int k = 0; k < FV_TOKENIZED; k++)
+    m->task.vocabulary[k] = m->reading.tokenizer[k] ? fv_tokenizer_size(m->reading.tokenizer[k]) : 0;
+  int image = fv_dataset_field(d, "image");
+  if (image < 0) return FV_OK;
+  m->task.image = d->field[image].shape;
+  if (m->ledger.dry) return FV_OK;
+  return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
+}
+
+fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
+  int image = fv_dataset_field(d, "image"), text = fv_dataset_field(d, m->task.vocabulary[1] ? "source" : "tokens");
+  FV_REQUIRE(!m->task.image.ndim || (image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image)),
+             FV_ERR_REQUEST, "dataset '%s': expected images %s as the model was trained on, got %s", d->name,
+             fv_shape_text(m->task.image), image < 0 ? "none" : fv_shape_text(d->field[image].shape));
+  FV_REQUIRE(!m->task.vocabulary[0] || text >= 0, FV_ERR_REQUEST,
+             "dataset '%s': expected texts%s as the model was trained on, got none", d->name,
+             m->task.vocabulary[1] ? " in two languages" : "");
+  FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
+             "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
+             d->n_classes);
+  return FV_OK;
+}
+
+fv_loader_options fv_model_loader(const fv_model *m, const fv_dataset *d, fv_split split) {
+  fv_loader_options o = {.data = d, .split = split, .to = d->count[split], .batch = m->train.batch,
+                         .seed = (uint64_t)m->train.seed, .ahead = true, .n_channels = (int)m->task.image.dim[2],
+                         .n_lengths = d->length ? m->n_lengths : 0};
+  memcpy(o.mean, m->mean, sizeof o.mean);
+  memcpy(o.deviation, m->deviation, sizeof o.deviation);
+  memcpy(o.length, m->length, sizeof o.length);
+  return o;
+}
