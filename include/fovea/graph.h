@@ -71,6 +71,7 @@ typedef struct fv_init {
   fv_init_kind kind;
   double a;
   int64_t fan_in; /* 0: from the shape: all dimensions but the first */
+  bool padding;   /* the first row is zeros: an embedding whose padding_idx is 0 */
 } fv_init;
 
 /* ---- building ---------------------------------------------------------------------------------------------------- */

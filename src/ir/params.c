@@ -114,6 +114,7 @@ static void init_one(const fv_param_info *p, uint64_t seed, float *w) {
     case FV_INIT_XAVIER_UNIFORM: fill_uniform(&rng, w, n, sqrt(6 / (fan_in + fan_out))); break;
     case FV_INIT_ORTHOGONAL: fill_orthogonal(&rng, w, rows, n / rows); break;
   }
+  if (p->init.padding) memset(w, 0, (size_t)(n / rows) * sizeof *w);
 }
 
 void fv_params_init(const fv_params *params, uint64_t seed, float *slab) {

@@ -7,13 +7,12 @@
 
 fv_value *fv_embedding(fv_graph *g, fv_value *tokens, const char *name, int64_t vocabulary, int64_t width,
                        double deviation) {
-  fv_init normal = {.kind = FV_INIT_NORMAL, .a = deviation > 0 ? deviation : 1};
+  fv_init normal = {.kind = FV_INIT_NORMAL, .a = deviation > 0 ? deviation : 1, .padding = true};
   fv_scope_push(g, "%s", name);
   fv_value *w = fv_param(g, "weight", FV_SHAPE(vocabulary, width), normal, FV_GROUP_ROWS);
   fv_value *x = fv_op(g, "embedding", &(fv_embedding_attrs){.padding_idx = 0}, w, tokens);
   fv_scope_pop(g);
-  return fv_op(g, "where", NULL, fv_reshape(g, fv_token_mask(g, tokens), FV_SHAPE(fv_dim(tokens, 0), -1, 1)), x,
-               fv_const(g, 0));
+  return x;
 }
 
 fv_value *fv_token_mask(fv_graph *g, fv_value *tokens) {

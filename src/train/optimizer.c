@@ -85,8 +85,10 @@ static void lay_out(fv_row_table *t, int64_t shards, char *slab, int64_t *at) {
 
 fv_status fv_optimizer_add_tables(fv_optimizer *o, fv_ledger *ledger, const fv_graph *g) {
   int64_t bytes = 0;
-  for (const fv_row_gradient *r = g->rows; r; r = r->next) o->n_tables++;
-  FV_TRY(FV_NEW(&o->table, FV_MAX(o->n_tables, 1)));
+  int n = 0;
+  for (const fv_row_gradient *r = g->rows; r; r = r->next) n++;
+  FV_TRY(FV_NEW(&o->table, FV_MAX(n, 1)));
+  o->n_tables = n;
   fv_row_table *t = o->table;
   for (const fv_row_gradient *r = g->rows; r; r = r->next, t++) {
     const fv_param_info *p = &o->params->v[r->param->out_index];
