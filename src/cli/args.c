@@ -171,6 +171,12 @@ static bool store(cli_args *a, const cli_option *o, char *value) {
   return false;
 }
 
+/* name=...: --set may be followed by several. */
+static bool looks_like_setting(const char *word) {
+  size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789_");
+  return n > 0 && word[n] == '=';
+}
+
 /* The option at argv[*i], with its value, which may be the next word. */
 static bool take(cli_args *a, const cli_option *o, char *value, int argc, char **argv, int *i) {
   if (o->kind == CLI_SWITCH && value) return refuse_value(a, o, "no value", value);
@@ -179,7 +185,10 @@ static bool take(cli_args *a, const cli_option *o, char *value, int argc, char *
       return cli_refuse("option --%s (fovea %s): expected a value, got none", o->name, a->command->name), false;
     value = argv[++*i];
   }
-  return store(a, o, value);
+  if (!store(a, o, value)) return false;
+  while (o->kind == CLI_SET && *i + 1 < argc && looks_like_setting(argv[*i + 1]))
+    if (!store(a, o, argv[++*i])) return false;
+  return true;
 }
 
 static bool take_long(cli_args *a, int argc, char **argv, int *i) {

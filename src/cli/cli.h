@@ -87,7 +87,7 @@ const cli_command *cli_command_find(const char *name); /* refused with a suggest
    .doc = "learning rate, at the peak of its schedule"}, \
   {.name = "seed", .kind = CLI_SETTING, .value = "N", .letter = 's', .verb = of, .doc = "of all random numbers"}, \
   {.name = "set", .kind = CLI_SET, .value = "KEY=VALUE", .verb = of, \
-   .doc = "any setting of the recipe or of training; may be given many times, the last one counts"}
+   .doc = "any setting of the recipe or of training; many may follow, and the last one of a name counts"}
 #define CLI_SETTINGS CLI_SETTINGS_OF(NULL)
 
 /* Fills args from argv[2..]; false after a mistake, which was told. */

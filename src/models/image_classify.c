@@ -116,6 +116,7 @@ static fv_value *vit(fv_graph *g, const settings *s, fv_value *x, int64_t n_clas
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
   int64_t h = task->image.dim[0], w = task->image.dim[1];
+  FV_REQUIRE(task->image.ndim, FV_ERR_REQUEST, "image-classify: expected a dataset of images, got one of another kind");
   FV_REQUIRE(task->image.ndim == 3 && h > 0 && w > 0, FV_ERR_REQUEST, "image-classify: expected images [H,W,C], got %s",
              fv_shape_text(task->image));
   FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "image-classify: expected at least 2 classes, got %d",

@@ -201,7 +201,9 @@ static fv_status read_question(fv_model *m, const char *input, question *q) {
     return FV_OK;
   }
   const fv_text_options lines = {.format = FV_TEXT_LINES, .allow_empty = true};
-  if (!strncmp(input, "text:", 5)) FV_TRY(fv_text_table_parse(input + 5, strlen(input + 5), "text", &lines, &q->lines));
+  const char *own = !strncmp(input, "text:", 5) ? input + 5 : NULL;
+  if (own && !*own) own = "\n"; /* a line without a text */
+  if (own) FV_TRY(fv_text_table_parse(own, strlen(own), "text", &lines, &q->lines));
   else FV_TRY(fv_text_table_open(input, &lines, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
