@@ -51,6 +51,7 @@ struct fv_dataset {
   void (*close)(fv_dataset *d);
   fv_reading *reading, *own_reading; /* the latter NULL when it was given */
   int64_t skipped;       /* rows left out */
+  const char *first_bad; /* what was wrong with the first of them */
   void *impl;
   void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
 };

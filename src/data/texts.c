@@ -291,6 +291,9 @@ static void set_fields(const fv_texts *t, fv_dataset *d, int64_t longest) {
   d->read = read_texts;
   d->length = length_of;
   d->skipped = t->skipped;
+  for (int i = t->n_tables - 1; i >= 0; i--)
+    if (fv_text_table_first_bad(t->table[i]))
+      d->first_bad = fv_arena_strdup(d->arena, fv_text_table_first_bad(t->table[i])); /* NULL says less */
 }
 
 static void pour(const fv_texts *t, fv_dataset *d, const ids *all, int64_t *const begin[], held_texts *h) {

@@ -219,6 +219,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_int(j, "steps", t->at.step);
   if (t->n_validation) fv_json_int(j, "best_epoch", t->at.best_epoch);
   fv_json_int(j, "test_samples", test->samples);
+  if (t->data->skipped) fv_json_int(j, "skipped_rows", t->data->skipped);
   fv_json_real(j, "seconds", seconds);
   fv_json_real(j, "samples_per_second", seconds > 0 ? (double)(steps * t->m->train.batch) / seconds : 0);
   fv_json_int(j, "parameters", t->m->params->count);

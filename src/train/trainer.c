@@ -62,6 +62,14 @@ static bool on_data(void *arg, const char *what, int64_t done, int64_t total) {
   return !fv_stop_requested();
 }
 
+static void tell_skipped(const fv_trainer *t) {
+  const fv_dataset *d = t->data;
+  if (!d->skipped || !t->rq->report) return;
+  const char *text = fv_arena_printf(t->m->arena, "left out %lld rows with mistakes, the first: %s",
+                                     (long long)d->skipped, d->first_bad ? d->first_bad : "");
+  t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
+}
+
 static fv_status trainer_make(fv_trainer *t, bool dry) {
   const fv_train_request *rq = t->rq;
   FV_TRY(fv_model_new(rq->recipe, rq->data, rq->preset, rq->sets, rq->n_sets, rq->threads, &t->m));
@@ -69,6 +77,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   m->ledger.dry = dry;
   m->ledger.limit = dry ? 0 : rq->memory_limit;
   FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
+  tell_skipped(t);
   FV_TRY(count_steps(t));
   FV_TRY(fv_model_meet(m, t->data, t->n_train));
   FV_TRY(fv_model_build(m));

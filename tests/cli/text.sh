@@ -35,6 +35,7 @@ printf '{"text": "a b", "label": "x"}\n{"text": "c d", "label": "y"}\n{"text": 3
 for n in 1 2 3 4 5 6; do printf '{"text": "a %s", "label": "x"}\n{"text": "c %s", "label": "y"}\n' $n $n; done >>t.jsonl
 expect 1 train text-classify --data t.jsonl --set $small --out no; says err 't.jsonl:3'
 expect 0 train text-classify --data t.jsonl --set $small batch=4 skip_bad=true --out jsonl --json
+is "$(value skipped_rows)" 1 'rows left out'
 expect 2 train text-classify --data mine.csv --set text=words label=kind --out no; says err "'words'"
 expect 2 train text-classify --data digits --out no; says err 'expected a dataset of texts'
 expect 2 train image-classify --data verdicts --out no; says err 'expected a dataset of images'
