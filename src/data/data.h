@@ -30,6 +30,7 @@ typedef struct fv_reading {
   int64_t longest;                       /* tokens of a text that count, the first ones; 0: all */
   const char *text, *label;              /* columns of a table of one's own; NULL: by their usual names */
   bool skip_bad;                         /* rows with mistakes are left out */
+  bool joint;                            /* of pairs: one tokeniser, learnt from both sides */
   fv_tokenizer *tokenizer[FV_TOKENIZED]; /* NULL: made by the first opening, from the training split */
 } fv_reading;
 void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */

@@ -2,7 +2,9 @@
 /* path_texts.c: a table of texts of one's own: .csv, .tsv or .jsonl (also .gz). The settings text=COLUMN and
  * label=COLUMN name its columns, or number them from 1 in a table without a first row of names; text=A+B joins two.
  * The test part, and likewise a validation part, is the file beside it that has "test" ("valid", "val", "dev") where
- * this one has "train". */
+ * this one has "train".
+ *
+ * "A,B" are two files of lines that belong together, a text and its translation; their other parts are found likewise. */
 #include "data/sets.h"
 
 bool fv_path_is_texts(const fv_data_open *o) {
@@ -25,6 +27,9 @@ static fv_status name_columns(const fv_data_open *o, fv_arena *arena, const char
   return FV_OK;
 }
 
+/* The names that stand for "train" in those of a part. */
+static const char *const part_names[FV_SPLITS][4] = {{NULL}, {"test", NULL}, {"valid", "val", "dev", NULL}};
+
 static const char *part_beside(fv_arena *arena, const char *path, const char *const *names) {
   const char *found = NULL;
   for (int i = 0; names[i] && !found; i++) found = fv_path_beside(arena, path, "train", names[i]);
@@ -32,7 +37,6 @@ static const char *part_beside(fv_arena *arena, const char *path, const char *co
 }
 
 fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d) {
-  static const char *const names[FV_SPLITS][4] = {{NULL}, {"test", NULL}, {"valid", "val", "dev", NULL}};
   const char *columns[4] = {NULL};
   fv_texts_from from = {.options = {.skip_bad = o->reading->skip_bad}};
   fv_texts *t;
@@ -40,8 +44,40 @@ fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d) {
   FV_TRY(fv_texts_new(d, &t));
   FV_TRY_DONE(name_columns(o, d->arena, columns, &from));
   for (int s = 0; s < FV_SPLITS; s++) {
-    from.path = s == FV_SPLIT_TRAIN ? o->path : part_beside(d->arena, o->path, names[s]);
+    from.path = s == FV_SPLIT_TRAIN ? o->path : part_beside(d->arena, o->path, part_names[s]);
     if (from.path) FV_TRY_DONE(fv_texts_add(t, (fv_split)s, &from));
+  }
+  FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));
+done:
+  fv_texts_free(t);
+  return status;
+}
+
+/* ---- two files --------------------------------------------------------------------------------------------------- */
+static bool there(const char *path, size_t n) {
+  char text[4096];
+  if (n == 0 || n >= sizeof text) return false;
+  memcpy(text, path, n);
+  text[n] = 0;
+  return fv_path_exists(text) && !fv_path_is_dir(text);
+}
+
+bool fv_path_is_parallel(const char *path) {
+  const char *comma = strchr(path, ',');
+  return comma && !fv_path_exists(path) && there(path, (size_t)(comma - path)) && there(comma + 1, strlen(comma + 1));
+}
+
+fv_status fv_path_open_parallel(const fv_data_open *o, fv_dataset *d) {
+  const char *comma = strchr(o->path, ','), *path[2];
+  const char *train[2] = {fv_arena_printf(d->arena, "%.*s", (int)(comma - o->path), o->path), comma + 1};
+  fv_texts *t;
+  fv_status status = FV_OK;
+  FV_REQUIRE(train[0], FV_ERR_MEMORY, "dataset (%s): no memory for a name", o->path);
+  FV_TRY(fv_texts_new(d, &t));
+  for (int s = 0; s < FV_SPLITS; s++) {
+    for (int k = 0; k < 2; k++)
+      path[k] = s == FV_SPLIT_TRAIN ? train[k] : part_beside(d->arena, train[k], part_names[s]);
+    if (path[0] && path[1]) FV_TRY_DONE(fv_texts_add_parallel(t, (fv_split)s, path, o->reading->skip_bad));
   }
   FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));
 done:

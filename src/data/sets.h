@@ -91,6 +91,12 @@ typedef struct fv_texts_file {
 fv_status fv_texts_open_files(const fv_data_open *o, fv_dataset *d, const fv_texts_file *files, int n,
                               const fv_texts_from *from, const fv_class_name *names);
 
+/* A row of pairs whose files are lines that belong together: source and target of the training part, of the validation
+ * part, of the test part. */
+fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d);
+/* Adds two such files. */
+fv_status fv_texts_add_parallel(fv_texts *t, fv_split split, const char *const path[2], bool skip_bad);
+
 /* ---- images and labels in IDX files (idx.c) ---------------------------------------------------------------------- */
 /* The unsigned bytes of an IDX file whose dimensions are exactly these, straight to their place. */
 fv_status fv_idx_pour(const char *path, int ndim, const int64_t *dim, uint8_t *out);
@@ -110,6 +116,8 @@ fv_status fv_path_open_csv(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_npy(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_idx(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d);
+fv_status fv_path_open_parallel(const fv_data_open *o, fv_dataset *d);
+bool fv_path_is_parallel(const char *path); /* "A,B", both there */
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
 /* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file
  * is there. */

@@ -189,16 +189,43 @@ done:
 }
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
-static fv_status learn_tokenizer(const fv_texts *t, const fv_tokenizer_options *how, int k, fv_tokenizer **tokenizer) {
-  fv_tokenizer_trainer *trainer;
+static fv_status add_side(const fv_texts *t, int k, fv_tokenizer_trainer *trainer) {
   fv_status status = FV_OK;
-  FV_TRY(fv_tokenizer_trainer_new(how, &trainer));
   for (int64_t i = 0; i < t->n && status == FV_OK; i++)
     if (t->v[i].split == FV_SPLIT_TRAIN)
       status = fv_tokenizer_trainer_add(trainer, t->v[i].text[k].s, t->v[i].text[k].n);
+  return status;
+}
+
+/* Of texts from .. to-1 of the rows. */
+static fv_status learn_tokenizer(const fv_texts *t, const fv_tokenizer_options *how, int from, int to,
+                                 fv_tokenizer **tokenizer) {
+  fv_tokenizer_trainer *trainer;
+  fv_status status = FV_OK;
+  FV_TRY(fv_tokenizer_trainer_new(how, &trainer));
+  for (int k = from; k < to && status == FV_OK; k++) status = add_side(t, k, trainer);
   if (status == FV_OK) return fv_tokenizer_trainer_finish(trainer, tokenizer);
   fv_tokenizer_trainer_free(trainer);
   return status;
+}
+
+static fv_status copy_tokenizer(const fv_tokenizer *from, fv_tokenizer **to) {
+  char *text;
+  FV_TRY(fv_tokenizer_print(from, &text));
+  fv_status status = fv_tokenizer_parse(text, strlen(text), "tokenizer", to);
+  fv_string_free(text);
+  return status;
+}
+
+static fv_status learn_tokenizers(const fv_texts *t, fv_reading *r) {
+  const int sides = t->pairs ? 2 : 1;
+  const bool joint = sides == 2 && r->joint;
+  for (int k = 0; k < sides; k++) {
+    if (r->tokenizer[k]) continue;
+    if (joint && k == 1) FV_TRY(copy_tokenizer(r->tokenizer[0], &r->tokenizer[1]));
+    else FV_TRY(learn_tokenizer(t, &r->tokens, joint ? 0 : k, joint ? 2 : k + 1, &r->tokenizer[k]));
+  }
+  return FV_OK;
 }
 
 typedef struct ids {
@@ -335,8 +362,8 @@ fv_status fv_texts_hold(const fv_data_open *o, fv_dataset *d, const fv_texts *t,
   if (names) FV_TRY(given_classes(t, d, names));
   else if (!t->pairs) FV_TRY(learn_classes(t, d));
   FV_TRY(cut_test(o, d, t));
+  FV_TRY_DONE(learn_tokenizers(t, o->reading));
   for (int k = 0; k < (t->pairs ? 2 : 1); k++) {
-    if (!o->reading->tokenizer[k]) FV_TRY_DONE(learn_tokenizer(t, &o->reading->tokens, k, &o->reading->tokenizer[k]));
     FV_TRY_DONE(FV_NEW(&begin[k], t->n + 1));
     FV_TRY_DONE(encode(t, o->reading->tokenizer[k], k, o->reading->longest, &all[k], begin[k]));
   }
@@ -361,6 +388,29 @@ fv_status fv_texts_open_files(const fv_data_open *o, fv_dataset *d, const fv_tex
     FV_TRY_DONE(fv_texts_add(t, files[i].split, &one));
   }
   FV_TRY_DONE(fv_texts_hold(o, d, t, names));
+done:
+  fv_texts_free(t);
+  return status;
+}
+
+fv_status fv_texts_add_parallel(fv_texts *t, fv_split split, const char *const path[2], bool skip_bad) {
+  const fv_text_options lines = {.format = FV_TEXT_LINES, .skip_bad = skip_bad};
+  fv_texts_from from = {.text = 1, .target = 2};
+  FV_TRY(fv_text_table_open_parallel(path, 2, &lines, &from.table));
+  return fv_texts_add(t, split, &from);
+}
+
+fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d) {
+  static const fv_split order[] = {FV_SPLIT_TRAIN, FV_SPLIT_VALIDATION, FV_SPLIT_TEST};
+  fv_texts *t;
+  fv_status status = FV_OK;
+  FV_TRY(fv_texts_new(d, &t));
+  for (size_t i = 0; i < FV_COUNT(order); i++) {
+    const char *path[2];
+    for (int k = 0; k < 2; k++) FV_TRY_DONE(fv_data_need(o, &o->def->info.files[2 * i + (size_t)k], d->arena, &path[k]));
+    FV_TRY_DONE(fv_texts_add_parallel(t, order[i], path, o->reading->skip_bad));
+  }
+  FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));
 done:
   fv_texts_free(t);
   return status;

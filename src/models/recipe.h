@@ -14,12 +14,29 @@
 #include "data/data.h"
 #include "fovea/train.h"
 
-typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
+/* A recipe that writes has two modes more, of which a writer (train/generate.c) makes sentences:
+ *   FV_MODE_ENCODE  from "source" [n,T] to what the steps need of it, as outputs
+ *   FV_MODE_STEP    one token for each of n rows: from "token" i32 [n] to "scores" [n,V], the logits of the next one
+ * What they hand on are inputs of the step, [n,...] each:
+ *   "keep.NAME"   output of encode; stays as it is
+ *   "carry.NAME"  output of encode, then of every step
+ *   "cache.NAME"  [n,L,E], of earlier tokens; each step gives its own [n,1,E] under that name, which comes next
+ *   "place" i32 [n]: how many tokens there were; "seen" u8 [n,L+1]: which of the cache there are, and the step itself
+ * Inputs that it does not have it is not given. "alignment" [n,S], an output: how much it looked at each token read. */
+typedef enum fv_mode {
+  FV_MODE_TRAIN,
+  FV_MODE_EVAL,
+  FV_MODE_PREDICT,
+  FV_MODE_ENCODE,
+  FV_MODE_STEP
+} fv_mode;
 
 /* What the recipe needs to know of the data. */
 typedef struct fv_problem {
   fv_shape image; /* [H,W,C]; ndim 0: the data are no images */
   int64_t length; /* of sequences: what the graph is built for */
+  int64_t places;  /* steps: how long the caches are */
+  bool joint;      /* texts read and written have one vocabulary */
   int64_t longest; /* the greatest of those lengths: what parameters may depend on */
   int64_t vocabulary[FV_TOKENIZED]; /* tokens of the texts read and written; 0: there are none */
   int64_t n_classes;
@@ -31,6 +48,7 @@ typedef struct fv_recipe {
   size_t settings_size;
   const char *training; /* its defaults for the settings every recipe has: "epochs=12 lr=0.01" */
   const char *metric;   /* the one that decides what is best: "accuracy" */
+  bool writes;          /* it has the modes of writing */
   fv_status (*check)(const void *settings, const fv_problem *task); /* what the tables cannot say */
   void (*build)(fv_graph *g, const void *settings, const fv_problem *task, fv_mode mode, int64_t n);
 } fv_recipe;

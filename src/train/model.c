@@ -64,7 +64,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
-                            .longest = t->longest,
+                            .joint = t->joint, .longest = t->longest,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
   return FV_OK;
@@ -149,6 +149,7 @@ done:
 
 fv_status fv_model_declare(fv_model *m) {
   m->task.label_smoothing = m->train.label_smoothing;
+  m->task.joint = m->train.joint;
   m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
   if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
   fv_graph *g;

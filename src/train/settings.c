@@ -69,6 +69,8 @@ const fv_option fv_train_settings_table[] = {
     {.name = FIELD(min_count), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e9,
      .doc = "texts: rarer words are unknown ones; 0: words seen at all, pairs seen twice"},
     {.name = FIELD(lower), .type = FV_OPT_BOOL, .def = "true", .doc = "texts: in lower case"},
+    {.name = FIELD(joint), .type = FV_OPT_BOOL, .def = "false",
+     .doc = "pairs of texts: one vocabulary, learnt from both sides"},
     {.name = FIELD(longest), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e6,
      .doc = "texts: tokens that count, the first ones; 0: all"},
     {.name = FIELD(save_every), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e12,

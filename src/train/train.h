@@ -26,7 +26,7 @@ typedef struct fv_train_settings {
   int64_t fold;
   const char *text, *label;
   int64_t tokenizer, vocabulary, min_count, longest;
-  bool lower, skip_bad;
+  bool lower, skip_bad, joint;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* multi30k_en_de: descriptions of photographs, from English into German. */
+#include "data/sets/multi30k.h"
+
+static const fv_data_file files[] = {FV_MULTI30K_FILES(EN, DE)};
+
+const fv_dataset_def fv_dataset_multi30k_en_de = {
+    .info = {.name = "multi30k-en-de",
+             .doc = "descriptions of photographs in English and in German",
+             FV_MULTI30K_INFO,
+             .files = files},
+    .open = fv_texts_open_parallel};
