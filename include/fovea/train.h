@@ -124,6 +124,21 @@ FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split
  * entry a sample, each with the k best labels and their probabilities. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
+/* The same with more to say. Of a model that writes (translate), an entry has "text" and "translation", its "score" (the
+ * log of its probability, of a beam search over the length penalty) and with `tokens` also "source_tokens", "tokens" and
+ * "alignment": for each token of the translation, <eos> not among them, how much it looked at each of the source. */
+typedef struct fv_predict_request {
+  const char *input;
+  int top;                /* labels */
+  const fv_setting *sets; /* of writing: see fv_write_options */
+  int n_sets;
+  bool tokens;
+} fv_predict_request;
+FV_API fv_status fv_model_answer(fv_model *model, const fv_predict_request *request, char **json);
+FV_API bool fv_model_writes(const fv_model *model);
+/* beam, penalty, sample, temperature, top_k, top_p, seed. */
+FV_API const fv_option *fv_write_options(void);
+
 /* ---- explaining -------------------------------------------------------------------------------------------------- */
 typedef struct fv_explain_request {
   const char *input;  /* as for predict; NULL: `samples` images of the test split */

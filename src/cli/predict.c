@@ -13,9 +13,11 @@ typedef struct answers {
 
 static void print_prediction(const char *input, size_t index, size_t n, const json_t *entry) {
   const json_t *top = json_object_get(entry, "top"), *text = json_object_get(entry, "text");
+  const json_t *translation = json_object_get(entry, "translation");
   size_t i;
   json_t *guess;
-  if (text) printf("%s", json_string_value(text));
+  if (translation) printf("%s", json_string_value(translation));
+  else if (text) printf("%s", json_string_value(text));
   else if (n > 1) printf("%s[%zu]", input, index);
   else printf("%s", input);
   json_array_foreach((json_t *)(uintptr_t)top, i, guess)
@@ -27,7 +29,9 @@ static void print_prediction(const char *input, size_t index, size_t n, const js
 static int answer(answers *w, const char *input) {
   char *json = NULL;
   json_error_t error;
-  fv_status status = fv_model_predict(w->model, input, (int)w->args->top, &json);
+  const fv_predict_request request = {.input = input, .top = (int)w->args->top, .sets = w->args->sets,
+                                      .n_sets = w->args->n_sets, .tokens = w->args->tokens};
+  fv_status status = fv_model_answer(w->model, &request, &json);
   if (status != FV_OK) return cli_failed(status);
   json_t *result = json_loads(json, 0, &error), *list = json_object_get(result, "predictions");
   fv_string_free(json);
@@ -87,6 +91,14 @@ static const cli_option options[] = {{.name = "top",
                                       .min = 1,
                                       .max = 1000000,
                                       .doc = "how many of the likeliest labels to tell; 3 unless given"},
+                                     {.name = "set",
+                                      .kind = CLI_SET,
+                                      .value = "KEY=VALUE",
+                                      .doc = "translate: how to write: beam, penalty, sample, temperature, top_k, "
+                                             "top_p, seed"},
+                                     {.name = "tokens",
+                                      CLI_FIELD(tokens),
+                                      .doc = "translate: with --json, also tokens and what each looked at"},
                                      CLI_THREADS,
                                      CLI_JSON,
                                      {0}};
@@ -98,7 +110,7 @@ const cli_command cli_predict = {.name = "predict",
                                  .max_names = -1,
                                  .wants = "a model and at least one input",
                                  .run = run,
-                                 .doc = "labels for images or texts",
+                                 .doc = "labels for images or texts, translations of texts",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
                                      "NPY file, or a file with a text a line; test:N for a sample of the test split; "

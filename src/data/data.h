@@ -49,6 +49,8 @@ struct fv_dataset {
   void (*read)(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]);
   /* How long a sample is, 1 or more: of a field that varies, `read` writes that much. NULL: no field varies. */
   int64_t (*length)(const fv_dataset *d, fv_split split, int64_t index);
+  /* Text k of a sample of texts as it was read; of training samples they are not kept. NULL: there are none. */
+  fv_bytes (*text)(const fv_dataset *d, fv_split split, int64_t index, int k);
   void (*close)(fv_dataset *d);
   fv_reading *reading, *own_reading; /* the latter NULL when it was given */
   int64_t skipped;       /* rows left out */

@@ -22,11 +22,14 @@ struct fv_texts {
   int64_t skipped;
 };
 
-/* In the slab: begin[k][i] .. begin[k][i+1] of token[k] is text k of row i. */
+/* In the slab: begin[k][i] .. begin[k][i+1] of token[k] is text k of row i; likewise `written`, the text itself, but for
+ * rows for training, of which there is none. */
 typedef struct held_texts {
   int n_texts;
   int64_t *begin[FV_TOKENIZED];
   int32_t *token[FV_TOKENIZED], *label, *of[FV_SPLITS]; /* rows of a split */
+  int64_t *from[FV_TOKENIZED];
+  char *written[FV_TOKENIZED];
   int64_t longest;
 } held_texts;
 
@@ -291,6 +294,20 @@ static void read_texts(const fv_dataset *d, fv_split split, int64_t index, uint6
   if (h->n_texts == 1 && out[1]) *(int32_t *)out[1] = h->label[i];
 }
 
+static fv_bytes text_of(const fv_dataset *d, fv_split split, int64_t index, int k) {
+  const held_texts *h = d->impl;
+  const int64_t i = h->of[split][index];
+  return (fv_bytes){h->written[k] + h->from[k][i], (size_t)(h->from[k][i + 1] - h->from[k][i])};
+}
+
+static bool is_kept(const row *r) { return r->split != FV_SPLIT_TRAIN; }
+
+static int64_t kept_bytes(const fv_texts *t, int k) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < t->n; i++) n += is_kept(&t->v[i]) ? (int64_t)t->v[i].text[k].n : 0;
+  return n;
+}
+
 static void *take(char *slab, int64_t *at, int64_t bytes) {
   void *piece = slab ? slab + *at : NULL;
   *at += fv_round_up(bytes, FV_ALIGN);
@@ -302,6 +319,8 @@ static int64_t lay_out(const fv_texts *t, const fv_dataset *d, const ids *all, h
   for (int k = 0; k < h->n_texts; k++) {
     h->begin[k] = take(slab, &at, 8 * (t->n + 1));
     h->token[k] = take(slab, &at, 4 * all[k].n);
+    h->from[k] = take(slab, &at, 8 * (t->n + 1));
+    h->written[k] = take(slab, &at, kept_bytes(t, k));
   }
   if (h->n_texts == 1) h->label = take(slab, &at, 4 * t->n);
   for (int s = 0; s < FV_SPLITS; s++) h->of[s] = take(slab, &at, 4 * d->count[s]);
@@ -317,10 +336,23 @@ static void set_fields(const fv_texts *t, fv_dataset *d, int64_t longest) {
   if (!t->pairs) d->field[1] = (fv_field){.name = "label", .dtype = FV_I32, .shape = FV_SCALAR};
   d->read = read_texts;
   d->length = length_of;
+  d->text = text_of;
   d->skipped = t->skipped;
   for (int i = t->n_tables - 1; i >= 0; i--)
     if (fv_text_table_first_bad(t->table[i]))
       d->first_bad = fv_arena_strdup(d->arena, fv_text_table_first_bad(t->table[i])); /* NULL says less */
+}
+
+static void pour_texts(const fv_texts *t, held_texts *h, int k) {
+  int64_t at = 0;
+  for (int64_t i = 0; i < t->n; i++) {
+    const fv_bytes text = t->v[i].text[k];
+    h->from[k][i] = at;
+    if (!is_kept(&t->v[i]) || text.n == 0) continue;
+    memcpy(h->written[k] + at, text.s, text.n);
+    at += (int64_t)text.n;
+  }
+  h->from[k][t->n] = at;
 }
 
 static void pour(const fv_texts *t, fv_dataset *d, const ids *all, int64_t *const begin[], held_texts *h) {
@@ -328,6 +360,7 @@ static void pour(const fv_texts *t, fv_dataset *d, const ids *all, int64_t *cons
   for (int k = 0; k < h->n_texts; k++) {
     memcpy(h->begin[k], begin[k], (size_t)(t->n + 1) * 8);
     memcpy(h->token[k], all[k].v, (size_t)all[k].n * 4);
+    pour_texts(t, h, k);
   }
   for (int64_t i = 0; i < t->n; i++) {
     if (h->label) h->label[i] = t->v[i].of_class;

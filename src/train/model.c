@@ -2,7 +2,7 @@
 /* model.c: a recipe with its settings, the shape of its data and its parameters; from a request or from a file, and
  * back into a file. model.safetensors holds all that is needed to use it: the tensors under their PyTorch names, and
  * in the metadata recipe, settings, labels and preprocessing. */
-#include "train/train.h"
+#include "train/generate.h"
 
 static const char FORMAT[] = "fovea-1";
 
@@ -97,6 +97,8 @@ done:
 
 void fv_model_free(fv_model *m) {
   if (!m) return;
+  fv_writer_free(m->writer);
+  fv_writer_free(m->writer_of_one);
   fv_runners_free(&m->eval);
   for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&m->predict[i]);
   fv_reading_free(&m->reading);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* predict.c: evaluating and predicting with a finished model. */
-#include "train/train.h"
+#include "train/generate.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 fv_status fv_model_runner(fv_model *m, fv_mode mode, int bucket, int64_t n, int workers, fv_runner *r) {
@@ -17,6 +18,13 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int bucket, int64_t n, int 
 }
 
 /* ---- eval -------------------------------------------------------------------------------------------------------- */
+void fv_model_scores_json(const fv_model *m, const fv_scores *s, fv_json *j) {
+  if (m->recipe->writes) fv_json_real(j, "bleu", s->bleu);
+  fv_json_real(j, m->recipe->metric, s->metric);
+  fv_json_real(j, "loss", s->loss);
+  if (m->recipe->writes) fv_json_real(j, "perplexity", exp(s->loss));
+}
+
 static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split split, const fv_scores *s, char **json) {
   fv_json j = {0};
   fv_json_begin(&j, NULL, '{');
@@ -24,8 +32,7 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   fv_json_text(&j, "dataset", d->name);
   fv_json_text(&j, "split", fv_split_names[split]);
   fv_json_begin(&j, "metrics", '{');
-  fv_json_real(&j, m->recipe->metric, s->metric);
-  fv_json_real(&j, "loss", s->loss);
+  fv_model_scores_json(m, s, &j);
   fv_json_end(&j, '}');
   fv_json_int(&j, "samples", s->samples);
   fv_json_end(&j, '}');
@@ -51,6 +58,11 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
     FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), m->slab,
                                  false, &m->eval));
   FV_TRY_DONE(fv_evaluate(m, &m->eval, m->slab, loader, d, true, &scores, report, arg));
+  if (m->recipe->writes) {
+    fv_writer *writer;
+    FV_TRY_DONE(fv_model_writer(m, false, &writer));
+    FV_TRY_DONE(fv_writer_bleu(writer, m->slab, d, split, true, &scores.bleu, report, arg));
+  }
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));
 done:
   fv_loader_free(loader);
@@ -179,16 +191,7 @@ static void one_json(fv_json *j, const fv_model *m, fv_bytes text, const float *
   fv_json_end(j, '}');
 }
 
-/* What there is to say something to: pixels, or samples of a dataset with the texts they came from (NULL: its own). */
-typedef struct question {
-  int64_t n;
-  uint8_t *pixels;
-  fv_dataset *data;
-  fv_text_table *lines;
-  int64_t *index;
-} question;
-
-static fv_status read_question(fv_model *m, const char *input, question *q) {
+fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
   if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   if (!strncmp(input, "test:", 5)) {
     q->n = 1;
@@ -209,23 +212,22 @@ static fv_status read_question(fv_model *m, const char *input, question *q) {
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
 }
 
-static void free_question(question *q) {
+void fv_question_free(fv_question *q) {
   fv_free(q->pixels);
   fv_free(q->index);
   fv_dataset_close(q->data);
   fv_text_table_free(q->lines);
 }
 
-fv_status fv_model_predict(fv_model *m, const char *input, int k, char **json) {
-  question q = {0};
+static fv_status classify(fv_model *m, const char *input, int k, char **json) {
+  fv_question q = {0};
   float *p = NULL;
   int64_t *best = NULL;
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
-  FV_REQUIRE(k >= 1, FV_ERR_REQUEST, "top: expected at least 1, got %d", k);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
-  FV_TRY_DONE(read_question(m, input, &q));
+  FV_TRY_DONE(fv_question_read(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
   float *scores = p + q.n * m->task.n_classes;
   FV_TRY_DONE(FV_NEW(&best, k));
@@ -243,12 +245,25 @@ fv_status fv_model_predict(fv_model *m, const char *input, int k, char **json) {
   fv_json_end(&j, '}');
   FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
-  free_question(&q);
+  fv_question_free(&q);
   fv_free(p);
   fv_free(best);
   if (status == FV_OK) *json = j.text.s;
   else fv_json_free(&j);
   return status;
+}
+
+fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json) {
+  *json = NULL;
+  FV_REQUIRE(rq->top >= 1, FV_ERR_REQUEST, "top: expected at least 1, got %d", rq->top);
+  if (m->recipe->writes) return fv_model_write(m, rq, json);
+  FV_REQUIRE(rq->n_sets == 0, FV_ERR_REQUEST, "setting '%s' (predict): expected a model that writes, got one of %s",
+             rq->sets[0].key, m->recipe->info.name);
+  return classify(m, rq->input, rq->top, json);
+}
+
+fv_status fv_model_predict(fv_model *m, const char *input, int k, char **json) {
+  return fv_model_answer(m, &(fv_predict_request){.input = input, .top = k}, json);
 }
 
 bool fv_model_reads_texts(const fv_model *m) { return m->task.vocabulary[0] > 0; }

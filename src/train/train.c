@@ -2,6 +2,7 @@
 /* train.c: the course of a run, from the request to the result; and its plan. */
 #include "train/train.h"
 
+#include "train/generate.h"
 #include "train/schedule.h"
 #include "train/trainer.h"
 
@@ -203,6 +204,14 @@ static fv_status run_epochs(fv_trainer *t) {
 }
 
 /* ---- the end ----------------------------------------------------------------------------------------------------- */
+/* What a model that writes has written for the test split, against what should be there. */
+static fv_status test_bleu(fv_trainer *t, fv_scores *test) {
+  fv_writer *writer;
+  if (!t->m->recipe->writes) return FV_OK;
+  FV_TRY(fv_model_writer(t->m, false, &writer));
+  return fv_writer_bleu(writer, t->kept, t->data, FV_SPLIT_TEST, true, &test->bleu, NULL, NULL);
+}
+
 static fv_status result_json(fv_trainer *t, const fv_scores *test, double seconds, int64_t steps, fv_json *j) {
   char sha[65], key[96];
   FV_TRY(fv_model_weights_sha256(t->m, t->kept, sha));
@@ -210,8 +219,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_text(j, "recipe", t->m->recipe->info.name);
   fv_json_text(j, "dataset", t->data->name);
   fv_json_begin(j, "metrics", '{');
-  fv_json_real(j, t->m->recipe->metric, test->metric);
-  fv_json_real(j, "loss", test->loss);
+  fv_model_scores_json(t->m, test, j);
   snprintf(key, sizeof key, "validation_%s", t->m->recipe->metric);
   if (t->n_validation) fv_json_real(j, key, t->at.best);
   fv_json_end(j, '}');
@@ -244,6 +252,7 @@ static fv_status finish(fv_trainer *t, double seconds, int64_t steps, char **jso
   if (t->n_validation && t->at.best_epoch) FV_TRY_DONE(fv_checkpoint_load_best(t, t->kept));
   report(t, "evaluate", 0, 0);
   FV_TRY_DONE(scores_of(t, t->test, true, &test));
+  FV_TRY_DONE(test_bleu(t, &test));
   FV_TRY_DONE(result_json(t, &test, seconds, steps, &j));
   FV_TRY_DONE(fv_record_close(t));
   FV_TRY_DONE(fv_model_save(t->m, t->kept, j.text.s, model));

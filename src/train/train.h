@@ -24,6 +24,8 @@ typedef struct fv_train_settings {
   bool flip;
   double rotate, zoom;
   int64_t fold;
+  int64_t beam;
+  double penalty;
   const char *text, *label;
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad, joint;
@@ -82,6 +84,7 @@ struct fv_model {
   fv_params *params;
   float *slab;                 /* the parameters */
   fv_runners eval;             /* made on first use */
+  struct fv_writer *writer, *writer_of_one; /* of a model that writes, likewise: for splits, for a sentence at a time */
   fv_runner predict[FV_MAX_LENGTHS]; /* likewise, one a length */
   float *sample;               /* room for one sample a worker, for n_samples of them */
   int n_samples;
@@ -113,8 +116,11 @@ fv_status fv_model_describe(const fv_model *m, fv_json *out);
  * ------------------------------------------------------------------------------------------ */
 typedef struct fv_scores {
   double loss, metric; /* means over the samples */
+  double bleu;         /* of a model that writes */
   int64_t samples;
 } fv_scores;
+/* The members of "metrics". */
+void fv_model_scores_json(const fv_model *m, const fv_scores *s, fv_json *j);
 /* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when
  * a stop is requested. */
 fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
@@ -140,6 +146,20 @@ fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, 
  * wanted), each sample by itself. */
 fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
                             float *probabilities, float *scores);
+
+/* What there is to say something to: pixels, or samples of split test of a dataset with the texts they came from (NULL:
+ * its own). predict.c */
+typedef struct fv_question {
+  int64_t n;
+  uint8_t *pixels;
+  fv_dataset *data;
+  fv_text_table *lines;
+  int64_t *index; /* NULL: from 0 on */
+} fv_question;
+fv_status fv_question_read(fv_model *m, const char *input, fv_question *q);
+void fv_question_free(fv_question *q); /* also of one that failed to read */
+/* The answer of a model that writes. write.c */
+fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json);
 
 /* ---- images from files (pictures.c)
  * --------------------------------------------------------------------------------------- */

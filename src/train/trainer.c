@@ -2,6 +2,7 @@
 /* trainer.c: making a run, and one step of it. */
 #include "train/trainer.h"
 
+#include "train/generate.h"
 #include "train/schedule.h"
 
 #include <math.h>
@@ -28,7 +29,9 @@ static fv_status make_runners(fv_trainer *t) {
   int workers = fv_pool_threads(m->pool);
   int64_t n = m->train.batch / t->shards;
   FV_TRY(fv_model_runners(m, FV_MODE_TRAIN, n, workers, m->slab, true, &t->run));
-  return fv_model_runners(m, FV_MODE_EVAL, n, workers, t->kept, false, &m->eval);
+  fv_writer *writer;
+  FV_TRY(fv_model_runners(m, FV_MODE_EVAL, n, workers, t->kept, false, &m->eval));
+  return m->recipe->writes ? fv_model_writer(m, false, &writer) : FV_OK;
 }
 
 fv_status fv_trainer_open_loaders(fv_trainer *t) {

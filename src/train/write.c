@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write.c: what a model that writes answers: one text for each, and where its tokens came from. */
+#include "train/generate.h"
+
+const fv_option *fv_write_options(void) { return fv_writing_options; }
+bool fv_model_writes(const fv_model *m) { return m->recipe->writes; }
+
+/* One token as text: its bytes, a blank before it shown as one. What is no UTF-8 by itself becomes a question mark. */
+static void token_json(fv_json *j, const fv_tokenizer *t, int32_t id) {
+  char *text;
+  size_t n;
+  if (fv_tokenizer_decode(t, &id, 1, true, &text, &n) != FV_OK) return fv_json_text(j, NULL, "?");
+  fv_json_bytes(j, NULL, text, n);
+  fv_string_free(text);
+}
+
+static void tokens_json(fv_json *j, const char *key, const fv_tokenizer *t, const int32_t *id, int64_t n) {
+  fv_json_begin(j, key, '[');
+  for (int64_t i = 0; i < n; i++) token_json(j, t, id[i]);
+  fv_json_end(j, ']');
+}
+
+/* The source as it was read, up to and with <eos>; *n of `room` at most m's longest. */
+static int64_t read_source(const fv_model *m, const fv_question *q, int64_t i, int32_t *room) {
+  void *out[FV_MAX_FIELDS] = {NULL};
+  const int64_t longest = m->length[m->n_lengths - 1];
+  int64_t n = 0;
+  out[fv_dataset_field(q->data, "source")] = room;
+  memset(room, 0, (size_t)longest * sizeof *room);
+  q->data->read(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, 0, out);
+  while (n < longest && room[n]) n++;
+  return n;
+}
+
+static void alignment_json(fv_json *j, const fv_written *w, int64_t i, int64_t n_source) {
+  fv_json_begin(j, "alignment", '[');
+  for (int64_t t = 0; t < w->length[i]; t++) {
+    fv_json_begin(j, NULL, '[');
+    for (int64_t s = 0; s < n_source; s++) fv_json_float(j, NULL, w->alignment[(i * w->most + t) * w->read + s]);
+    fv_json_end(j, ']');
+  }
+  fv_json_end(j, ']');
+}
+
+static fv_status entry_json(const fv_model *m, const fv_question *q, const fv_written *w, int64_t i, bool tokens,
+                            int32_t *room, fv_json *j) {
+  const fv_bytes source = q->data->text(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, 0);
+  char *text;
+  size_t n;
+  FV_TRY(fv_tokenizer_decode(m->reading.tokenizer[1], w->token + i * w->most, w->length[i], false, &text, &n));
+  fv_json_begin(j, NULL, '{');
+  fv_json_bytes(j, "text", source.s, source.n);
+  fv_json_bytes(j, "translation", text, n);
+  fv_string_free(text);
+  fv_json_real(j, "score", w->score[i]);
+  if (tokens) {
+    const int64_t n_source = read_source(m, q, i, room);
+    tokens_json(j, "source_tokens", m->reading.tokenizer[0], room, n_source);
+    tokens_json(j, "tokens", m->reading.tokenizer[1], w->token + i * w->most, w->length[i]);
+    if (w->alignment) alignment_json(j, w, i, n_source);
+  }
+  fv_json_end(j, '}');
+  return FV_OK;
+}
+
+static fv_status answer_json(const fv_model *m, const fv_predict_request *rq, const fv_question *q,
+                             const fv_written *w, fv_json *j) {
+  int32_t *room;
+  fv_status status = FV_OK;
+  FV_TRY(FV_NEW(&room, m->length[m->n_lengths - 1]));
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "input", rq->input);
+  fv_json_begin(j, "predictions", '[');
+  for (int64_t i = 0; i < w->n; i++) FV_TRY_DONE(entry_json(m, q, w, i, rq->tokens, room, j));
+  fv_json_end(j, ']');
+  fv_json_end(j, '}');
+  FV_REQUIRE_DONE(!j->text.failed, FV_ERR_MEMORY, "predict: out of memory");
+done:
+  fv_free(room);
+  return status;
+}
+
+static fv_status set_writing(const fv_predict_request *rq, fv_writing *how) {
+  for (int i = 0; i < rq->n_sets; i++)
+    FV_TRY(fv_options_set(fv_writing_options, how, "predict", rq->sets[i].key, rq->sets[i].value, NULL));
+  return FV_OK;
+}
+
+/* With settings of its own it is a writer of its own. */
+static fv_status writer_for(fv_model *m, const fv_predict_request *rq, int64_t n, fv_writer **w, fv_writer **own) {
+  fv_writing how = fv_model_writing(m);
+  if (rq->n_sets == 0) return fv_model_writer(m, n == 1, w);
+  FV_TRY(set_writing(rq, &how));
+  FV_TRY(fv_writer_new(m, &m->ledger, FV_MIN(n, 16), &how, own));
+  *w = *own;
+  return FV_OK;
+}
+
+fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json) {
+  fv_question q = {0};
+  fv_writer *w = NULL, *own = NULL;
+  fv_written out = {0};
+  fv_json j = {0};
+  fv_status status = FV_OK;
+  FV_TRY_DONE(fv_question_read(m, rq->input, &q));
+  FV_TRY_DONE(writer_for(m, rq, q.n, &w, &own));
+  FV_TRY_DONE(fv_written_new(w, q.n, rq->tokens, &out));
+  FV_TRY_DONE(fv_writer_run(w, m->slab, q.data, FV_SPLIT_TEST, q.index, true, &out, NULL, NULL));
+  FV_TRY_DONE(answer_json(m, rq, &q, &out, &j));
+done:
+  fv_question_free(&q);
+  fv_writer_free(own);
+  fv_written_free(&out);
+  if (status == FV_OK) *json = j.text.s;
+  else fv_json_free(&j);
+  return status;
+}
