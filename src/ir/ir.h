@@ -275,6 +275,7 @@ fv_status fv_graph_verify(const fv_graph *g);
 fv_status fv_pass_simplify(fv_graph *g);   /* x*1, x+0, reshape of reshape, permute of permute, constants folded */
 fv_status fv_pass_cse(fv_graph *g);        /* common subexpressions */
 fv_status fv_pass_dce(fv_graph *g);        /* what no output needs */
+fv_status fv_pass_join(fv_graph *g);       /* pass_join.c says what */
 fv_status fv_pass_fuse(fv_graph *g);       /* fuse.c says what */
 fv_status fv_pass_sort(fv_graph *g);       /* restores the order after rewriting */
 /* Invariant: depends on parameters and constants alone. invariant[value id], n_values of them. */

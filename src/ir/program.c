@@ -33,6 +33,7 @@ static fv_status passes(fv_graph *g) {
   FV_TRY(fv_pass_dce(g));
   FV_TRY(fv_pass_simplify(g));
   FV_TRY(fv_pass_cse(g));
+  FV_TRY(fv_pass_join(g));
   FV_TRY(fv_pass_fuse(g));
   FV_TRY(own_outputs(g));
   FV_TRY(fv_pass_sort(g));
@@ -115,6 +116,25 @@ static void bind_steps(const fv_program *p, fv_step *steps, int n) {
   }
 }
 
+static bool same_work(const fv_node *a, const fv_node *b) {
+  bool same = a->op == b->op && a->n_in == b->n_in && (!a->op->attrs_size || !memcmp(a->attrs, b->attrs, a->op->attrs_size));
+  for (int k = 0; same && k < a->n_in; k++)
+    same = (a->in[k]->kind == FV_VALUE_ABSENT) == (b->in[k]->kind == FV_VALUE_ABSENT) &&
+           fv_shape_equal(a->in[k]->shape, b->in[k]->shape);
+  return same;
+}
+
+/* What another step that does the same has packed already: each step of a loop written out reads the same weights. */
+static const fv_pack_step *packed_before(const fv_program *p, const fv_step *step, int k) {
+  for (int i = 0; i < p->n_packs; i++) {
+    const fv_pack_step *q = &p->packs[i];
+    if (q->i == k && q->from.place == step->in[k].place && q->from.at == step->in[k].at &&
+        q->step->kernel == step->kernel && same_work(q->step->node, step->node))
+      return q;
+  }
+  return NULL;
+}
+
 /* Inputs of the body that are parameters' own and whose kernel wants another layout. */
 static fv_status place_packs(fv_program *p) {
   int most = 1;
@@ -127,8 +147,11 @@ static fv_status place_packs(fv_program *p) {
       const fv_value *v = step->node->in[k];
       int64_t bytes = p->invariant[v->id] && v->kind != FV_VALUE_ABSENT ? step->kernel->packed(step->node, k) : 0;
       if (bytes <= 0) continue;
-      fv_pack_step *pack = &p->packs[p->n_packs++];
-      *pack = (fv_pack_step){.step = step, .i = k, .from = step->in[k], .to = take_packed(p, bytes)};
+      const fv_pack_step *pack = packed_before(p, step, k);
+      if (!pack) {
+        p->packs[p->n_packs] = (fv_pack_step){.step = step, .i = k, .from = step->in[k], .to = take_packed(p, bytes)};
+        pack = &p->packs[p->n_packs++];
+      }
       step->in[k] = (fv_spot){FV_PLACE_PACKED, pack->to};
       step->packed |= 1u << k;
     }

@@ -40,6 +40,9 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {
     {"transformer", "cell=transformer", "the default: four layers each way of width 128"},
+    {"gru", "cell=gru width=256 hidden=512 layers=1 lr=0.002", "additive attention"},
+    {"lstm", "cell=lstm width=256 hidden=512 layers=1 lr=0.002", "multiplicative attention, input feeding"},
+    {"tiny", "width=64 hidden=128 layers=2 heads=2 dropout=0.1 epochs=8", "a small Transformer, for number-words: a minute"},
     {0}};
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
@@ -106,6 +109,8 @@ static fv_status check(const void *fields, const fv_problem *task) {
   const bool transformer = s->cell == FV_CELL_TRANSFORMER;
   FV_REQUIRE(task->vocabulary[0] > 0 && task->vocabulary[1] > 0, FV_ERR_REQUEST,
              "translate: expected pairs of texts, got none");
+  FV_REQUIRE(transformer || s->hidden % 2 == 0, FV_ERR_REQUEST, "translate: hidden: expected an even number, got %d",
+             (int)s->hidden);
   FV_REQUIRE(!transformer || s->width % s->heads == 0, FV_ERR_REQUEST,
              "translate: heads: expected a divisor of width %d, got %d", (int)s->width, (int)s->heads);
   FV_REQUIRE(!transformer || s->positions != FV_POSITIONS_ROTARY || s->width / s->heads % 2 == 0, FV_ERR_REQUEST,
@@ -118,7 +123,7 @@ static fv_status check(const void *fields, const fv_problem *task) {
 
 static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const fv_translate *s = fields;
-  const fv_translate_net *net = &fv_translate_transformer;
+  const fv_translate_net *net = s->cell == FV_CELL_TRANSFORMER ? &fv_translate_transformer : &fv_translate_recurrent;
   fv_translation t = {.g = g, .s = s, .task = task, .mode = mode, .n = n};
   if (mode == FV_MODE_STEP) {
     t.mask = fv_input(g, "keep.mask", FV_U8, FV_SHAPE(n, task->length));

@@ -56,6 +56,14 @@ static void encode_for_steps(const fv_translation *t) {
   }
 }
 
+/* What the heads of the last layer looked at, on average. */
+static fv_value *alignment(const fv_translation *t) {
+  const fv_named_list *taps = &t->g->taps;
+  if (taps->n == 0) return NULL;
+  fv_value *mean = fv_reduce(t->g, "mean", taps->v[taps->n - 1].value, FV_SHAPE(1), false); /* [n,H,1,S] */
+  return fv_reshape(t->g, mean, FV_SHAPE(t->n, t->task->length));
+}
+
 static fv_value *step(const fv_translation *t, fv_value *token) {
   const int64_t n = t->n, e = t->s->width, most = t->task->places;
   fv_value *at = fv_reshape(t->g, fv_input(t->g, "place", FV_I32, FV_SHAPE(n)), FV_SHAPE(n, 1));
@@ -75,6 +83,7 @@ static fv_value *step(const fv_translation *t, fv_value *token) {
     fv_translate_output(t, "cache.k", i, cache.new_k);
     fv_translate_output(t, "cache.v", i, cache.new_v);
   }
+  fv_output(t->g, "alignment", alignment(t));
   x = fv_translate_logits(t, fv_layer_norm(t->g, x, "decoder.norm"));
   return fv_reshape(t->g, x, FV_SHAPE(n, t->task->vocabulary[1]));
 }

@@ -88,6 +88,8 @@ static fv_status add_candidates(const fv_writer *w, fv_graph *g) {
   for (int i = 0; i < g->outputs.n; i++)
     if (!strcmp(g->outputs.v[i].name, "scores")) scores = g->outputs.v[i].value;
   FV_REQUIRE(scores, FV_ERR_INTERNAL, "recipe: expected an output 'scores' of a step, got none");
+  for (int i = 0; i < g->outputs.n && !w->how.align; i++)
+    if (!strcmp(g->outputs.v[i].name, "alignment")) g->outputs.v[i] = g->outputs.v[--g->outputs.n];
   if (w->how.sample) return FV_OK;
   fv_value *log_p = fv_op(g, "log_softmax", &(fv_softmax_attrs){.axis = -1}, scores);
   if (!fv_op_n(g, "topk", &(fv_topk_attrs){.k = w->k}, 1, &log_p, 2, top)) return fv_graph_check(g);

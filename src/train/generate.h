@@ -13,6 +13,7 @@ typedef struct fv_writing {
   bool sample;     /* draw instead */
   double temperature, top_p;
   int64_t top_k, seed;
+  bool align;      /* also say what each token looked at */
 } fv_writing;
 extern const fv_option fv_writing_options[];
 

@@ -89,7 +89,8 @@ static fv_status set_writing(const fv_predict_request *rq, fv_writing *how) {
 /* With settings of its own it is a writer of its own. */
 static fv_status writer_for(fv_model *m, const fv_predict_request *rq, int64_t n, fv_writer **w, fv_writer **own) {
   fv_writing how = fv_model_writing(m);
-  if (rq->n_sets == 0) return fv_model_writer(m, n == 1, w);
+  if (rq->n_sets == 0 && !rq->tokens) return fv_model_writer(m, n == 1, w);
+  how.align = rq->tokens;
   FV_TRY(set_writing(rq, &how));
   FV_TRY(fv_writer_new(m, &m->ledger, FV_MIN(n, 16), &how, own));
   *w = *own;

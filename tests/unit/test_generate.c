@@ -216,6 +216,12 @@ static void test_transformer_steps(void **state) {
   steps_are_the_whole("transformer", "positions=rotary");
 }
 
+static void test_recurrent_steps(void **state) {
+  (void)state;
+  steps_are_the_whole("gru", "tie=true");
+  steps_are_the_whole("lstm", "tie=false");
+}
+
 static void same_written(const fv_written *a, const fv_written *b) {
   assert_int_equal(a->n, b->n);
   assert_memory_equal(a->length, b->length, (size_t)a->n * sizeof *a->length);
@@ -255,6 +261,7 @@ static void test_threads_and_groups(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_wide_beam_is_exhaustive), cmocka_unit_test(test_drawing),
-      cmocka_unit_test(test_transformer_steps), cmocka_unit_test(test_threads_and_groups)};
+      cmocka_unit_test(test_transformer_steps), cmocka_unit_test(test_recurrent_steps),
+      cmocka_unit_test(test_threads_and_groups)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
