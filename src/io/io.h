@@ -262,6 +262,16 @@ typedef struct fv_tile {
 } fv_tile;
 fv_status fv_contact_sheet(const char *title, const fv_tile *tiles, int n, int columns, fv_image *out);
 
+/* A matrix [rows, columns] of numbers from 0 as squares, the darker the larger (the largest is black), with a text at
+ * each row and, turned, above each column. squares.c */
+typedef struct fv_squares {
+  const char *title; /* may be NULL */
+  int rows, columns;
+  const char *const *row, *const *column;
+  const float *v;
+} fv_squares;
+fv_status fv_squares_picture(const fv_squares *m, fv_image *out);
+
 typedef enum fv_term { FV_TERM_PLAIN, FV_TERM_256, FV_TERM_TRUECOLOR } fv_term;
 fv_term fv_term_detect(int fd); /* plain when not a terminal, or NO_COLOR is set, or TERM is "dumb" */
 /* Appends the image as text at most `columns` wide: two pixels a character in colour, a ramp of characters in plain. */

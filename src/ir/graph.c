@@ -320,14 +320,16 @@ const fv_op_def *fv_op_find(const char *name) {
 /* ---- outputs, taps, tracks --------------------------------------------------------------------------------------- */
 void fv_output(fv_graph *g, const char *name, fv_value *v) {
   if (!v) return;
-  if (find(&g->outputs, name)) (void)FAIL(g, "output '%s': expected a new name, got one already used", name);
-  else if (!fv_named_add(&g->outputs, (fv_named){.name = fv_arena_strdup(g->arena, name), .value = v}))
-    (void)OUT_OF_MEMORY(g);
+  const char *copy = fv_arena_strdup(g->arena, name);
+  if (!copy) (void)OUT_OF_MEMORY(g);
+  else if (find(&g->outputs, name)) (void)FAIL(g, "output '%s': expected a new name, got one already used", name);
+  else if (!fv_named_add(&g->outputs, (fv_named){.name = copy, .value = v})) (void)OUT_OF_MEMORY(g);
 }
 
 void fv_tap(fv_graph *g, const char *name, const char *kind, fv_value *v) {
-  if (v && !fv_named_add(&g->taps, (fv_named){.name = scoped(g, name), .kind = kind, .value = v}))
-    (void)OUT_OF_MEMORY(g);
+  if (!v) return;
+  const char *full = scoped(g, name);
+  if (!full || !fv_named_add(&g->taps, (fv_named){.name = full, .kind = kind, .value = v})) (void)OUT_OF_MEMORY(g);
 }
 
 void fv_track(fv_graph *g, fv_value *buffer, fv_value *v) {

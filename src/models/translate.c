@@ -72,12 +72,20 @@ fv_value *fv_translate_logits(const fv_translation *t, fv_value *x) {
   return fv_op(t->g, "linear", NULL, x, w, b);
 }
 
+static const char *numbered(const fv_translation *t, const char *name, int64_t i) {
+  const char *full = fv_arena_printf(t->g->arena, "%s.%d", name, (int)i);
+  if (!full) (void)fv_graph_fail(t->g, FV_FAIL(FV_ERR_MEMORY, "translate: out of memory"));
+  return full;
+}
+
 fv_value *fv_translate_input(const fv_translation *t, const char *name, int64_t i, fv_shape shape) {
-  return fv_input(t->g, fv_arena_printf(t->g->arena, "%s.%d", name, (int)i), FV_F32, shape);
+  const char *full = numbered(t, name, i);
+  return full ? fv_input(t->g, full, FV_F32, shape) : NULL;
 }
 
 void fv_translate_output(const fv_translation *t, const char *name, int64_t i, fv_value *v) {
-  fv_output(t->g, fv_arena_printf(t->g->arena, "%s.%d", name, (int)i), v);
+  const char *full = numbered(t, name, i);
+  if (full) fv_output(t->g, full, v);
 }
 
 /* ---- loss -------------------------------------------------------------------------------------------------------- */

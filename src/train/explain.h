@@ -68,6 +68,9 @@ void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i,
 /* Runs every image through the lens: fills predictions and maps. */
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s);
 
+/* Of a model that writes (explain_write.c). */
+fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **json);
+
 /* ---- maps (explain_map.c) -------------------------------------------------------------------------------------- */
 /* h x w with h * w = cells whose sides are as an image's of that size, near enough; false: there is none. */
 bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w);

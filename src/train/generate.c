@@ -246,6 +246,7 @@ fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_writt
   FV_TRY_DONE(FV_NEW(&out->token, n * w->most));
   FV_TRY_DONE(FV_NEW(&out->length, n));
   FV_TRY_DONE(FV_NEW(&out->score, n));
+  FV_TRY_DONE(FV_NEW(&out->order, n));
   if (alignment && w->aligns) FV_TRY_DONE(FV_NEW(&out->alignment, n * w->most * out->read));
 done:
   if (status != FV_OK) fv_written_free(out);
@@ -256,6 +257,7 @@ void fv_written_free(fv_written *out) {
   fv_free(out->token);
   fv_free(out->length);
   fv_free(out->score);
+  fv_free(out->order);
   fv_free(out->alignment);
   *out = (fv_written){0};
 }
@@ -457,25 +459,21 @@ static void sort_by_length(const fv_writer *w, const fv_dataset *d, fv_split spl
 
 fv_status fv_writer_run(fv_writer *w, const float *params, const fv_dataset *d, fv_split split, const int64_t *index,
                         bool stoppable, fv_written *out, fv_train_report *report, void *arg) {
-  int64_t begin[FV_MAX_LENGTHS + 1], *order = NULL;
-  fv_status status = FV_OK;
-  FV_TRY_DONE(FV_NEW(&order, out->n));
+  int64_t begin[FV_MAX_LENGTHS + 1], *order = out->order;
   sort_by_length(w, d, split, index, out->n, order, begin);
   for (int b = 0; b < w->n_buckets; b++) {
     job j = {.w = w, .data = d, .split = split, .index = index, .order = order + begin[b],
              .n = begin[b + 1] - begin[b], .b = b, .out = out};
     if (j.n == 0) continue;
-    FV_TRY_DONE(fv_runners_refresh(&w->encode, b, params, w->m->pool));
-    FV_TRY_DONE(fv_runners_refresh(&w->step, b, params, w->m->pool));
+    FV_TRY(fv_runners_refresh(&w->encode, b, params, w->m->pool));
+    FV_TRY(fv_runners_refresh(&w->step, b, params, w->m->pool));
     const int64_t groups = fv_ceil_div(j.n, w->bucket[b].sentences);
     if (groups == 1) write_group(&j, 0, 0);
     else fv_pool_run(w->m->pool, groups, write_group, &j);
     if (report) report(arg, &(fv_train_event){.phase = "evaluate", .step = begin[b + 1], .steps = out->n});
-    FV_REQUIRE_DONE(!stoppable || !fv_stop_requested(), FV_ERR_STOPPED, "stopped while writing");
+    FV_REQUIRE(!stoppable || !fv_stop_requested(), FV_ERR_STOPPED, "stopped while writing");
   }
-done:
-  fv_free(order);
-  return status;
+  return FV_OK;
 }
 
 /* ---- BLEU -------------------------------------------------------------------------------------------------------- */

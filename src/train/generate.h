@@ -31,6 +31,7 @@ typedef struct fv_written {
   int64_t n, most;   /* most: tokens of any */
   int32_t *token;    /* [n,most], without <eos> */
   int64_t *length;   /* [n] */
+  int64_t *order;    /* [n]: in which they are written */
   double *score;     /* [n]: log of the probability, of a beam over the penalty of its length */
   int64_t read;      /* width of the alignment */
   float *alignment;  /* [n,most,read]: how much each token looked at each of the source; NULL: not wanted */
@@ -38,8 +39,7 @@ typedef struct fv_written {
 fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_written *out);
 void fv_written_free(fv_written *out);
 
-/* Writes samples `index` (NULL: from 0 on) of a split. `params`: of the model, changed or not; allocates nothing once
- * groups were made. */
+/* Writes samples `index` (NULL: from 0 on) of a split. `params`: of the model, changed or not. Allocates nothing. */
 fv_status fv_writer_run(fv_writer *w, const float *params, const fv_dataset *d, fv_split split, const int64_t *index,
                         bool stoppable, fv_written *out, fv_train_report *report, void *arg);
 

@@ -32,6 +32,12 @@ static int64_t read_source(const fv_model *m, const fv_question *q, int64_t i, i
   return n;
 }
 
+static void ids_json(fv_json *j, const char *key, const int32_t *id, int64_t n) {
+  fv_json_begin(j, key, '[');
+  for (int64_t i = 0; i < n; i++) fv_json_int(j, NULL, id[i]);
+  fv_json_end(j, ']');
+}
+
 static void alignment_json(fv_json *j, const fv_written *w, int64_t i, int64_t n_source) {
   fv_json_begin(j, "alignment", '[');
   for (int64_t t = 0; t < w->length[i]; t++) {
@@ -57,6 +63,8 @@ static fv_status entry_json(const fv_model *m, const fv_question *q, const fv_wr
     const int64_t n_source = read_source(m, q, i, room);
     tokens_json(j, "source_tokens", m->reading.tokenizer[0], room, n_source);
     tokens_json(j, "tokens", m->reading.tokenizer[1], w->token + i * w->most, w->length[i]);
+    ids_json(j, "source_ids", room, n_source);
+    ids_json(j, "ids", w->token + i * w->most, w->length[i]);
     if (w->alignment) alignment_json(j, w, i, n_source);
   }
   fv_json_end(j, '}');

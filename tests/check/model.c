@@ -4,11 +4,13 @@
  * model is the model. Then, for the first preset of each recipe, what may happen to a run: run_resume.c and
  * run_faults.c. */
 #include "run.h"
+#include "train/generate.h"
 #include "train/trainer.h"
 
 /* One row a preset: settings that make it small. */
 #define IMAGES "digits", "cluttered-digits"
 #define TEXTS "verdicts", NULL
+#define PAIRS "number-words", NULL
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
@@ -16,6 +18,10 @@ static const ck_model models[] = {
     {"text-classify", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"text-classify", "cnn", "width=16 hidden=8 pool=8", 180482, TEXTS},
     {"text-classify", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
+    {"translate", "transformer", "width=16 hidden=24 layers=1 heads=2", 1857709, PAIRS},
+    {"translate", "gru", "width=16 hidden=16", 3754541, PAIRS},
+    {"translate", "lstm", "width=16 hidden=16", 3952941, PAIRS},
+    {"translate", "tiny", "width=16 hidden=24 layers=1 heads=2", 170605, PAIRS},
 };
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
@@ -35,15 +41,38 @@ static fv_status check_parameters(ck_report *r, const ck_model *m) {
 }
 
 /* ---- a finished model -------------------------------------------------------------------------------------------- */
-/* The first test sample's probabilities and scores, `times` over. */
-static fv_status classify_first(fv_model *m, float *numbers, int times, uint64_t *allocations) {
+/* What a model says of a sample: probabilities and scores of its classes; or the tokens it writes, and their score. */
+enum { WRITTEN = 64 };
+static int64_t numbers_of(const fv_model *m) { return m->recipe->writes ? WRITTEN : 2 * m->task.n_classes; }
+
+static fv_status write_one(fv_model *m, const fv_dataset *d, float *numbers, int times, uint64_t *allocations) {
+  fv_writer *w;
+  fv_written out;
+  fv_status status = FV_OK;
+  FV_TRY(fv_model_writer(m, true, &w));
+  FV_TRY(fv_written_new(w, 1, false, &out));
+  uint64_t before = fv_memory_get_stats().count;
+  for (int i = 0; i < times; i++)
+    FV_TRY_DONE(fv_writer_run(w, m->slab, d, FV_SPLIT_TEST, NULL, false, &out, NULL, NULL));
+  if (allocations) *allocations = fv_memory_get_stats().count - before;
+  memset(numbers, 0, WRITTEN * sizeof *numbers);
+  numbers[0] = (float)out.score[0];
+  for (int64_t t = 0; t < out.length[0] && t + 1 < WRITTEN; t++) numbers[t + 1] = (float)out.token[t];
+done:
+  fv_written_free(&out);
+  return status;
+}
+
+/* The first test sample's, `times` over. */
+static fv_status answer_first(fv_model *m, float *numbers, int times, uint64_t *allocations) {
   fv_dataset *d;
   fv_status status = FV_OK;
   FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, NULL, NULL, NULL, &d));
   uint64_t before = fv_memory_get_stats().count;
-  for (int i = 0; i < times; i++)
+  if (m->recipe->writes) FV_TRY_DONE(write_one(m, d, numbers, times, allocations));
+  for (int i = 0; i < times && !m->recipe->writes; i++)
     FV_TRY_DONE(fv_model_classify(m, d, FV_SPLIT_TEST, NULL, 1, numbers, numbers + m->task.n_classes));
-  if (allocations) *allocations = fv_memory_get_stats().count - before;
+  if (allocations && !m->recipe->writes) *allocations = fv_memory_get_stats().count - before;
 done:
   fv_dataset_close(d);
   return status;
@@ -53,9 +82,8 @@ fv_status ck_predict_one(const char *path, fv_model **model, float **numbers) {
   fv_status status = FV_OK;
   *numbers = NULL;
   FV_TRY(fv_model_open(path, 1, model));
-  int64_t k = (*model)->task.n_classes;
-  FV_TRY_DONE(FV_NEW(numbers, 2 * k));
-  FV_TRY_DONE(classify_first(*model, *numbers, 1, NULL));
+  FV_TRY_DONE(FV_NEW(numbers, numbers_of(*model)));
+  FV_TRY_DONE(answer_first(*model, *numbers, 1, NULL));
 done:
   if (status == FV_OK) return FV_OK;
   fv_free(*numbers);
@@ -73,14 +101,13 @@ static void check_sum(ck_report *r, const float *p, int64_t k) {
 
 /* The first prediction makes what the next ones use. */
 static fv_status check_predict_allocations(ck_report *r, fv_model *m, const float *numbers) {
-  int64_t k = m->task.n_classes;
   float *again = NULL;
   uint64_t made = 0;
   fv_status status = FV_OK;
-  FV_TRY_DONE(FV_NEW(&again, 2 * k));
-  FV_TRY_DONE(classify_first(m, again, 3, &made));
+  FV_TRY_DONE(FV_NEW(&again, numbers_of(m)));
+  FV_TRY_DONE(answer_first(m, again, 3, &made));
   if (made) ck_problem(r, "expected predictions without an allocation, got %llu", (unsigned long long)made);
-  if (memcmp(again, numbers, (size_t)(2 * k) * sizeof *again) != 0)
+  if (memcmp(again, numbers, (size_t)numbers_of(m) * sizeof *again) != 0)
     ck_problem(r, "a second prediction differs from the first");
 done:
   fv_free(again);
@@ -95,7 +122,7 @@ static fv_status check_saved_again(ck_report *r, const fv_model *m, const float 
   ck_place_join(root, "again.safetensors", path);
   FV_TRY(fv_model_save(m, m->slab, NULL, path));
   FV_TRY(ck_predict_one(path, &other, &got));
-  if (memcmp(got, numbers, (size_t)(2 * m->task.n_classes) * sizeof *got) != 0)
+  if (memcmp(got, numbers, (size_t)numbers_of(m) * sizeof *got) != 0)
     ck_problem(r, "saved and opened again, it predicts something else");
   fv_free(got);
   fv_model_free(other);
@@ -135,7 +162,7 @@ static fv_status check_model_file(ck_report *r, const char *out, const char *roo
   float *numbers = NULL;
   fv_status status = FV_OK;
   FV_TRY(ck_predict_one(out, &m, &numbers));
-  check_sum(r, numbers, m->task.n_classes);
+  if (!m->recipe->writes) check_sum(r, numbers, m->task.n_classes);
   FV_TRY_DONE(check_weights(r, m, run));
   FV_TRY_DONE(check_predict_allocations(r, m, numbers));
   FV_TRY_DONE(check_saved_again(r, m, numbers, root));
