@@ -21,7 +21,7 @@ BEGIN {
   may["cli"] = "fovea"
   # Passes read and write nodes, so they know the attribute structs of the operations they rewrite; nothing else of ops.
   for (f in struct_users) delete struct_users[f]
-  n = split("pass_fuse pass_simplify autodiff", list, " ")
+  n = split("pass_fuse pass_join pass_simplify autodiff", list, " ")
   for (i = 1; i <= n; i++) struct_users["src/ir/" list[i] ".c"] = 1
 }
 FNR == 1 {

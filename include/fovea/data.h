@@ -13,7 +13,8 @@
  *   A,B           two files of lines that belong together, texts and their translations ("train.de,train.en", also .gz)
  *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too
  * A folder may also hold one of the latter. Where names contain "train" and the same with "test" (IDX: "t10k") lies
- * beside, that is the test part (of texts, "valid", "val" or "dev" is a validation part); otherwise every fifth image of each class, by a fixed shuffle, is kept for testing.
+ * beside, that is the test part (of texts, "valid", "val" or "dev" is a validation part); otherwise every
+ * fifth sample of each class, by a fixed shuffle, is kept for testing.
  * "PATH@HxW" or "PATH@HxWxC" says the size of the images: files of a folder are resized to it, flat rows read as it.
  *
  * Files of a named one are looked for in $FOVEA_DATA_MIRROR (a directory or a URL), the places where a system package

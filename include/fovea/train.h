@@ -124,9 +124,10 @@ FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split
  * entry a sample, each with the k best labels and their probabilities. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
-/* The same with more to say. Of a model that writes (translate), an entry has "text" and "translation", its "score" (the
- * log of its probability, of a beam search over the length penalty) and with `tokens` also "source_tokens", "tokens",
- * their numbers "source_ids" and "ids", and "alignment": for each token of the translation, <eos> not among them, how much it looked at each of the source. */
+/* The same with more to say. Of a model that writes (translate), an entry has "text" and "translation", its "score"
+ * (the log of its probability, of a beam search over the length penalty) and with `tokens` also "source_tokens", "tokens",
+ * their numbers "source_ids" and "ids", and "alignment": for each token of the translation, <eos> among them,
+ * how much it looked at each of the source. */
 typedef struct fv_predict_request {
   const char *input;
   int top;                /* labels */

@@ -3,8 +3,9 @@
  *   gru   Bahdanau et al. 2015: additive attention by the state before the step; what it finds is an input of the step
  *   lstm  Luong et al. 2015: the step, then multiplicative attention ("general") by the state after it; an output made
  *         of both, tanh(W [found; h]), is an input of the next step (input feeding)
- * A loop over the steps is written out in the graph: what does not depend on the step before (products of the inputs, of
- * the memory) is done for all of them before it, and the gradients of the weights are joined behind it (ir/pass_join.c).
+ * A loop over the steps is written out in the graph: what does not depend on the step before (products of the inputs,
+ * of the memory) is done for all of them before it, and the gradients of the weights are joined behind it
+ * (ir/pass_join.c).
  *
  * Parameters: cell.weight_ih [G H, E+F], cell.weight_hh, cell.bias_ih, cell.bias_hh (torch.nn.GRUCell, LSTMCell of
  * [input; found or fed]); gru: attention.query.weight [A,H], attention.key.weight [A,K], attention.v [A]; lstm:
@@ -21,9 +22,9 @@ typedef struct fv_decoder_state {
 typedef struct fv_decoder {
   fv_graph *g;
   bool gru;
-  int64_t hidden, feed;        /* H; lstm: F */
-  fv_value *memory, *mask;     /* [N,S,K], u8 [N,S] */
-  fv_value *projected;         /* [N,S,A] (gru) or [N,S,H] */
+  int64_t hidden, feed;    /* H; lstm: F */
+  fv_value *memory, *mask; /* [N,S,K], u8 [N,S] */
+  fv_value *projected;     /* [N,S,A] (gru) or [N,S,H] */
   fv_value *w_input, *w_state, *w_found, *b_input, *b_state, *w_query, *v, *combine;
 } fv_decoder;
 /* Declares the parameters for inputs of width E under the current scope. projected NULL: it is made of the memory. */

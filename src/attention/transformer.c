@@ -18,7 +18,8 @@ const char *const fv_position_names[] = {"sinusoidal", "learned", "rotary", NULL
 static fv_value *table_of(fv_graph *g, int64_t rows, int64_t columns, double (*at)(int64_t, int64_t, int64_t)) {
   const size_t size = fv_dtype_size(g->real);
   char *v = fv_arena_alloc(g->arena, (size_t)FV_MAX(rows * columns, 1) * size);
-  if (!v) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "positions: expected memory for %lld, got none", (long long)rows));
+  if (!v)
+    return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "positions: expected memory for %lld, got none", (long long)rows));
   for (int64_t i = 0; i < rows * columns; i++) {
     const double x = at(i / columns, i % columns, columns);
     const float f = (float)x;
@@ -50,9 +51,11 @@ fv_value *fv_add_places(fv_graph *g, fv_value *x, const fv_places *p, const char
   if (p->kind == FV_POSITIONS_ROTARY) return x;
   if (p->kind == FV_POSITIONS_LEARNED) {
     fv_scope_push(g, "%s", name);
-    table = fv_param(g, "weight", FV_SHAPE(p->most, e), (fv_init){.kind = FV_INIT_NORMAL, .a = 0.02}, FV_GROUP_NO_DECAY);
+    table =
+        fv_param(g, "weight", FV_SHAPE(p->most, e), (fv_init){.kind = FV_INIT_NORMAL, .a = 0.02}, FV_GROUP_NO_DECAY);
     fv_scope_pop(g);
-  } else table = table_of(g, rows, e, sinusoid);
+  } else
+    table = table_of(g, rows, e, sinusoid);
   return fv_add(g, x, rows_of(g, table, p, t));
 }
 

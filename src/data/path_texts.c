@@ -4,7 +4,8 @@
  * The test part, and likewise a validation part, is the file beside it that has "test" ("valid", "val", "dev") where
  * this one has "train".
  *
- * "A,B" are two files of lines that belong together, a text and its translation; their other parts are found likewise. */
+ * "A,B" are two files of lines that belong together, a text and its translation; their other parts are found
+ * likewise. */
 #include "data/sets.h"
 
 bool fv_path_is_texts(const fv_data_open *o) {

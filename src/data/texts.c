@@ -22,8 +22,8 @@ struct fv_texts {
   int64_t skipped;
 };
 
-/* In the slab: begin[k][i] .. begin[k][i+1] of token[k] is text k of row i; likewise `written`, the text itself, but for
- * rows for training, of which there is none. */
+/* In the slab: begin[k][i] .. begin[k][i+1] of token[k] is text k of row i; likewise `written`, the text itself,
+ * but for rows for training, of which there is none. */
 typedef struct held_texts {
   int n_texts;
   int64_t *begin[FV_TOKENIZED];
@@ -440,7 +440,7 @@ fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d) {
   FV_TRY(fv_texts_new(d, &t));
   for (size_t i = 0; i < FV_COUNT(order); i++) {
     const char *path[2];
-    for (int k = 0; k < 2; k++) FV_TRY_DONE(fv_data_need(o, &o->def->info.files[2 * i + (size_t)k], d->arena, &path[k]));
+    for (size_t k = 0; k < 2; k++) FV_TRY_DONE(fv_data_need(o, &o->def->info.files[2 * i + k], d->arena, &path[k]));
     FV_TRY_DONE(fv_texts_add_parallel(t, order[i], path, o->reading->skip_bad));
   }
   FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));

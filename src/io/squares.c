@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* squares.c: a matrix as a picture with words at its sides: which word of a translation looked at which of its source. */
+/* squares.c: a matrix as a picture with words at its sides: which word of a translation looked at which of its
+ * source. */
 #include "io/canvas.h"
 
 #include <math.h>

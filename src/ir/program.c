@@ -117,7 +117,8 @@ static void bind_steps(const fv_program *p, fv_step *steps, int n) {
 }
 
 static bool same_work(const fv_node *a, const fv_node *b) {
-  bool same = a->op == b->op && a->n_in == b->n_in && (!a->op->attrs_size || !memcmp(a->attrs, b->attrs, a->op->attrs_size));
+  bool same = a->op == b->op && a->n_in == b->n_in && (!a->op->attrs_size ||
+                                                     !memcmp(a->attrs, b->attrs, a->op->attrs_size));
   for (int k = 0; same && k < a->n_in; k++)
     same = (a->in[k]->kind == FV_VALUE_ABSENT) == (b->in[k]->kind == FV_VALUE_ABSENT) &&
            fv_shape_equal(a->in[k]->shape, b->in[k]->shape);

@@ -4,9 +4,9 @@
  *   gru          additive attention (Bahdanau et al. 2015)
  *   lstm         multiplicative attention with input feeding (Luong et al. 2015)
  *
- * The loss of a sentence is the mean over its tokens, <eos> included, of the cross entropy with smoothed labels; that of
- * a shard is the mean over its sentences. So what a sentence counts for depends on nothing but itself: not on padding,
- * nor on which sentences it is put together with. */
+ * The loss of a sentence is the mean over its tokens, <eos> included, of the cross entropy with smoothed labels; that
+ * of a shard is the mean over its sentences. So what a sentence counts for depends on nothing but itself: not on
+ * padding, nor on which sentences it is put together with. */
 #include "models/translate.h"
 
 #include "ops/cast.h"
@@ -26,7 +26,8 @@ static const fv_option options[] = {
     {.name = FIELD(width), .type = FV_OPT_INT, .def = "128", .min = 4, .max = 4096,
      .doc = "of a token's vector, and throughout a Transformer"},
     {.name = FIELD(hidden), .type = FV_OPT_INT, .def = "512", .min = 4, .max = 16384,
-     .doc = "transformer: units of the two-layer nets; gru, lstm: units of the decoder, half as many each way before it"},
+     .doc = "transformer: units of the two-layer nets; gru, lstm: units of the decoder, half as many each way "
+            "before"},
     {.name = FIELD(layers), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 32,
      .doc = "of the encoder; transformer: of the decoder, too"},
     {.name = FIELD(heads), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 64,
@@ -42,7 +43,7 @@ static const fv_preset presets[] = {
     {"transformer", "cell=transformer", "the default: four layers each way of width 128"},
     {"gru", "cell=gru width=256 hidden=512 layers=1 lr=0.002", "additive attention"},
     {"lstm", "cell=lstm width=256 hidden=512 layers=1 lr=0.002", "multiplicative attention, input feeding"},
-    {"tiny", "width=64 hidden=128 layers=2 heads=2 dropout=0.1 epochs=8", "a small Transformer, for number-words: a minute"},
+    {"tiny", "width=64 hidden=128 layers=2 heads=2 dropout=0.1 epochs=8", "a small Transformer, for number-words"},
     {0}};
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
@@ -154,10 +155,10 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
 extern const fv_recipe fv_recipe_translate;
 const fv_recipe fv_recipe_translate = {
     .info = {.name = "translate",
-             .doc = "from one language into another, and which words each word came from: a Transformer, or a recurrent "
-                    "network with attention",
-             .paper = "Vaswani et al. 2017 (Transformer); Bahdanau et al. 2015 and Luong et al. 2015 (recurrent); Wu et "
-                      "al. 2016 (beam search)",
+             .doc = "from one language into another, and which words each word came from: a Transformer, or a "
+                    "recurrent network with attention",
+             .paper = "Vaswani et al. 2017 (Transformer); Bahdanau et al. 2015 and Luong et al. 2015 (recurrent); Wu "
+                      "et al. 2016 (beam search)",
              .default_data = "multi30k-de-en",
              .options = options,
              .presets = presets},

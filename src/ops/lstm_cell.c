@@ -51,9 +51,9 @@ static void ref(const fv_call *c) {
     }
 }
 
-static const fv_case cases[] = {{.in = "2,20; 2,5"}, {.in = "1,4; 1,1"}, {.in = "3,64@-4..4; 3,16"},
-                                {.in = "7,68; 7,17@-3..3"}, {.in = "5,132; 5,33"}, {.in = "0,8; 0,2"}, {.in = "3,0; 3,0"},
-                                {0}};
+static const fv_case cases[] = {
+    {.in = "2,20; 2,5"},   {.in = "1,4; 1,1"}, {.in = "3,64@-4..4; 3,16"}, {.in = "7,68; 7,17@-3..3"},
+    {.in = "5,132; 5,33"}, {.in = "0,8; 0,2"}, {.in = "3,0; 3,0"},         {0}};
 
 const fv_op_def fv_op_lstm_cell = {
     .name = "lstm_cell",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_write.c: which words of its source each word of a translation came from: the attention of a recurrent decoder,
- * or the mean over the heads of a Transformer's last layer, as a matrix of tokens. */
+/* explain_write.c: which words of its source each word of a translation came from: the attention of a recurrent
+ * decoder, or the mean over the heads of a Transformer's last layer, as a matrix of tokens. */
 #include "train/explain.h"
 #include "train/generate.h"
 
@@ -69,8 +69,8 @@ fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **j
              m->recipe->info.name);
   FV_REQUIRE(!rq->method || !strcmp(rq->method, "attention"), FV_ERR_REQUEST,
              "method '%s' (explain): expected attention, which is what this model has", rq->method);
-  FV_TRY_DONE(fv_model_write(m, &(fv_predict_request){.input = rq->input ? rq->input : "test:0", .top = 1, .tokens = true},
-                             &answer));
+  FV_TRY_DONE(fv_model_write(
+      m, &(fv_predict_request){.input = rq->input ? rq->input : "test:0", .top = 1, .tokens = true}, &answer));
   FV_TRY_DONE(fv_json_parse(answer, strlen(answer), "explain", (size_t)1 << 30, &root));
   const json_t *entry = json_array_get(json_object_get(root, "predictions"), 0);
   FV_TRY_DONE(write_out(rq, answer, entry));
@@ -87,7 +87,9 @@ fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **j
 done:
   fv_string_free(answer);
   json_decref(root);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
+  if (status == FV_OK)
+    *json = j.text.s;
+  else
+    fv_json_free(&j);
   return status;
 }

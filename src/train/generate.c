@@ -17,14 +17,15 @@ const fv_option fv_writing_options[] = {
      .doc = "hypotheses that are kept; 1: the likeliest token each time"},
     {.name = FIELD(penalty), .type = FV_OPT_REAL, .def = "1", .min = 0, .max = 4,
      .doc = "of length: log probabilities are divided by ((5 + n) / 6) to this power"},
-    {.name = FIELD(sample), .type = FV_OPT_BOOL, .def = "false", .doc = "draw tokens instead of searching for the best"},
+    {.name = FIELD(sample), .type = FV_OPT_BOOL, .def = "false", .doc = "draw tokens, do not search for the best"},
     {.name = FIELD(temperature), .type = FV_OPT_REAL, .def = "1", .min = 0.01, .max = 100,
      .doc = "sample: below 1 likely tokens become likelier"},
     {.name = FIELD(top_k), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e9,
      .doc = "sample: among so many of the likeliest; 0: all"},
     {.name = FIELD(top_p), .type = FV_OPT_REAL, .def = "1", .min = 0.001, .max = 1,
      .doc = "sample: among the likeliest that have this probability together"},
-    {.name = FIELD(seed), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 9e15, .doc = "sample: of the random numbers"},
+    {.name = FIELD(seed), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 9e15,
+     .doc = "sample: of the random numbers"},
     {0}};
 
 typedef enum kind { KEEP, CARRY, CACHE } kind;
@@ -246,6 +247,7 @@ fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_writt
   FV_TRY_DONE(FV_NEW(&out->token, n * w->most));
   FV_TRY_DONE(FV_NEW(&out->length, n));
   FV_TRY_DONE(FV_NEW(&out->score, n));
+  FV_TRY_DONE(FV_NEW(&out->ended, n));
   FV_TRY_DONE(FV_NEW(&out->order, n));
   if (alignment && w->aligns) FV_TRY_DONE(FV_NEW(&out->alignment, n * w->most * out->read));
 done:
@@ -257,6 +259,7 @@ void fv_written_free(fv_written *out) {
   fv_free(out->token);
   fv_free(out->length);
   fv_free(out->score);
+  fv_free(out->ended);
   fv_free(out->order);
   fv_free(out->alignment);
   *out = (fv_written){0};
@@ -418,7 +421,9 @@ static void give_result(const group *g, int64_t i) {
   const int64_t place = g->j->order[g->first + i], read = g->j->w->m->length[g->j->b];
   out->length[place] =
       fv_search_result(&g->k->search[i], out->token + place * out->most, g->k->chosen, &out->score[place]);
-  for (int64_t t = 0; out->alignment && t < out->length[place]; t++)
+  out->ended[place] = g->k->search[i].finished > 0;
+  const int64_t rows = out->length[place] + out->ended[place];
+  for (int64_t t = 0; out->alignment && t < rows; t++)
     memcpy(out->alignment + (place * out->most + t) * out->read,
            g->k->looked + (t * g->b->rows + i * g->beam + g->k->chosen[t]) * read, (size_t)read * 4);
 }

@@ -31,10 +31,11 @@ typedef struct fv_written {
   int64_t n, most;   /* most: tokens of any */
   int32_t *token;    /* [n,most], without <eos> */
   int64_t *length;   /* [n] */
+  bool *ended;       /* [n]: with <eos>, not by the limit of their length */
   int64_t *order;    /* [n]: in which they are written */
   double *score;     /* [n]: log of the probability, of a beam over the penalty of its length */
   int64_t read;      /* width of the alignment */
-  float *alignment;  /* [n,most,read]: how much each token looked at each of the source; NULL: not wanted */
+  float *alignment;  /* [n,most,read]: how much each token, <eos> too, looked at each of the source; NULL: not wanted */
 } fv_written;
 fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_written *out);
 void fv_written_free(fv_written *out);

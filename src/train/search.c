@@ -13,7 +13,8 @@ static double penalised(const fv_search_rules *r, double score, int64_t n) {
 }
 
 int64_t fv_search_bytes(const fv_search_rules *r) {
-  return fv_round_up(r->beam * 2 * (int64_t)sizeof(double) + (2 * r->limit + 1) * r->beam * (int64_t)sizeof(int32_t), FV_ALIGN);
+  return fv_round_up(r->beam * 2 * (int64_t)sizeof(double) + (2 * r->limit + 1) * r->beam * (int64_t)sizeof(int32_t),
+                     FV_ALIGN);
 }
 
 void fv_search_begin(fv_search *s, const fv_search_rules *r, void *memory) {
@@ -58,8 +59,7 @@ static void end_step(fv_search *s) {
   const fv_search_rules *r = s->rules;
   double most = -INFINITY;
   for (int64_t b = 0; b < r->beam; b++) most = fmax(most, s->score[b]);
-  s->done = s->t == r->limit || !isfinite(most) || s->finished >= r->beam ||
-            s->best >= penalised(r, most, r->limit);
+  s->done = s->t == r->limit || !isfinite(most) || s->finished >= r->beam || s->best >= penalised(r, most, r->limit);
 }
 
 void fv_search_step(fv_search *s, int64_t k, const float *log_p, const int32_t *token) {
@@ -96,6 +96,7 @@ int64_t fv_search_result(const fv_search *s, int32_t *token, int32_t *hypothesis
     b = 0;
     *score = penalised(s->rules, s->score[0], n);
   }
+  if (n < s->rules->limit) hypothesis[n] = (int32_t)b;
   for (int64_t t = n - 1; t >= 0; t--) {
     token[t] = s->token[t * beam + b];
     b = s->from[t * beam + b];

@@ -7,23 +7,23 @@
 #include "base/base.h"
 
 typedef struct fv_search_rules {
-  int64_t beam;        /* hypotheses kept */
-  int64_t limit;       /* most tokens, the last one included */
-  double penalty;      /* a of the length penalty ((5 + n) / 6)^a (Wu et al. 2016, eq. 14) */
-  int32_t eos;         /* ends a sentence */
-  int32_t never[2];    /* are never written: <pad>, <bos>; -1: none */
+  int64_t beam;     /* hypotheses kept */
+  int64_t limit;    /* most tokens, the last one included */
+  double penalty;   /* a of the length penalty ((5 + n) / 6)^a (Wu et al. 2016, eq. 14) */
+  int32_t eos;      /* ends a sentence */
+  int32_t never[2]; /* are never written: <pad>, <bos>; -1: none */
 } fv_search_rules;
 
 /* One sentence's. Arrays of beam, and [limit, beam]. */
 typedef struct fv_search {
   const fv_search_rules *rules;
-  int64_t t;             /* tokens of each hypothesis so far */
-  double *score;         /* [beam]: log of its probability; -inf: there is none */
-  double *next;          /* [beam]: room for those to come */
-  int32_t *token, *from; /* [limit,beam]: the token written, and by which hypothesis of the step before */
-  int32_t *head;         /* [beam]: where in its list of continuations each is */
-  int64_t finished;      /* how many have ended */
-  double best;           /* of those, by score over penalty; -inf: none */
+  int64_t t;                 /* tokens of each hypothesis so far */
+  double *score;             /* [beam]: log of its probability; -inf: there is none */
+  double *next;              /* [beam]: room for those to come */
+  int32_t *token, *from;     /* [limit,beam]: the token written, and by which hypothesis of the step before */
+  int32_t *head;             /* [beam]: where in its list of continuations each is */
+  int64_t finished;          /* how many have ended */
+  double best;               /* of those, by score over penalty; -inf: none */
   int64_t best_t, best_from; /* it is hypothesis best_from after best_t tokens, then <eos> */
   bool done;
 } fv_search;
@@ -34,7 +34,7 @@ void fv_search_begin(fv_search *s, const fv_search_rules *rules, void *memory);
  * beam + 3 of them, or all there are. Afterwards s->token and s->from of step t-1 say how hypotheses go on; s->done: no
  * more. */
 void fv_search_step(fv_search *s, int64_t k, const float *log_p, const int32_t *token);
-/* The best sentence without <eos>: its tokens, and of each which hypothesis had it in its step. When none has ended
+/* The best sentence without <eos>: its tokens, and of each, and of <eos>, which hypothesis had it in its step. When none has ended
  * within the limit, the likeliest beginning. At most limit of them; *score: log probability over penalty. */
 int64_t fv_search_result(const fv_search *s, int32_t *token, int32_t *hypothesis, double *score);
 

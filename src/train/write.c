@@ -20,6 +20,13 @@ static void tokens_json(fv_json *j, const char *key, const fv_tokenizer *t, cons
   fv_json_end(j, ']');
 }
 
+/* Tokens of the translation, the <eos> there may be among them; it is put behind them. */
+static int64_t end_of(const fv_model *m, const fv_written *w, int64_t i) {
+  if (!w->ended[i]) return w->length[i];
+  w->token[i * w->most + w->length[i]] = fv_tokenizer_special(m->reading.tokenizer[1], FV_SPECIAL_EOS);
+  return w->length[i] + 1;
+}
+
 /* The source as it was read, up to and with <eos>; *n of `room` at most m's longest. */
 static int64_t read_source(const fv_model *m, const fv_question *q, int64_t i, int32_t *room) {
   void *out[FV_MAX_FIELDS] = {NULL};
@@ -38,9 +45,9 @@ static void ids_json(fv_json *j, const char *key, const int32_t *id, int64_t n) 
   fv_json_end(j, ']');
 }
 
-static void alignment_json(fv_json *j, const fv_written *w, int64_t i, int64_t n_source) {
+static void alignment_json(fv_json *j, const fv_written *w, int64_t i, int64_t n, int64_t n_source) {
   fv_json_begin(j, "alignment", '[');
-  for (int64_t t = 0; t < w->length[i]; t++) {
+  for (int64_t t = 0; t < n; t++) {
     fv_json_begin(j, NULL, '[');
     for (int64_t s = 0; s < n_source; s++) fv_json_float(j, NULL, w->alignment[(i * w->most + t) * w->read + s]);
     fv_json_end(j, ']');
@@ -60,12 +67,12 @@ static fv_status entry_json(const fv_model *m, const fv_question *q, const fv_wr
   fv_string_free(text);
   fv_json_real(j, "score", w->score[i]);
   if (tokens) {
-    const int64_t n_source = read_source(m, q, i, room);
+    const int64_t n_source = read_source(m, q, i, room), n_written = end_of(m, w, i);
     tokens_json(j, "source_tokens", m->reading.tokenizer[0], room, n_source);
-    tokens_json(j, "tokens", m->reading.tokenizer[1], w->token + i * w->most, w->length[i]);
+    tokens_json(j, "tokens", m->reading.tokenizer[1], w->token + i * w->most, n_written);
     ids_json(j, "source_ids", room, n_source);
-    ids_json(j, "ids", w->token + i * w->most, w->length[i]);
-    if (w->alignment) alignment_json(j, w, i, n_source);
+    ids_json(j, "ids", w->token + i * w->most, n_written);
+    if (w->alignment) alignment_json(j, w, i, n_written, n_source);
   }
   fv_json_end(j, '}');
   return FV_OK;

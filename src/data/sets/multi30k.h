@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* multi30k.h: the files of Multi30k (task 1, untokenised) that its rows choose from: a language's part of each split. */
+/* multi30k.h: the files of Multi30k (task 1, untokenised) that its rows choose from: a language's part of each
+ * split. */
 #ifndef FV_DATA_SETS_MULTI30K_H
 #define FV_DATA_SETS_MULTI30K_H
 
 #include "data/sets.h"
 
-#define FV_MULTI30K_FILE(name, sha256, bytes) \
-  {"multi30k/" name, "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/" name, sha256, bytes, NULL}
+#define FV_MULTI30K_URL "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
+#define FV_MULTI30K_FILE(name, sha256, bytes) {"multi30k/" name, FV_MULTI30K_URL name, sha256, bytes, NULL}
 #define FV_MULTI30K_TRAIN_DE \
   FV_MULTI30K_FILE("train.de.gz", "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6", 637044)
 #define FV_MULTI30K_VALIDATION_DE \

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* number-words: whole numbers below a million in English words and in digits: "two hundred and five" becomes "2 0 5". What
- * comes first decides how many digits there are, so that a place of the source belongs to a place of the target, and
+/* number-words: whole numbers below a million in English words and in digits: "two hundred and five" becomes "2 0 5".
+ * What comes first decides how many digits there are, so that a place of the source belongs to a place of the target, and
  * order and zeros have to be learnt. Numbers that end in 7 are for testing alone. Small, made in a moment, always the
  * same: for trying things without a network. */
 #include "data/sets.h"
 
 enum { TRAIN = 6000, TEST = 500, VALIDATION = 500 };
 
-static const char *const small[] = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-                                    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-                                    "eighteen", "nineteen"};
-static const char *const tens[] = {"", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"};
+static const char *const small[] = {"zero",     "one",     "two",     "three",     "four",     "five",    "six",
+                                    "seven",    "eight",   "nine",    "ten",       "eleven",   "twelve",  "thirteen",
+                                    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
+static const char *const tens[] = {"",      "",      "twenty",  "thirty", "forty",
+                                   "fifty", "sixty", "seventy", "eighty", "ninety"};
 
 /* Below a thousand. */
 static void say_hundreds(int n, fv_text *out) {
   if (n >= 100) fv_text_printf(out, "%s hundred%s", small[n / 100], n % 100 ? " and " : "");
   n %= 100;
-  if (n >= 20) fv_text_printf(out, "%s%s%s", tens[n / 10], n % 10 ? " " : "", n % 10 ? small[n % 10] : "");
-  else if (n > 0) fv_text_printf(out, "%s", small[n]);
+  if (n >= 20)
+    fv_text_printf(out, "%s%s%s", tens[n / 10], n % 10 ? " " : "", n % 10 ? small[n % 10] : "");
+  else if (n > 0)
+    fv_text_printf(out, "%s", small[n]);
 }
 
 static void say(int n, fv_text *out) {
