@@ -95,7 +95,8 @@ typedef struct fv_attention_request {
  * together), milliseconds_fastest, milliseconds_forward, milliseconds_backward; gflops, counting for each visible pair
  * of query and key 4 D forward and 10 D for the gradient; peak_gflops (the median of the measurements; also least and
  * most), fraction_of_peak; gigabytes_per_second (inputs and results once); bytes_inputs, bytes_scratch (what the
- * executor and its kernels hold beside inputs and results), peak_bytes (of the process). */
+ * executor and its kernels hold beside inputs and results), peak_bytes (of the process); nodes: op, kernel, isa,
+ * milliseconds_fastest and gflops of each. */
 FV_API fv_status fv_bench_attention(const fv_attention_request *request, char **json);
 
 /* Times `runs` passes of one layer of graph attention ("gat", "gatv2") of 64 inputs on a random graph, with
@@ -109,6 +110,23 @@ typedef struct fv_bench_gat_request {
   bool backward;
 } fv_bench_gat_request;
 FV_API fv_status fv_bench_gat(const fv_bench_gat_request *request, char **json);
+
+/* A recurrent layer over whole sequences by itself, in one direction, on random normal numbers. */
+typedef enum fv_recurrent_kind { FV_RECURRENT_LSTM, FV_RECURRENT_GRU } fv_recurrent_kind;
+typedef struct fv_recurrent_request {
+  fv_recurrent_kind kind;
+  int64_t shape[4]; /* B, T, I, H: sequences, steps, width of an input, width of the state */
+  bool backward;    /* also the gradient: of the inputs, the weights and the biases */
+  int threads;      /* as above */
+  int64_t runs;
+  int64_t memory_limit;
+  const char *out;
+} fv_recurrent_request;
+/* As fv_bench_attention. The weights are parameters: with `backward` each run packs them anew, as each training step
+ * does, and milliseconds holds it (milliseconds_prepare by itself). gflops count, for each step of a sequence,
+ * G H (I + H) multiply-adds and the gates' functions forward and twice that for the gradient; G is 4 for LSTM, 3 for
+ * GRU. */
+FV_API fv_status fv_bench_recurrent(const fv_recurrent_request *request, char **json);
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 typedef struct fv_model fv_model;
