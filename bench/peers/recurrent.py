@@ -5,14 +5,16 @@
     /tmp/peer/bin/python bench/peers/recurrent.py --threads 1            a table: a minute or two
     /tmp/peer/bin/python bench/peers/recurrent.py --threads 1 --save     and into bench/results.csv
     /tmp/peer/bin/python bench/peers/recurrent.py --check                the results agree, nothing is timed
+    ... --bidirectional                                                  both directions
 
 First the results: fovea writes inputs, weights, outputs and gradients, and PyTorch in double must find the same. Then the
 times, shape by shape, fovea and PyTorch in turn, several rounds; a round of fovea is a process of its own. A time is the
 median of a round's calls, the figure the median of the rounds, and beside it the fastest call of all; a ratio above 1
 says that fovea is faster.
 
-Forward is a prediction: PyTorch in inference mode, fovea with weights packed before the first call. Forward + backward gives the gradients of inputs, weights and biases; fovea's
-time includes packing the weights anew, as after each step of training. A call of PyTorch's includes what Python adds.
+Forward is a prediction: PyTorch in inference mode, fovea with weights packed before the first call. Forward + backward
+gives the gradients of inputs, weights and biases; fovea's time includes packing the weights anew, as after each step of
+training. A call of PyTorch's includes what Python adds.
 
 Other processes on the same processors make all figures worthless: nothing is saved on a busy machine.
 """
@@ -20,10 +22,10 @@ import argparse, csv, datetime, json, os, statistics, subprocess, sys, tempfile,
 
 import torch
 
-SHAPES = [(32, 64, 256, 256), (8, 64, 256, 256), (8, 40, 128, 128), (8, 20, 64, 64), (1, 60, 128, 128), (32, 1, 256, 256),
-          (5, 1, 512, 512), (1, 1, 256, 256), (1, 1, 512, 512)]
+SHAPES = [(32, 64, 256, 256), (8, 64, 256, 256), (8, 40, 128, 128), (8, 20, 64, 64), (1, 60, 128, 128),
+          (32, 1, 256, 256), (5, 1, 512, 512), (1, 1, 256, 256), (1, 1, 512, 512)]
 LAYERS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
-NAMES = ("w_ih", "w_hh", "b_ih", "b_hh")
+NAMES = ("w_ih", "w_hh", "b_ih", "b_hh", "w_ih_reverse", "w_hh_reverse", "b_ih_reverse", "b_hh_reverse")
 
 
 def text(shape):
@@ -31,21 +33,21 @@ def text(shape):
 
 
 def fovea(args, layer, shape, backward, *more):
-    words = [args.fovea, "bench", layer, "--shape", text(shape), *["--backward"] * backward, "--json", "--threads",
-             str(args.threads), *more]
+    words = [args.fovea, "bench", layer, "--shape", text(shape), *["--backward"] * backward,
+             *["--bidirectional"] * args.bidirectional, "--json", "--threads", str(args.threads), *more]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr.strip() or f"{' '.join(words)}: exit {done.returncode}")
     return json.loads(done.stdout)
 
 
-def torch_call(layer, shape, backward):
+def torch_call(args, layer, shape, backward):
     batch, steps, inputs, hidden = shape
     torch.manual_seed(0)
-    net = LAYERS[layer](inputs, hidden, batch_first=True)
+    net = LAYERS[layer](inputs, hidden, batch_first=True, bidirectional=args.bidirectional)
     x = torch.randn(batch, steps, inputs, requires_grad=backward)
     if backward:
-        dy = torch.randn(batch, steps, hidden)
+        dy = torch.randn(batch, steps, hidden * (1 + args.bidirectional))
         wanted = [x, *net.parameters()]
         return lambda: torch.autograd.grad(net(x)[0], wanted, dy)
 
@@ -81,7 +83,7 @@ def agreement(args):
                 path = os.path.join(where, "layer.safetensors")
                 fovea(args, layer, shape, True, "--runs", "1", "--out", path)
                 file = {name: v.double() for name, v in load_file(path).items()}
-            net = LAYERS[layer](shape[2], shape[3], batch_first=True).double()
+            net = LAYERS[layer](shape[2], shape[3], batch_first=True, bidirectional=args.bidirectional).double()
             with torch.no_grad():
                 for p, name in zip(net.parameters(), NAMES):
                     p.copy_(file[name])
@@ -116,13 +118,14 @@ def quiet(since):
 
 
 def measure(args, layer, shape, backward):
-    call = torch_call(layer, shape, backward)
+    call = torch_call(args, layer, shape, backward)
     ours, theirs, fastest, peaks = [], [], [], []
     for _ in range(args.rounds):
         result = fovea(args, layer, shape, backward)
         ours.append(result["milliseconds"] * 1e-3)
         fastest.append(result["milliseconds_fastest"] * 1e-3)
-        peaks.append(result["gflops"] * result["milliseconds"] / result["milliseconds_fastest"] / result["peak_gflops_most"])
+        best = result["gflops"] * result["milliseconds"] / result["milliseconds_fastest"]
+        peaks.append(best / result["peak_gflops_most"])
         theirs.append(times_of(call))
         time.sleep(0.02)  # threads of theirs that still spin must not disturb the next
     return {"ours": statistics.median(ours), "theirs": statistics.median(map(statistics.median, theirs)),
@@ -144,7 +147,8 @@ def table(args):
                 print(f"{layer + ' ' + text(shape):22} {direction:17} {ms(m['ours']):>10} {ms(m['theirs']):>10} "
                       f"{m['theirs'] / m['ours']:6.2f} | {ms(m['our_best']):>10} {100 * m['of_peak']:6.1f} % "
                       f"{ms(m['their_best']):>10} {m['their_best'] / m['our_best']:6.2f}", flush=True)
-                results.append((f"{layer} {direction} {'x'.join(map(str, shape))}", ms(m["ours"]), ms(m["theirs"]),
+                both = "bidirectional " * args.bidirectional
+                results.append((f"{both}{layer} {direction} {'x'.join(map(str, shape))}", ms(m["ours"]), ms(m["theirs"]),
                                 m["theirs"] / m["ours"]))
     return results
 
@@ -162,6 +166,7 @@ def main():
     a.add_argument("--threads", type=int, default=1)
     a.add_argument("--rounds", type=int, default=5)
     a.add_argument("--shape", type=lambda s: tuple(map(int, s.split(","))), action="append", metavar="B,T,I,H")
+    a.add_argument("--bidirectional", action="store_true")
     a.add_argument("--check", action="store_true", help="only whether results agree")
     a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     args = a.parse_args()

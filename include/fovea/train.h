@@ -111,11 +111,12 @@ typedef struct fv_bench_gat_request {
 } fv_bench_gat_request;
 FV_API fv_status fv_bench_gat(const fv_bench_gat_request *request, char **json);
 
-/* A recurrent layer over whole sequences by itself, in one direction, on random normal numbers. */
+/* A recurrent layer over whole sequences by itself, on random normal numbers. */
 typedef enum fv_recurrent_kind { FV_RECURRENT_LSTM, FV_RECURRENT_GRU } fv_recurrent_kind;
 typedef struct fv_recurrent_request {
   fv_recurrent_kind kind;
   int64_t shape[4]; /* B, T, I, H: sequences, steps, width of an input, width of the state */
+  bool bidirectional;
   bool backward;    /* also the gradient: of the inputs, the weights and the biases */
   int threads;      /* as above */
   int64_t runs;
@@ -125,7 +126,7 @@ typedef struct fv_recurrent_request {
 /* As fv_bench_attention. The weights are parameters: with `backward` each run packs them anew, as each training step
  * does, and milliseconds holds it (milliseconds_prepare by itself). gflops count, for each step of a sequence,
  * G H (I + H) multiply-adds and the gates' functions forward and twice that for the gradient; G is 4 for LSTM, 3 for
- * GRU. */
+ * GRU; in two directions twice that. */
 FV_API fv_status fv_bench_recurrent(const fv_recurrent_request *request, char **json);
 
 /* ---- models ------------------------------------------------------------------------------------------------------ */

@@ -51,6 +51,7 @@ static int run(const cli_args *a) {
 static const char *const verbs[] = {"recipe", "attention", "lstm", "gru", "gat", NULL};
 #define ATTENTION .verb = "attention"
 #define OPERATIONS .verb = "attention, lstm, gru"
+#define RECURRENT .verb = "lstm, gru"
 static const cli_option options[] = {
     {.name = "runs", .kind = CLI_NUMBER, CLI_FIELD(samples), .value = "N", .letter = 'n', .min = 1, .max = 100000,
      .doc = "steps or calls to time; unless given, 20 steps, or calls for 0.3 s and at least 3"},
@@ -64,6 +65,7 @@ static const cli_option options[] = {
     {.name = "causal", CLI_FIELD(causal), ATTENTION, .doc = "targets see sources up to their own place, from the end"},
     {.name = "backward", CLI_FIELD(backward), .verb = "attention, lstm, gru, gat",
      .doc = "forward and gradient together"},
+    {.name = "bidirectional", CLI_FIELD(bidirectional), RECURRENT, .doc = "both directions"},
     {.name = "window", .kind = CLI_NUMBER, CLI_FIELD(window), .value = "N", .max = INT64_C(1) << 40, ATTENTION,
      .doc = "targets see the last N of the sources they could see; 0: all"},
     {.name = "groups", .kind = CLI_NUMBER, CLI_FIELD(groups), .value = "G", .min = 1, .max = INT32_MAX, ATTENTION,

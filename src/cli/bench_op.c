@@ -31,6 +31,7 @@ static fv_status measure_attention(const cli_args *a, const int64_t *shape, char
 
 static fv_status measure_recurrent(const cli_args *a, const int64_t *shape, char **json) {
   fv_recurrent_request request = {.kind = strcmp(a->names[0], "lstm") ? FV_RECURRENT_GRU : FV_RECURRENT_LSTM,
+                                  .bidirectional = a->bidirectional,
                                   .backward = a->backward,
                                   .threads = (int)a->threads,
                                   .runs = a->samples,
@@ -90,7 +91,7 @@ static const char *text_of(const json_t *o, const char *key) { return json_strin
 
 static void print_head(const cli_args *a, const json_t *o) {
   const kind *k = kind_of(a);
-  printf("%s%s, %s, %lld %s, %s\n\n", k->doc, a->causal ? ", causal" : "",
+  printf("%s%s%s, %s, %lld %s, %s\n\n", k->doc, a->causal ? ", causal" : "", a->bidirectional ? ", bidirectional" : "",
          a->backward ? "forward and gradient" : "forward", (long long)json_integer_value(json_object_get(o, "threads")),
          real(o, "threads") == 1 ? "thread" : "threads", text_of(o, "isa"));
   printf("  %-19s %-10s %10s", k->sizes, "kernel", "forward");

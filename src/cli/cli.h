@@ -26,7 +26,7 @@ typedef struct cli_args {
   int64_t threads, top, samples, seeds, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
   double dropout;
   bool json, quiet, resume, folds, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole,
-      specials, skip_bad;
+      specials, skip_bad, bidirectional;
   bool given[CLI_MOST_OPTIONS]; /* by place in the command's table */
 } cli_args;
 

@@ -51,6 +51,15 @@ for layer in 'lstm 8 17' 'gru 6 14'; do
   for name in x w_ih w_hh b_ih b_hh y h_n dy dx dw_ih dw_hh db_ih db_hh; do
     head -c 4096 "$1"1.safetensors | tr -d '\000' | grep -q "\"$name\"" && ok || bad "$1: no $name"
   done
+  expect 0 bench "$1" --shape 3,5,4,7 --bidirectional --threads 1 --json
+  true_of "($(value gflops) * $(value milliseconds) * 1e6 / (2 * 3 * 5 * 7 * ($2 * (4 + 7) + $3)) - 1) ^ 2 < 1e-9"
+  for t in 1 2; do
+    expect 0 bench "$1" --shape 5,9,20,37 --bidirectional --backward --runs 1 --threads $t --out "$1$t.safetensors"
+  done
+  cmp -s "$1"1.safetensors "$1"2.safetensors && ok || bad "$1: results of both directions differ at two threads"
+  for name in w_ih_reverse dw_hh_reverse db_ih_reverse; do
+    head -c 4096 "$1"1.safetensors | tr -d '\000' | grep -q "\"$name\"" && ok || bad "$1: no $name"
+  done
   expect 0 bench "$1" --shape 1,1,8,8; says out "^$(echo "$1" | tr a-z A-Z), forward, "; says out '^  1,1,8,8 .* %'
   expect 2 bench "$1" --shape 1,2,3; says err "bench $1.: expected four whole numbers B,T,I,H, got '1,2,3'"
   expect 2 bench "$1" --shape 1,2,3,0; says err "bench $1.: expected H from 1 to .*, got 0"

@@ -9,8 +9,8 @@
 #include "ops/matmul.h"
 
 enum {
-  K_BLOCK = 256,
-  STRIP = 192,         /* rows at most: their block and their results stay in the second-level cache */
+  K_BLOCK = 192,
+  STRIP = 256,         /* rows at most: their block and their results stay in the second-level cache */
   A_STEP = STRIP + 16, /* an odd number of cache lines */
   LEAST_ROWS = 128,
   LEAST_READY = 1024, /* of a product by weights, which oneDNN has packed ready: one thread alone is faster with it */
