@@ -76,7 +76,7 @@ static fv_status measure_predict(fv_trainer *t, fv_json *j) {
   fv_model *m = t->m;
   float *p = NULL;
   fv_status status = FV_OK;
-  FV_TRY_DONE(FV_NEW(&p, m->task.n_classes));
+  FV_TRY_DONE(FV_NEW(&p, fv_model_answers(m)));
   for (int i = 0; i < TIMES; i++) {
     double before = fv_seconds();
     FV_TRY_DONE(fv_model_classify(m, t->data, FV_SPLIT_TEST, NULL, 1, p, NULL));

@@ -64,7 +64,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
-                            .longest = t->longest,
+                            .longest = t->longest, .past = t->past, .horizon = t->horizon,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
   return FV_OK;
@@ -186,6 +186,23 @@ static void numbers_json(fv_json *j, const char *key, const float *v, int64_t n)
   fv_json_end(j, ']');
 }
 
+static void series_json(const fv_model *m, fv_json *j) {
+  const fv_channels *c = m->reading.channels;
+  fv_json_begin(j, "series", '{');
+  fv_json_int(j, "past", m->task.past);
+  fv_json_int(j, "horizon", m->task.horizon);
+  fv_json_begin(j, "channels", '[');
+  for (int64_t k = 0; c && k < c->n; k++) {
+    fv_json_begin(j, NULL, '{');
+    fv_json_text(j, "name", c->name[k]);
+    fv_json_real(j, "mean", c->mean[k]);
+    fv_json_real(j, "deviation", c->deviation[k]);
+    fv_json_end(j, '}');
+  }
+  fv_json_end(j, ']');
+  fv_json_end(j, '}');
+}
+
 /* What it learnt of its data: meet.c. */
 static fv_status task_json(const fv_model *m, fv_json *j) {
   fv_json_begin(j, "labels", '[');
@@ -200,6 +217,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
     numbers_json(j, "deviation", m->deviation, m->task.image.dim[2]);
     fv_json_end(j, '}');
   }
+  if (m->task.horizon) series_json(m, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');
     for (int i = 0; i < m->n_lengths; i++) fv_json_int(j, NULL, m->length[i]);

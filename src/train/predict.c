@@ -24,8 +24,7 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   fv_json_text(&j, "dataset", d->name);
   fv_json_text(&j, "split", fv_split_names[split]);
   fv_json_begin(&j, "metrics", '{');
-  fv_json_real(&j, m->recipe->metric, s->metric);
-  fv_json_real(&j, "loss", s->loss);
+  fv_scores_json(m, s, &j);
   fv_json_end(&j, '}');
   fv_json_int(&j, "samples", s->samples);
   fv_json_end(&j, '}');
@@ -77,9 +76,14 @@ static int bucket_of(const predict_job *j, int64_t i) {
   return b;
 }
 
-/* A worker's room for one sample: the image and its pixels, or the longest text. */
+int64_t fv_model_answers(const fv_model *m) {
+  return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
+}
+
+/* A worker's room for one sample: the image and its pixels, the past of a series, or the longest text. */
 static int64_t room_for(const fv_model *m) {
   int64_t pixels = fv_shape_count(m->task.image);
+  if (m->task.horizon) return m->task.past * m->task.channels;
   return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : m->length[m->n_lengths - 1];
 }
 
@@ -105,17 +109,27 @@ static void bind_text(const predict_job *j, int64_t i, int bucket, fv_exec *exec
   fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), room);
 }
 
+static void bind_past(const predict_job *j, int64_t i, fv_exec *exec, void *room) {
+  void *out[FV_MAX_FIELDS] = {NULL};
+  out[fv_dataset_field(j->data, "past")] = room;
+  j->data->read(j->data, j->split, index_of(j, i), 0, out);
+  fv_exec_bind_input(exec, fv_exec_input(exec, "past"), room);
+}
+
 static void predict_one(void *arg, int64_t i, int worker) {
   const predict_job *j = arg;
   const int bucket = bucket_of(j, i);
   fv_exec *exec = j->m->predict[bucket].exec[worker];
   float *room = j->m->sample + worker * room_for(j->m);
-  int64_t k = j->m->task.n_classes;
-  if (j->m->task.image.ndim) bind_image(j, i, exec, room);
+  const bool series = j->m->task.horizon > 0;
+  const char *answer = series ? "forecast" : "probabilities";
+  int64_t k = fv_model_answers(j->m);
+  if (series) bind_past(j, i, exec, room);
+  else if (j->m->task.image.ndim) bind_image(j, i, exec, room);
   else bind_text(j, i, bucket, exec, room);
   fv_exec_run(exec);
-  memcpy(j->probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
-  if (j->scores) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
+  memcpy(j->probabilities + i * k, fv_exec_output(exec, answer)->data, (size_t)k * sizeof(float));
+  if (j->scores && !series) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
 }
 
 /* One sample alone is run here: waking threads would take longer. What was made for the last call serves the next. */

@@ -6,6 +6,7 @@
 #include "train/trainer.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
@@ -167,7 +168,7 @@ static fv_status end_epoch(fv_trainer *t) {
   FV_TRY(fv_trainer_check_weights(t));
   if (t->n_validation) {
     FV_TRY(scores_of(t, t->validate, false, &v));
-    bool better = v.metric > t->at.best || (v.metric == t->at.best && v.loss < t->at.best_loss);
+    bool better = t->at.best_epoch == 0 ? isfinite(v.metric) : fv_scores_better(t->m, &v, t->at.best, t->at.best_loss);
     t->at.stale = better ? 0 : t->at.stale + 1;
     if (better) {
       t->at.best = v.metric;
@@ -210,8 +211,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_text(j, "recipe", t->m->recipe->info.name);
   fv_json_text(j, "dataset", t->data->name);
   fv_json_begin(j, "metrics", '{');
-  fv_json_real(j, t->m->recipe->metric, test->metric);
-  fv_json_real(j, "loss", test->loss);
+  fv_scores_json(t->m, test, j);
   snprintf(key, sizeof key, "validation_%s", t->m->recipe->metric);
   if (t->n_validation) fv_json_real(j, key, t->at.best);
   fv_json_end(j, '}');

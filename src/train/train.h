@@ -27,6 +27,7 @@ typedef struct fv_train_settings {
   const char *text, *label;
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad;
+  int64_t past, horizon;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 
@@ -113,6 +114,7 @@ fv_status fv_model_describe(const fv_model *m, fv_json *out);
  * ------------------------------------------------------------------------------------------ */
 typedef struct fv_scores {
   double loss, metric; /* means over the samples */
+  double more[FV_MORE_METRICS];
   int64_t samples;
 } fv_scores;
 /* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when
@@ -121,6 +123,11 @@ fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader
                       bool stoppable, fv_scores *scores, fv_train_report *report, void *arg);
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
+int fv_model_more_metrics(const fv_model *m); /* how many */
+/* The members of an object "metrics", in a begun object. */
+void fv_scores_json(const fv_model *m, const fv_scores *scores, fv_json *j);
+/* Whether a is a better metric, or as good with a lower loss. */
+bool fv_scores_better(const fv_model *m, const fv_scores *a, double metric, double loss);
 
 /* ---- data (meet.c) ----------------------------------------------------------------------------------------------- */
 /* Learns from a dataset what the model has to know of its data, the statistics from the first n_train samples of the
@@ -140,6 +147,10 @@ fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, 
  * wanted), each sample by itself. */
 fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
                             float *probabilities, float *scores);
+
+/* Numbers a sample that fv_model_classify gives: probabilities of classes; of series the forecast [H,C], standardised,
+ * and no scores. */
+int64_t fv_model_answers(const fv_model *m);
 
 /* ---- images from files (pictures.c)
  * --------------------------------------------------------------------------------------- */

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* patchtst: each channel by itself is cut into overlapping patches, which are the tokens of a Transformer encoder with
+ * batch normalisation behind its residuals; a linear map of all tokens is the forecast. Nie, Nguyen, Sinthong,
+ * Kalagnanam: A time series is worth 64 words, ICLR 2023; as in their program, scores of attention are carried from layer
+ * to layer (RealFormer: He et al. 2021) and the last row stands one stride longer, for a last patch of its own. */
+#include "models/forecast.h"
+
+#include "attention/compose.h"
+#include "ops/concat.h"
+#include "ops/gelu.h"
+#include "ops/matmul.h"
+#include "ops/slice.h"
+
+#include <math.h>
+
+/* x [N,L] -> [N,P,patch]: blocks of a stride's rows, each beside the next ones. */
+static fv_value *patches_of(fv_graph *g, const fv_forecast_settings *s, fv_value *x) {
+  const int64_t n = fv_dim(x, 0), rows = fv_dim(x, 1), stride = s->stride, k = s->patch / stride;
+  const int64_t blocks = rows / stride + 1, patches = blocks - k + 1;
+  fv_value *each[FV_PATCH_STRIDES];
+  fv_value *last = fv_repeat(g, fv_slice_of(g, x, 1, rows - 1, 1), FV_SHAPE(n, stride));
+  fv_value *longer = fv_op(g, "concat", &(fv_concat_attrs){.axis = 1}, x, last);
+  longer = fv_reshape(g, longer, FV_SHAPE(n, blocks, stride));
+  for (int64_t i = 0; i < k; i++) each[i] = fv_slice_of(g, longer, 1, i, patches);
+  return k == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, (int)k, each);
+}
+
+/* qkv [N,P,3E] -> part i as [N,H,P,D] */
+static fv_value *heads_of(fv_graph *g, fv_value *qkv, int i, int64_t heads) {
+  const int64_t n = fv_dim(qkv, 0), p = fv_dim(qkv, 1), e = fv_dim(qkv, 2) / 3;
+  return fv_swap_heads(g, fv_reshape(g, fv_slice_of(g, qkv, 2, i * e, e), FV_SHAPE(n, p, heads, e / heads)));
+}
+
+/* *scores [N,H,P,P]: of the layer before (NULL: there is none); then of this one. */
+static fv_value *attend(fv_graph *g, const fv_forecast_settings *s, fv_value *x, fv_value **scores, bool training) {
+  const int64_t n = fv_dim(x, 0), p = fv_dim(x, 1), e = fv_dim(x, 2);
+  fv_value *qkv = fv_linear(g, x, 3 * e, .name = "in_proj");
+  fv_value *q = fv_mul(g, heads_of(g, qkv, 0, s->heads), fv_const(g, 1 / sqrt((double)(e / s->heads))));
+  fv_value *score = fv_op(g, "matmul", &(fv_matmul_attrs){.tb = true}, q, heads_of(g, qkv, 1, s->heads));
+  if (s->carry && *scores) score = fv_add(g, score, *scores);
+  *scores = score;
+  fv_value *weights = fv_softmax_last(g, score, NULL);
+  fv_tap(g, "weights", FV_TAP_WEIGHTS, weights);
+  fv_value *y = fv_swap_heads(g, fv_op(g, "matmul", NULL, weights, heads_of(g, qkv, 2, s->heads)));
+  y = fv_linear(g, fv_reshape(g, y, FV_SHAPE(n, p, e)), e, .name = "out_proj");
+  return fv_dropout(g, y, s->dropout, training);
+}
+
+static fv_value *layer(fv_graph *g, const fv_forecast_settings *s, fv_value *x, int64_t i, fv_value **scores,
+                       bool training) {
+  fv_scope_push(g, "layer.%lld", (long long)i);
+  fv_value *y = fv_dropout(g, attend(g, s, x, scores, training), s->dropout, training);
+  x = fv_batch_norm(g, fv_add(g, x, y), "norm1", training);
+  y = fv_op(g, "gelu", NULL, fv_linear(g, x, s->feedforward, .name = "linear1"));
+  y = fv_linear(g, fv_dropout(g, y, s->dropout, training), fv_dim(x, 2), .name = "linear2");
+  x = fv_batch_norm(g, fv_add(g, x, fv_dropout(g, y, s->dropout, training)), "norm2", training);
+  fv_scope_pop(g);
+  return x;
+}
+
+fv_value *fv_patchtst(fv_graph *g, const fv_forecast_settings *s, const fv_problem *task, fv_value *past,
+                      bool training) {
+  const int64_t n = fv_dim(past, 0), c = task->channels;
+  fv_value *scores = NULL, *x = fv_reshape(g, fv_permute(g, past, FV_SHAPE(0, 2, 1)), FV_SHAPE(n * c, task->past));
+  x = fv_linear(g, patches_of(g, s, x), s->width, .name = "embedding");
+  const fv_init near_zero = {.kind = FV_INIT_UNIFORM, .a = 0.02};
+  const int64_t patches = fv_dim(x, 1);
+  x = fv_add(g, x, fv_param(g, "position", FV_SHAPE(patches, s->width), near_zero, FV_GROUP_NO_DECAY));
+  x = fv_dropout(g, x, s->dropout, training);
+  for (int64_t i = 0; i < s->layers; i++) x = layer(g, s, x, i, &scores, training);
+  x = fv_linear(g, fv_reshape(g, x, FV_SHAPE(n * c, patches * s->width)), task->horizon, .name = "head");
+  return fv_permute(g, fv_reshape(g, x, FV_SHAPE(n, c, task->horizon)), FV_SHAPE(0, 2, 1));
+}
