@@ -139,8 +139,9 @@ FV_API bool fv_model_reads_texts(const fv_model *model);
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);
 /* input: of images, a PNG, JPEG, IDX or NPY file (one or more); of texts, a file with one a line ("-": standard input),
- * or "text:" and the text itself; or test:N for sample N of the test split. Result: an object with "predictions": one
- * entry a sample, each with the k best labels and their probabilities. */
+ * or "text:" and the text itself; of series, a CSV whose last rows are the past; or test:N for sample N of the test
+ * split. Result: an object with "predictions": one entry a sample, each with the k best labels and their probabilities;
+ * of series "forecast", the values of each channel. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
 /* ---- explaining -------------------------------------------------------------------------------------------------- */
@@ -154,7 +155,8 @@ typedef struct fv_explain_request {
   bool terminal;      /* also a heat map as text */
   int terminal_columns;
 } fv_explain_request;
-/* Result: method, maps (their names and peaks), and with faithfulness: deletion_auc, insertion_auc, the same for random
+/* Of series: method, channel (the last), past, forecast, truth, rows (how much each row of the past counts). Of images:
+ * method, maps (their names and peaks), and with faithfulness: deletion_auc, insertion_auc, the same for random
  * order, pointing_game, samples; "terminal": the text when asked. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
 

@@ -70,6 +70,8 @@ void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *at
 #define FV_TAP_SPATIAL "spatial"   /* [N,H,W]: one number a place */
 #define FV_TAP_POOLING "pooling"   /* [N,T]: one number a token; T places of a grid in row order */
 #define FV_TAP_CHANNEL "channel"   /* [N,C] */
+#define FV_TAP_ROWS "rows"         /* [N,C,L] or [N,1,L]: one number a row of a series, by channel or for all */
+#define FV_TAP_CHANNELS "channels" /* [N,L,C]: of a row of a series one number a channel */
 #define FV_TAP_WEIGHTS "weights"   /* [N,H,T,S]: a layer of self-attention */
 
 /* Woo et al. 2018: x [N,H,W,C] -> same shape; parameters mlp.0, mlp.2 (weights and biases), conv. */

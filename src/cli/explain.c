@@ -87,5 +87,5 @@ const cli_command cli_explain = {.name = "explain",
                                  .doc = "where a model looks, and whether that is what counts",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, or test:N; without one, "
+                                     "NPY file, of series a CSV, or test:N; without one, "
                                      "images of the test split are explained."};

@@ -224,12 +224,14 @@ typedef struct fv_panel {
   const fv_series *series;
   int n_series;
   bool log_y; /* values that are not positive are left out */
+  double x_low, x_high; /* both 0: as far as the points reach */
 } fv_panel;
 typedef struct fv_figure {
   const char *title; /* NULL: none */
   const fv_panel *panels;
   int n_panels;      /* side by side */
-  int width, height; /* in points; 0: 480 a panel, 340 */
+  bool stacked;      /* one below the other instead */
+  int width, height; /* in points; 0: 480 and 340 a panel */
   double scale;      /* pixels a point; 0: 2 */
 } fv_figure;
 /* Needs libcairo, loaded on first use: FV_ERR_NOTFOUND names the package where it is missing. */

@@ -85,7 +85,7 @@ static fv_value *encode(fv_graph *g, const fv_forecast_settings *s, fv_value *x,
     step(g, &k, fv_mul(g, weights[t], row_of(g, x, t)));
     states[t] = k.h;
   }
-  fv_tap(g, "input", "input", stacked(g, weights, steps));
+  fv_tap(g, "channels", FV_TAP_CHANNELS, stacked(g, weights, steps));
   return stacked(g, states, steps);
 }
 
@@ -107,7 +107,7 @@ fv_value *fv_darnn(fv_graph *g, const fv_forecast_settings *s, const fv_problem 
     fv_value *both = fv_op(g, "concat", &(fv_concat_attrs){.axis = 1}, row_of(g, past, t), context);
     step(g, &k, fv_project(g, both, w, b));
   }
-  fv_tap(g, "temporal", FV_TAP_POOLING, weights);
+  fv_tap(g, "rows", FV_TAP_ROWS, fv_reshape(g, weights, FV_SHAPE(n, 1, steps)));
   fv_value *end = fv_op(g, "concat", &(fv_concat_attrs){.axis = 1}, fv_reshape(g, k.h, FV_SHAPE(n, m)), context);
   end = fv_linear(g, fv_linear(g, end, m, .name = "output"), task->horizon * channels, .name = "head");
   return fv_reshape(g, end, FV_SHAPE(n, task->horizon, channels));

@@ -25,31 +25,33 @@ static fv_value *patches_of(fv_graph *g, const fv_forecast_settings *s, fv_value
   return k == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, (int)k, each);
 }
 
-/* qkv [N,P,3E] -> part i as [N,H,P,D] */
-static fv_value *heads_of(fv_graph *g, fv_value *qkv, int i, int64_t heads) {
-  const int64_t n = fv_dim(qkv, 0), p = fv_dim(qkv, 1), e = fv_dim(qkv, 2) / 3;
-  return fv_swap_heads(g, fv_reshape(g, fv_slice_of(g, qkv, 2, i * e, e), FV_SHAPE(n, p, heads, e / heads)));
+/* q, k, v [N,P,H,D]. *scores [N,H,P,P]: of the layer before (NULL: there is none); then of this one. */
+static fv_value *attend_carrying(fv_graph *g, fv_value *const qkv[3], fv_value **scores, fv_value **weights) {
+  fv_value *q = fv_mul(g, fv_swap_heads(g, qkv[0]), fv_const(g, 1 / sqrt((double)fv_dim(qkv[0], 3))));
+  fv_value *score = fv_op(g, "matmul", &(fv_matmul_attrs){.tb = true}, q, fv_swap_heads(g, qkv[1]));
+  *scores = *scores ? fv_add(g, score, *scores) : score;
+  *weights = fv_softmax_last(g, *scores, NULL);
+  return fv_swap_heads(g, fv_op(g, "matmul", NULL, *weights, fv_swap_heads(g, qkv[2])));
 }
 
-/* *scores [N,H,P,P]: of the layer before (NULL: there is none); then of this one. */
-static fv_value *attend(fv_graph *g, const fv_forecast_settings *s, fv_value *x, fv_value **scores, bool training) {
+/* *scores is the one thing a layer hands on besides its result; *weights [N,H,P,P]. */
+static fv_value *attend(fv_graph *g, const fv_forecast_settings *s, fv_value *x, fv_value **scores, fv_value **weights,
+                        bool training) {
   const int64_t n = fv_dim(x, 0), p = fv_dim(x, 1), e = fv_dim(x, 2);
-  fv_value *qkv = fv_linear(g, x, 3 * e, .name = "in_proj");
-  fv_value *q = fv_mul(g, heads_of(g, qkv, 0, s->heads), fv_const(g, 1 / sqrt((double)(e / s->heads))));
-  fv_value *score = fv_op(g, "matmul", &(fv_matmul_attrs){.tb = true}, q, heads_of(g, qkv, 1, s->heads));
-  if (s->carry && *scores) score = fv_add(g, score, *scores);
-  *scores = score;
-  fv_value *weights = fv_softmax_last(g, score, NULL);
-  fv_tap(g, "weights", FV_TAP_WEIGHTS, weights);
-  fv_value *y = fv_swap_heads(g, fv_op(g, "matmul", NULL, weights, heads_of(g, qkv, 2, s->heads)));
-  y = fv_linear(g, fv_reshape(g, y, FV_SHAPE(n, p, e)), e, .name = "out_proj");
-  return fv_dropout(g, y, s->dropout, training);
+  fv_value *all = fv_linear(g, x, 3 * e, .name = "in_proj"), *in[6], *out[2];
+  for (int i = 0; i < 6; i++)
+    in[i] = i < 3 ? fv_reshape(g, fv_slice_of(g, all, 2, i * e, e), FV_SHAPE(n, p, s->heads, e / s->heads)) : fv_absent(g);
+  if (s->carry) out[0] = attend_carrying(g, in, scores, &out[1]);
+  else fv_attend(g, &(fv_sdpa_attrs){.scale = 0}, in, out);
+  *weights = out[1];
+  x = fv_linear(g, fv_reshape(g, out[0], FV_SHAPE(n, p, e)), e, .name = "out_proj");
+  return fv_dropout(g, x, s->dropout, training);
 }
 
 static fv_value *layer(fv_graph *g, const fv_forecast_settings *s, fv_value *x, int64_t i, fv_value **scores,
-                       bool training) {
+                       fv_value **weights, bool training) {
   fv_scope_push(g, "layer.%lld", (long long)i);
-  fv_value *y = fv_dropout(g, attend(g, s, x, scores, training), s->dropout, training);
+  fv_value *y = fv_dropout(g, attend(g, s, x, scores, weights, training), s->dropout, training);
   x = fv_batch_norm(g, fv_add(g, x, y), "norm1", training);
   y = fv_op(g, "gelu", NULL, fv_linear(g, x, s->feedforward, .name = "linear1"));
   y = fv_linear(g, fv_dropout(g, y, s->dropout, training), fv_dim(x, 2), .name = "linear2");
@@ -58,16 +60,28 @@ static fv_value *layer(fv_graph *g, const fv_forecast_settings *s, fv_value *x, 
   return x;
 }
 
+/* What all places give each patch, spread evenly over its rows: [N,H,P,P] -> [N,L]. Needed only by who explains. */
+static fv_value *rows_of(fv_graph *g, const fv_forecast_settings *s, int64_t rows, fv_value *weights) {
+  const int64_t patches = fv_dim(weights, 3);
+  float *share = fv_arena_alloc(g->arena, (size_t)(patches * rows) * sizeof *share);
+  if (!share) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "patchtst: no memory for %lld patches", (long long)patches));
+  for (int64_t i = 0; i < patches * s->patch; i++) /* beyond the end the last row is repeated */
+    share[i / s->patch * rows + FV_MIN(i / s->patch * s->stride + i % s->patch, rows - 1)] += 1 / (float)s->patch;
+  fv_value *of_patch = fv_reduce(g, "mean", weights, FV_SHAPE(1, 2), false);
+  return fv_op(g, "matmul", NULL, of_patch, fv_const_data(g, FV_F32, FV_SHAPE(patches, rows), share));
+}
+
 fv_value *fv_patchtst(fv_graph *g, const fv_forecast_settings *s, const fv_problem *task, fv_value *past,
                       bool training) {
   const int64_t n = fv_dim(past, 0), c = task->channels;
-  fv_value *scores = NULL, *x = fv_reshape(g, fv_permute(g, past, FV_SHAPE(0, 2, 1)), FV_SHAPE(n * c, task->past));
+  fv_value *scores = NULL, *weights = NULL, *x = fv_reshape(g, fv_permute(g, past, FV_SHAPE(0, 2, 1)), FV_SHAPE(n * c, task->past));
   x = fv_linear(g, patches_of(g, s, x), s->width, .name = "embedding");
   const fv_init near_zero = {.kind = FV_INIT_UNIFORM, .a = 0.02};
   const int64_t patches = fv_dim(x, 1);
   x = fv_add(g, x, fv_param(g, "position", FV_SHAPE(patches, s->width), near_zero, FV_GROUP_NO_DECAY));
   x = fv_dropout(g, x, s->dropout, training);
-  for (int64_t i = 0; i < s->layers; i++) x = layer(g, s, x, i, &scores, training);
+  for (int64_t i = 0; i < s->layers; i++) x = layer(g, s, x, i, &scores, &weights, training);
+  fv_tap(g, "rows", FV_TAP_ROWS, fv_reshape(g, rows_of(g, s, task->past, weights), FV_SHAPE(n, c, task->past)));
   x = fv_linear(g, fv_reshape(g, x, FV_SHAPE(n * c, patches * s->width)), task->horizon, .name = "head");
   return fv_permute(g, fv_reshape(g, x, FV_SHAPE(n, c, task->horizon)), FV_SHAPE(0, 2, 1));
 }

@@ -260,6 +260,7 @@ fv_status fv_model_explain(fv_model *m, const fv_explain_request *request, char 
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
+  if (m->task.horizon) return fv_series_explain(m, request, json);
   FV_REQUIRE_DONE(m->task.image.ndim, FV_ERR_REQUEST, "explain: expected a model of images, got one of texts");
   FV_TRY_DONE(check_request(&s));
   FV_TRY_DONE(fv_lens_new(m, &s.lens));

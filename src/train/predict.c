@@ -238,6 +238,7 @@ fv_status fv_model_predict(fv_model *m, const char *input, int k, char **json) {
   fv_status status = FV_OK;
   *json = NULL;
   FV_REQUIRE(k >= 1, FV_ERR_REQUEST, "top: expected at least 1, got %d", k);
+  if (m->task.horizon) return fv_series_predict(m, input, json);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(read_question(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));

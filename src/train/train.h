@@ -152,6 +152,12 @@ fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, co
  * and no scores. */
 int64_t fv_model_answers(const fv_model *m);
 
+/* ---- series (series.c) ------------------------------------------------------------------------------------------- */
+/* What fv_model_predict and fv_model_explain do for a model of series: input is a CSV whose last rows are the past, or
+ * test:N. */
+fv_status fv_series_predict(fv_model *m, const char *input, char **json);
+fv_status fv_series_explain(fv_model *m, const fv_explain_request *request, char **json);
+
 /* ---- images from files (pictures.c)
  * --------------------------------------------------------------------------------------- */
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N.
