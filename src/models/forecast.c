@@ -30,7 +30,7 @@ static const fv_option options[] = {
      .doc = "patchtst: rows of a patch; a multiple of stride"},
     {.name = FIELD(stride), .type = FV_OPT_INT, .def = "8", .min = 1, .max = 1024,
      .doc = "patchtst: rows from one patch to the next; divides past"},
-    {.name = FIELD(carry), .type = FV_OPT_BOOL, .def = "true",
+    {.name = FIELD(carry), .type = FV_OPT_BOOL, .def = "false",
      .doc = "patchtst: a layer's attention scores are added to the next one's (He et al. 2021)"},
     {.name = FIELD(hidden), .type = FV_OPT_INT, .def = "64", .min = 1, .max = 1024,
      .doc = "darnn: units of encoder and decoder"},
@@ -42,7 +42,7 @@ static const fv_preset presets[] = {
     {"dlinear", "model=dlinear normalise=false batch=32 lr=0.005 schedule=step step_size=1 gamma=0.5 warmup=0 epochs=10 "
                 "patience=3",
      "the linear baseline that Transformers are to beat; seconds"},
-    {"darnn", "model=darnn past=96 batch=128 lr=0.001 epochs=10", "attention over series and over times; slow"},
+    {"darnn", "model=darnn past=48 batch=128 lr=0.001 epochs=8", "attention over series and over times; slow"},
     {0}};
 
 static fv_status check(const void *fields, const fv_problem *task) {

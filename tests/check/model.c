@@ -17,9 +17,9 @@ static const ck_model models[] = {
     {"text-classify", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"text-classify", "cnn", "width=16 hidden=8 pool=8", 180482, TEXTS},
     {"text-classify", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
-    {"forecast", "patchtst", "past=24 horizon=4 width=8 heads=2 feedforward=16 layers=2 patch=8 stride=4", 0, SERIES},
-    {"forecast", "dlinear", "past=24 horizon=4", 0, SERIES},
-    {"forecast", "darnn", "past=12 horizon=4 hidden=8", 0, SERIES},
+    {"forecast", "patchtst", "past=24 horizon=4 width=8 heads=2 feedforward=16 layers=2 patch=8 stride=4", 17708, SERIES},
+    {"forecast", "dlinear", "past=24 horizon=4", 1176, SERIES},
+    {"forecast", "darnn", "past=12 horizon=4 hidden=8", 68340, SERIES},
 };
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
