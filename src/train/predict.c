@@ -27,6 +27,7 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   fv_scores_json(m, s, &j);
   fv_json_end(&j, '}');
   fv_json_int(&j, "samples", s->samples);
+  fv_json_int(&j, "parameters", m->params->count);
   fv_json_end(&j, '}');
   FV_REQUIRE(!j.text.failed, FV_ERR_MEMORY, "eval: out of memory");
   *json = j.text.s;
