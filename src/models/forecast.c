@@ -49,6 +49,9 @@ static fv_status check(const void *fields, const fv_problem *task) {
   const fv_forecast_settings *s = fields;
   FV_REQUIRE(task->horizon > 0, FV_ERR_REQUEST, "forecast: expected a dataset of series, got none");
   FV_REQUIRE(s->window % 2 == 1, FV_ERR_REQUEST, "forecast: window: expected an odd number, got %d", (int)s->window);
+  FV_REQUIRE(s->model != MODEL_DARNN || task->past <= FV_DARNN_STEPS, FV_ERR_REQUEST,
+             "forecast: past: expected at most %d rows for darnn, which goes through them one by one, got %d",
+             FV_DARNN_STEPS, (int)task->past);
   if (s->model != MODEL_PATCHTST) return FV_OK;
   FV_REQUIRE(s->width % s->heads == 0, FV_ERR_REQUEST, "forecast: heads: expected a divisor of width %d, got %d",
              (int)s->width, (int)s->heads);
@@ -90,7 +93,7 @@ static void outputs(fv_graph *g, fv_value *y, const fv_problem *task, fv_mode mo
 
 static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const fv_forecast_settings *s = fields;
-  window_norm norm = {NULL};
+  window_norm norm = {NULL, NULL};
   fv_value *x = fv_input(g, "past", FV_F32, FV_SHAPE(n, task->past, task->channels)), *y;
   if (s->normalise) x = normalised(g, x, &norm);
   if (s->model == MODEL_DLINEAR) y = fv_dlinear(g, s, task, x);

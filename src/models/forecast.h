@@ -16,7 +16,7 @@ typedef struct fv_forecast_settings {
   double dropout;
 } fv_forecast_settings;
 
-enum { FV_PATCH_STRIDES = 64 }; /* of a patch, at most */
+enum { FV_PATCH_STRIDES = 64, FV_DARNN_STEPS = 1024 }; /* at most: of a patch, of its past */
 
 fv_value *fv_dlinear(fv_graph *g, const fv_forecast_settings *s, const fv_problem *task, fv_value *past);
 fv_value *fv_patchtst(fv_graph *g, const fv_forecast_settings *s, const fv_problem *task, fv_value *past,

@@ -9,6 +9,7 @@
 #include "ops/concat.h"
 #include "ops/gelu.h"
 #include "ops/matmul.h"
+#include "ops/pad.h"
 #include "ops/slice.h"
 
 #include <math.h>
@@ -62,13 +63,18 @@ static fv_value *layer(fv_graph *g, const fv_forecast_settings *s, fv_value *x, 
 
 /* What all places give each patch, spread evenly over its rows: [N,H,P,P] -> [N,L]. Needed only by who explains. */
 static fv_value *rows_of(fv_graph *g, const fv_forecast_settings *s, int64_t rows, fv_value *weights) {
-  const int64_t patches = fv_dim(weights, 3);
-  float *share = fv_arena_alloc(g->arena, (size_t)(patches * rows) * sizeof *share);
-  if (!share) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "patchtst: no memory for %lld patches", (long long)patches));
-  for (int64_t i = 0; i < patches * s->patch; i++) /* beyond the end the last row is repeated */
-    share[i / s->patch * rows + FV_MIN(i / s->patch * s->stride + i % s->patch, rows - 1)] += 1 / (float)s->patch;
-  fv_value *of_patch = fv_reduce(g, "mean", weights, FV_SHAPE(1, 2), false);
-  return fv_op(g, "matmul", NULL, of_patch, fv_const_data(g, FV_F32, FV_SHAPE(patches, rows), share));
+  const int64_t n = fv_dim(weights, 0), k = s->patch / s->stride, blocks = fv_dim(weights, 3) + k - 1;
+  fv_value *patch = fv_reduce(g, "mean", weights, FV_SHAPE(1, 2), false), *block = NULL;
+  for (int64_t i = 0; i < k; i++) { /* block b of a stride's rows is part of patches b - k + 1 to b */
+    const fv_pad_attrs shift = {.before = {2, {0, i}}, .after = {2, {0, k - 1 - i}}};
+    fv_value *shifted = fv_op(g, "pad", &shift, patch);
+    block = block ? fv_add(g, block, shifted) : shifted;
+  }
+  block = fv_mul(g, fv_reshape(g, block, FV_SHAPE(n, blocks, 1)), fv_const(g, 1 / (double)s->patch));
+  fv_value *all = fv_reshape(g, fv_repeat(g, block, FV_SHAPE(n, blocks, s->stride)), FV_SHAPE(n, blocks * s->stride));
+  fv_value *last = fv_reduce(g, "sum", fv_slice_of(g, all, 1, rows - 1, s->stride + 1), FV_SHAPE(1), true);
+  if (rows == 1) return last;
+  return fv_op(g, "concat", &(fv_concat_attrs){.axis = 1}, fv_slice_of(g, all, 1, 0, rows - 1), last);
 }
 
 fv_value *fv_patchtst(fv_graph *g, const fv_forecast_settings *s, const fv_problem *task, fv_value *past,
