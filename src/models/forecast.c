@@ -114,7 +114,7 @@ const fv_recipe fv_recipe_forecast = {
              .presets = presets},
     .settings_size = sizeof(fv_forecast_settings),
     .training = "past=336 horizon=96 epochs=20 batch=128 lr=0.001 optimizer=adamw weight_decay=0 schedule=onecycle "
-                "warmup=0.3",
+                "warmup=0.3 patience=6",
     .metric = "mse",
     .lower_is_better = true,
     .more_metrics = (const char *const[]){"mae", NULL},

@@ -207,7 +207,7 @@ static void check_finite(ck_report *r, const char *dir) {
 
 static void check_numbers(ck_report *r, setting *s) {
   ck_path dir;
-  ck_run run = run_of(s, CK_THOROUGH " save_every=2 keep=50" WILD);
+  ck_run run = run_of(s, CK_THOROUGH " save_every=1 keep=50" WILD);
   ck_result result = ck_train(&run);
   if (ck_result_is(r, &result, FV_ERR_NUMERIC, "epoch ")) {
     if (!strstr(result.message, "step ")) ck_problem(r, "expected the step named, got '%s'", result.message);

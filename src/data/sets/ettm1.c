@@ -20,5 +20,6 @@ const fv_dataset_def fv_dataset_ettm1 = {
              .cite = "H. Zhou, S. Zhang, J. Peng, S. Zhang, J. Li, H. Xiong, W. Zhang: Informer: beyond efficient "
                      "Transformer for long sequence time-series forecasting. AAAI 2021",
              .shape = "series of 7 channels: 34560 rows train, 11520 validation, 11520 test",
+             .training = "epochs=8",
              .files = files},
     .open = open_set};
