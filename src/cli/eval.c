@@ -47,8 +47,8 @@ static int run_many(const cli_args *a, cli_progress *p) {
     code = evaluate(a, a->names[i], p, &json);
     json_t *one = code == 0 ? json_loads(json, 0, &error) : NULL;
     fv_string_free(json);
-    if (code == 0 && (!one || json_object_set_new(one, "model", json_string(a->names[i])) < 0)) code = cli_out_of_memory();
-    else if (code == 0) json_array_append_new(models, one);
+    if (code == 0 && json_object_set_new(one, "model", json_string(a->names[i])) < 0) code = cli_out_of_memory();
+    json_array_append_new(models, one);
   }
   if (code == 0 && a->json) return cli_print_json(json_pack("{s:o}", "models", models));
   if (code == 0 && !a->quiet) print_side_by_side(models);

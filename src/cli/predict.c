@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* predict.c: what a model says to images, texts or series. Each input may hold many; "-" stands for lines on standard input,
- * answered as they come: the texts themselves, or names of inputs. */
+/* predict.c: what a model says to images, texts or series. Each input may hold many; "-" stands for lines on standard
+ * input, answered as they come: the texts themselves, or names of inputs. */
 #include "cli.h"
 
 #include <stdlib.h>

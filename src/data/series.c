@@ -202,8 +202,8 @@ static fv_status read_header(reader *r) {
 
 static fv_status add_channel(reader *r, int64_t column) {
   fv_steps *s = r->steps;
-  FV_REQUIRE(s->channels < MOST_CHANNELS, FV_ERR_REQUEST, "series (%s): expected at most %d columns of numbers, got more",
-             r->path, MOST_CHANNELS);
+  FV_REQUIRE(s->channels < MOST_CHANNELS, FV_ERR_REQUEST,
+             "series (%s): expected at most %d columns of numbers, got more", r->path, MOST_CHANNELS);
   s->name[s->channels] = r->header[column];
   r->column[s->channels++] = column;
   return FV_OK;
@@ -213,8 +213,8 @@ static fv_status find_wanted(reader *r, const fv_channels *wanted) {
   for (int64_t k = 0; k < wanted->n; k++) {
     int64_t i = 0;
     while (i < r->columns && strcmp(r->header[i], wanted->name[k]) != 0) i++;
-    FV_REQUIRE(i < r->columns, FV_ERR_REQUEST, "series (%s): expected a column '%s' as the model was trained on, got none",
-               r->path, wanted->name[k]);
+    FV_REQUIRE(i < r->columns, FV_ERR_REQUEST,
+               "series (%s): expected a column '%s' as the model was trained on, got none", r->path, wanted->name[k]);
     FV_TRY(add_channel(r, i));
   }
   return FV_OK;
@@ -242,8 +242,8 @@ static fv_status take_time(reader *r, const char *text) {
   const long long line = (long long)fv_csv_line(r->csv);
   if (r->time < 0) return FV_OK;
   FV_REQUIRE(parse_time(text, &t), FV_ERR_CORRUPT,
-             "series (%s:%lld): column '%s': expected a time as year-month-day hour:minute or a number, got '%s'", r->path,
-             line, r->header[r->time], fv_show(text, strlen(text)));
+             "series (%s:%lld): column '%s': expected a time as year-month-day hour:minute or a number, got '%s'",
+             r->path, line, r->header[r->time], fv_show(text, strlen(text)));
   FV_REQUIRE(r->steps->rows == 0 || t > r->last, FV_ERR_CORRUPT,
              "series (%s:%lld): column '%s': expected a time after that of the row before, got '%s'", r->path, line,
              r->header[r->time], fv_show(text, strlen(text)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* darnn: two attentions around two recurrent nets. While the encoder reads row t, it weighs the channels by what it
- * remembers and by the whole course of each (input attention, eq. 8 to 11); while the decoder goes through the same rows,
- * it weighs the encoder's states over all times (temporal attention, eq. 12 to 18). Qin, Song, Chen, Cheng, Jiang,
+ * remembers and by the whole course of each (input attention, eq. 8 to 11); while the decoder goes through the same
+ * rows, it weighs the encoder's states over all times (temporal attention, eq. 12 to 18). Qin, Song, Chen, Cheng, Jiang,
  * Cottrell: A dual-stage attention-based recurrent neural network for time series prediction, IJCAI 2017.
  * They forecast the next value of one series from those of others; here every channel is both, and the last state and
  * context are mapped to the whole horizon at once. */
@@ -24,14 +24,15 @@ static cell new_cell(fv_graph *g, const char *name, int64_t inputs, int64_t m) {
   const fv_shape shapes[] = {FV_SHAPE(4 * m, inputs), FV_SHAPE(4 * m, m), FV_SHAPE(4 * m), FV_SHAPE(4 * m)};
   cell k = {.h = fv_absent(g), .c = fv_absent(g), .m = m};
   fv_scope_push(g, "%s", name);
-  for (int i = 0; i < 4; i++) k.par[i] = fv_param(g, names[i], shapes[i], init, i < 2 ? FV_GROUP_DECAY : FV_GROUP_NO_DECAY);
+  for (int i = 0; i < 4; i++)
+    k.par[i] = fv_param(g, names[i], shapes[i], init, i < 2 ? FV_GROUP_DECAY : FV_GROUP_NO_DECAY);
   fv_scope_pop(g);
   return k;
 }
 
 static void step(fv_graph *g, cell *k, fv_value *x) {
-  const int64_t n = fv_dim(x, 0);
-  fv_value *in[] = {fv_reshape(g, x, FV_SHAPE(n, 1, -1)), k->par[0], k->par[1], k->par[2], k->par[3], k->h, k->c}, *out[5];
+  fv_value *row = fv_reshape(g, x, FV_SHAPE(fv_dim(x, 0), 1, -1)), *out[5];
+  fv_value *in[] = {row, k->par[0], k->par[1], k->par[2], k->par[3], k->h, k->c};
   if (!fv_op_n(g, "lstm", NULL, (int)FV_COUNT(in), in, (int)FV_COUNT(out), out)) out[1] = out[2] = NULL;
   k->h = out[1];
   k->c = out[2];

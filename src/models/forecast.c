@@ -20,7 +20,8 @@ static const fv_option options[] = {
      .doc = "each window by its own mean and deviation, which the forecast gets back"},
     {.name = FIELD(window), .type = FV_OPT_INT, .def = "25", .min = 1, .max = 1001,
      .doc = "dlinear: rows of the moving average, odd"},
-    {.name = FIELD(width), .type = FV_OPT_INT, .def = "16", .min = 1, .max = 1024, .doc = "patchtst: of a patch's vector"},
+    {.name = FIELD(width), .type = FV_OPT_INT, .def = "16", .min = 1, .max = 1024,
+     .doc = "patchtst: of a patch's vector"},
     {.name = FIELD(heads), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 64,
      .doc = "patchtst: attention heads; divides width"},
     {.name = FIELD(feedforward), .type = FV_OPT_INT, .def = "128", .min = 1, .max = 4096,
@@ -34,13 +35,14 @@ static const fv_option options[] = {
      .doc = "patchtst: a layer's attention scores are added to the next one's (He et al. 2021)"},
     {.name = FIELD(hidden), .type = FV_OPT_INT, .def = "64", .min = 1, .max = 1024,
      .doc = "darnn: units of encoder and decoder"},
-    {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0.3", .min = 0, .max = 0.95, .doc = "patchtst: dropped share"},
+    {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0.3", .min = 0, .max = 0.95,
+     .doc = "patchtst: dropped share"},
     {0}};
 
 static const fv_preset presets[] = {
     {"patchtst", "model=patchtst", "the default"},
-    {"dlinear", "model=dlinear normalise=false batch=32 lr=0.005 schedule=step step_size=1 gamma=0.5 warmup=0 epochs=10 "
-                "patience=3",
+    {"dlinear",
+     "model=dlinear normalise=false batch=32 lr=0.005 schedule=step step_size=1 gamma=0.5 warmup=0 epochs=10 patience=3",
      "the linear baseline that Transformers are to beat; seconds"},
     {"darnn", "model=darnn past=48 batch=128 lr=0.001 epochs=8", "attention over series and over times; slow"},
     {0}};
@@ -59,8 +61,8 @@ static fv_status check(const void *fields, const fv_problem *task) {
              "forecast: patch: expected a multiple of stride %d, at most %d of it, got %d", (int)s->stride,
              FV_PATCH_STRIDES, (int)s->patch);
   FV_REQUIRE(task->past % s->stride == 0 && task->past >= s->patch, FV_ERR_REQUEST,
-             "forecast: past: expected a multiple of stride %d that is at least the patch of %d, got %d", (int)s->stride,
-             (int)s->patch, (int)task->past);
+             "forecast: past: expected a multiple of stride %d that is at least the patch of %d, got %d",
+             (int)s->stride, (int)s->patch, (int)task->past);
   return FV_OK;
 }
 

@@ -40,7 +40,8 @@ static fv_status name_outputs(const fv_model *m, job *j) {
   j->n = MORE + fv_model_more_metrics(m);
   j->output[LOSS] = "each.loss";
   j->output[METRIC] = fv_model_metric_output(m);
-  for (int k = MORE; k < j->n; k++) j->output[k] = fv_arena_printf(m->arena, "each.%s", m->recipe->more_metrics[k - MORE]);
+  for (int k = MORE; k < j->n; k++)
+    j->output[k] = fv_arena_printf(m->arena, "each.%s", m->recipe->more_metrics[k - MORE]);
   for (int k = 0; k < j->n; k++) {
     FV_REQUIRE(j->output[k], FV_ERR_MEMORY, "evaluate: out of memory");
     FV_TRY(FV_NEW(&j->each[k], m->train.batch));

@@ -120,8 +120,8 @@ static fv_status read_channels(fv_model *m, const json_t *list, const char *path
   enum { MOST = 4096 };
   const char *names[MOST];
   const size_t n = json_array_size(list);
-  FV_REQUIRE(n >= 1 && n <= MOST, FV_ERR_CORRUPT, "%s: metadata: series.channels: expected 1 to %d, got %zu", path, MOST,
-             n);
+  FV_REQUIRE(n >= 1 && n <= MOST, FV_ERR_CORRUPT, "%s: metadata: series.channels: expected 1 to %d, got %zu", path,
+             MOST, n);
   for (size_t k = 0; k < n; k++) {
     names[k] = json_string_value(json_object_get(json_array_get(list, k), "name"));
     FV_REQUIRE(names[k], FV_ERR_CORRUPT, "%s: metadata: series.channels: expected a name", path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* series.c: what a model of series says of one window, in the data's own units, and which rows of the past it looked at:
- *   attention  weights of the last layer over patches, spread over the rows they cover (patchtst); of the last step over
- *              times, and of each time over channels (darnn)
+/* series.c: what a model of series says of one window, in the data's own units, and which rows of the past it looked
+ * at:
+ *   attention  weights of the last layer over patches, spread over the rows they cover (patchtst); of the last step
+ *              over times, and of each time over channels (darnn)
  *   gradient   how much the mean forecast of the channel shown moves with each row: any network
  * The channel shown is the last one, where tables of series have what is to be forecast. */
 #include "train/train.h"
@@ -22,7 +23,8 @@ static fv_status open_input(window *w, const char *input, const char *data) {
   fv_model *m = w->m;
   w->known = !strncmp(input, "test:", 5);
   if (!w->known) return fv_dataset_of_series(input, &m->reading, &w->data);
-  FV_TRY(fv_dataset_open(data ? data : m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &w->data));
+  const char *name = data ? data : m->data;
+  FV_TRY(fv_dataset_open(name, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &w->data));
   FV_TRY(fv_model_check_data(m, w->data));
   FV_REQUIRE(fv_parse_int(input + 5, &w->index) && w->index >= 0 && w->index < w->data->count[FV_SPLIT_TEST],
              FV_ERR_REQUEST, "%s: expected a number from 0 to %lld", input,
@@ -128,7 +130,8 @@ static const char *tap_of(const fv_graph *g, const char *kind) {
 }
 
 static fv_status choose_method(const fv_graph *g, const char *method, gaze *z) {
-  const bool attention = tap_of(g, FV_TAP_ROWS), known = method && (!strcmp(method, "attention") || !strcmp(method, "gradient"));
+  const bool attention = tap_of(g, FV_TAP_ROWS);
+  const bool known = method && (!strcmp(method, "attention") || !strcmp(method, "gradient"));
   FV_REQUIRE(!method || known, FV_ERR_REQUEST, "explain: method: expected attention or gradient, got '%s'", method);
   FV_REQUIRE(!method || strcmp(method, "attention") || attention, FV_ERR_REQUEST,
              "explain: method: expected gradient for a network without attention, got 'attention'");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_series.c: windows of a series: where they begin and end, that what is standardised by comes from the training rows
- * alone, what is refused and how; and, where $FOVEA_DATA_MIRROR has them, the published splits of ETT. */
+/* test_series.c: windows of a series: where they begin and end, that what is standardised by comes from the training
+ * rows alone, what is refused and how; and, where $FOVEA_DATA_MIRROR has them, the published splits of ETT. */
 #include "test_io.h"
 
 #include "data/data.h"
@@ -135,7 +135,8 @@ static void test_refused(void **state) {
   refuse(FV_ERR_REQUEST, "bad.csv): expected a first row of names, got '1'", "1,2\n3,4\n");
   refuse(FV_ERR_REQUEST, "bad.csv): expected rows of numbers, got none", "date,a\n");
   refuse(FV_ERR_REQUEST, "bad.csv): expected a column of numbers, got none", "date,a\n2020-01-01,x\n");
-  refuse(FV_ERR_CORRUPT, "bad.csv:3): column 'a': expected a number, got nothing", "date,a\n2020-01-01,1\n2020-01-02,\n");
+  refuse(FV_ERR_CORRUPT, "bad.csv:3): column 'a': expected a number, got nothing",
+         "date,a\n2020-01-01,1\n2020-01-02,\n");
   refuse(FV_ERR_CORRUPT, "bad.csv:2): column 'a': expected a number, got 'NaN'", "date,a\n2020-01-01,NaN\n");
   refuse(FV_ERR_CORRUPT, "bad.csv:3): expected 2 columns, got 3", "date,a\n2020-01-01,1\n2020-01-02,1,2\n");
   refuse(FV_ERR_CORRUPT, "bad.csv:3): column 'date': expected a time after that of the row before, got '2020-01-01'",
@@ -148,8 +149,9 @@ static void test_refused(void **state) {
 /* Times are read in the ways people write them; columns of text beside are not looked at. */
 static void test_times(void **state) {
   (void)state;
-  static const char *const good[] = {"1949-01\n1949-02\n", "1999/12/31\n2000/1/1\n", "2020-01-01T09:59:59\n2020-01-01T10:00:00Z\n",
-                                     "2020-01-01 00:00:00.5\n2020-01-01 00:00:00.75\n", "20200131\n20200201\n", "0.5\n1\n"};
+  static const char *const good[] = {
+      "1949-01\n1949-02\n",   "1999/12/31\n2000/1/1\n", "2020-01-01T09:59:59\n2020-01-01T10:00:00Z\n",
+      "20200131\n20200201\n", "0.5\n1\n",               "2020-01-01 00:00:00.5\n2020-01-01 00:00:00.75\n"};
   for (size_t i = 0; i < FV_COUNT(good); i++) {
     char text[256] = "date,a\n", line[64];
     const char *at = good[i];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ettm1: what a transformer of the grid bore and how warm its oil was, a row every 15 minutes. The customary split is 12, 4
- * and 4 months of 30 days; the rows behind them are not used. */
+/* ettm1: what a transformer of the grid bore and how warm its oil was, a row every 15 minutes. The customary split is
+ * 12, 4 and 4 months of 30 days; the rows behind them are not used. */
 #include "data/sets.h"
 
 static const fv_data_file files[] = {
