@@ -146,5 +146,7 @@ fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, co
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N.
  * The result is u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
+/* Texts: a file's lines, "text:WORDS", or "-" for those of standard input; of predict.c. */
+fv_status fv_lines_read(const char *input, fv_text_table **lines);
 
 #endif
