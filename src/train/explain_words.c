@@ -2,7 +2,6 @@
 /* explain_words.c: texts as a lens sees them: what was written, the tokens it was read as, and the words they make up.
  * Of a tokeniser of words each token is one; of byte-pair encoding the text is cut by the rule of words, and a token
  * belongs to the word in which it begins, its leading blank aside. */
-#include "text/text.h"
 #include "train/explain.h"
 
 #define ARENA_NEW(arena, p, n) ((p) = fv_arena_alloc((arena), (size_t)FV_MAX(n, 1) * sizeof *(p)))

@@ -172,8 +172,9 @@ fv_status fv_model_declare(fv_model *m) {
 fv_status fv_model_build(fv_model *m) {
   FV_TRY(fv_model_declare(m));
   FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_PARAMETERS, m->params->size * (int64_t)sizeof(float), (void **)&m->slab));
-  if (!m->ledger.dry) fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
-  return FV_OK;
+  if (m->ledger.dry) return FV_OK;
+  fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
+  return m->train.vectors ? fv_model_load_vectors(m) : FV_OK;
 }
 
 const char *fv_model_metric_output(const fv_model *m) {
