@@ -94,17 +94,17 @@ static bool read_head(reader *r, fv_bytes line, int64_t *width) {
   return true;
 }
 
+/* The first line, passed over if it tells sizes. */
 static fv_status check_head(reader *r) {
-  fv_bytes line;
+  fv_bytes line, word;
   const size_t begin = r->at;
   FV_REQUIRE(next_line(r, &line), FV_ERR_CORRUPT, "vectors (%s): expected a line a word, got nothing", r->what);
   int64_t width = count_fields(line) - 1;
-  const bool head = read_head(r, line, &width);
-  FV_REQUIRE(width == r->width, FV_ERR_REQUEST,
+  const bool head = read_head(r, line, &width), fits = head ? width == r->width : word_of(r, line, &word) == FV_OK;
+  FV_REQUIRE(fits, FV_ERR_REQUEST,
              "vectors (%s:1): expected vectors of %lld numbers as the setting width says, got %lld", r->what,
              (long long)r->width, (long long)width);
   if (head) return FV_OK;
-  r->promised = -1;
   r->at = begin;
   r->line = 0;
   return FV_OK;

@@ -16,6 +16,11 @@ static const ck_model models[] = {
     {"text-classify", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"text-classify", "cnn", "width=16 hidden=8 pool=8", 180482, TEXTS},
     {"text-classify", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
+    {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
+    {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
+    {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},
+    {"text-classify-multiscale", "han", "width=16 hidden=8 pool=8", 535298, TEXTS},
+    {"text-classify-multiscale", "tiny", "width=16 hidden=8 pool=8", 18466, TEXTS},
 };
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
