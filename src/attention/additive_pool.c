@@ -26,7 +26,8 @@ const fv_attention_def fv_attention_additive_pool = {
 
 /* W, b, v under the current scope. */
 static void declare(fv_graph *g, int64_t e, int64_t width, fv_value *par[3]) {
-  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM}, context = {.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width};
+  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
+  const fv_init context = {.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width};
   par[0] = fv_param(g, "attention.weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY);
   par[1] = fv_param(g, "attention.bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY);
   par[2] = fv_param(g, "context", FV_SHAPE(width), context, FV_GROUP_DECAY);

@@ -78,8 +78,8 @@ fv_value *fv_cbam_layer(fv_graph *g, fv_value *x, const char *name, int64_t redu
 /* Yang et al. 2016: x [N,T,E], mask u8 [N,T] (may be NULL) -> [N,E]; parameters attention.weight/bias [A,E], context
  * [A]. */
 fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width);
-/* The same of groups of tokens: mask u8 [N,G,T] says which are whose; -> [N,G,E], zeros for a group of none. *alpha: the
- * weights [N,G,T]. */
+/* The same of groups of tokens: mask u8 [N,G,T] says which are whose; -> [N,G,E], zeros for a group of none. *alpha:
+ * the weights [N,G,T]. */
 fv_value *fv_grouped_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width,
                                 fv_value **alpha);
 /* The same at n scales: each scale's sequence x[i] [N,T_i,E], with mask u8 [N,T_i] (may be NULL), is pooled by an

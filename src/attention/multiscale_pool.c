@@ -76,7 +76,8 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
 }
 
 static void scorer_params(fv_graph *g, int64_t width, int64_t e, fv_value **w, fv_value **b, fv_value **v) {
-  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM}, context = {.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width};
+  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
+  const fv_init context = {.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width};
   *w = fv_param(g, "weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY);
   *b = fv_param(g, "bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY);
   *v = fv_param(g, "context", FV_SHAPE(width), context, FV_GROUP_DECAY);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* text-classify-multiscale: which class a text is of, read at several scales.
- *   scales  words (a bidirectional recurrent network), phrases (convolutions over a few words each) and sentences (means
- *           of the recurrent network over each), every scale pooled by an attention of its own, and an attention over
- *           the scales
+ *   scales  words (a bidirectional recurrent network), phrases (convolutions over a few words each) and sentences
+ *           (means of the recurrent network over each), every scale pooled by an attention of its own, and an attention
+ *           over the scales
  *   han     words, their attention in each sentence, a recurrent network over the sentences, their attention (Yang et
  *           al. 2016). There every sentence is read by itself; here the network over words reads on from sentence to
  *           sentence, so that a word is read with what was said before. */
@@ -49,11 +49,11 @@ static const fv_preset presets[] = {
 
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
-  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "text-classify-multiscale: expected a dataset of texts, got none");
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "text-classify-multiscale: expected at least 2 classes, got %d",
+  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "recipe: expected a dataset of texts, got none");
+  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "recipe: expected at least 2 classes, got %d",
              (int)task->n_classes);
   for (int64_t i = 0; i < s->phrases.n; i++)
-    FV_REQUIRE(s->phrases.v[i] % 2, FV_ERR_REQUEST, "text-classify-multiscale: phrases: expected odd numbers, got %d",
+    FV_REQUIRE(s->phrases.v[i] % 2, FV_ERR_REQUEST, "phrases: expected odd numbers, got %d",
                (int)s->phrases.v[i]);
   return FV_OK;
 }

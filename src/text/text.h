@@ -63,7 +63,7 @@ fv_status fv_wordmap_add(fv_wordmap *map, const char *s, size_t n, int64_t *i); 
 fv_bytes fv_wordmap_at(const fv_wordmap *map, int64_t i); /* valid until the next add */
 void fv_wordmap_free(fv_wordmap *map);
 
-/* ---- word vectors (vectors.c) -------------------------------------------------------------------------------------- */
+/* ---- word vectors (vectors.c) ------------------------------------------------------------------------------------ */
 typedef struct fv_vectors_found {
   int64_t rows, found; /* words of the file; of those in the vocabulary */
 } fv_vectors_found;

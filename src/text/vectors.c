@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vectors.c: word vectors in the text format of GloVe, fastText and word2vec: a line a word, the word first, then its
  * numbers; the latter two begin with a line of the number of words and of numbers a word. GloVe has words with blanks
- * inside (". . ."): what stands before the last numbers is the word, so long as nothing in it behind its first part is a
- * number itself, as it is in a row that is too long. */
+ * inside (". . ."): what stands before the last numbers is the word, so long as nothing in it behind its first part is
+ * a number itself, as it is in a row that is too long. */
 #include "text/text.h"
 
 typedef struct reader {

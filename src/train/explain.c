@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c: the request: which images or texts, which method, what is written. It is checked before any work is done. */
+/* explain.c: the request: which images or texts, which method, what is written. It is checked before any work is
+ * done. */
 #include "train/explain.h"
 
 enum { SHOWN = 12, SAMPLES = 200, KINDS = 3 };

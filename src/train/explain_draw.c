@@ -181,9 +181,9 @@ static void page_how(fv_page *p, const fv_explained *e) {
   }
   fv_page_paragraph(
       p,
-      "Measured on %lld texts of the test split. Deletion takes words out, most important first, in %d steps, and what is "
-      "left closes up; insertion begins with nothing and puts them back in the same order. The number is the area below "
-      "the curve of the predicted class's probability. The random order is the mean of %d.",
+      "Measured on %lld texts of the test split. Deletion takes words out, most important first, in %d steps, and what "
+      "is left closes up; insertion begins with nothing and puts them back in the same order. The number is the area "
+      "below the curve of the predicted class's probability. The random order is the mean of %d.",
       (long long)f->samples, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
   fv_page_paragraph(
       p,

@@ -111,7 +111,10 @@ static void token_gradient(const fv_explain_taps *t, int64_t cells, float *map) 
   const int64_t width = t->tap[0]->shape.dim[2];
   for (int64_t i = 0; i < cells; i++) {
     double sum = 0;
-    for (int64_t e = i * width; e < (i + 1) * width; e++) sum += (double)x[e] * (double)d[e] * (double)x[e] * (double)d[e];
+    for (int64_t e = i * width; e < (i + 1) * width; e++) {
+      const double part = (double)x[e] * (double)d[e];
+      sum += part * part;
+    }
     map[i] = (float)sqrt(sum);
   }
 }

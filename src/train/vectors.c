@@ -28,7 +28,8 @@ fv_status fv_model_load_vectors(fv_model *m) {
   float *table = m->slab + p->offset;
   FV_TRY(FV_NEW(&seen, rows));
   fv_status status = fv_vectors_read(path, m->reading.tokenizer[0], width, table, seen, &m->vectors);
-  const double wanted = deviation_of(table, seen, rows, width, true), got = deviation_of(table, seen, rows, width, false);
+  const double wanted = deviation_of(table, seen, rows, width, true);
+  const double got = deviation_of(table, seen, rows, width, false);
   const float scale = status == FV_OK && wanted > 0 && got > 0 ? (float)(wanted / got) : 1;
   for (int64_t i = 0; i < rows * width; i++)
     if (!seen[i / width]) table[i] *= scale;

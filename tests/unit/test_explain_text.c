@@ -166,7 +166,7 @@ static void words_of_pieces(void **state) {
   assert_int_equal(w->n, FV_COUNT(want));
   for (size_t k = 0; k < FV_COUNT(want); k++) assert_word(w, (int64_t)k, want[k]);
   assert_true(w->n_tokens > w->n);
-  for (int64_t k = 1; k < w->n_tokens; k++) assert_true(w->word[k] == w->word[k - 1] || w->word[k] == w->word[k - 1] + 1);
+  for (int64_t k = 1; k < w->n_tokens; k++) assert_in_range(w->word[k] - w->word[k - 1], 0, 1);
   int32_t tokens[64];
   uint8_t kept[9] = {0, 0, 1};
   fv_words_tokens(v.m, w, kept, fv_words_bucket(v.m, w), tokens);
@@ -229,7 +229,9 @@ static void erasing(void **state) {
     const double less = without(&v, gone, false), only = without(&v, gone, true);
     assert_near(f.deletion[0].p[s], less, 1e-5);
     assert_near(f.insertion[0].p[s], only, 1e-5);
-    if (s == 1 || s == 2 || s == 4 || s == 10) comprehensiveness += (whole - less) / 4, sufficiency += (whole - only) / 4;
+    if (s != 1 && s != 2 && s != 4 && s != 10) continue;
+    comprehensiveness += (whole - less) / 4;
+    sufficiency += (whole - only) / 4;
   }
   assert_near(f.comprehensiveness[0], comprehensiveness, 1e-5);
   assert_near(f.sufficiency[0], sufficiency, 1e-5);
@@ -265,7 +267,7 @@ static void faithful_order(void **state) {
 static void sentences(void **state) {
   (void)state;
   enum { N = 4, T = 8, S = 3 };
-  int32_t tokens[N * T] = {5, 6, 2, 7, 8, 9, 0, 0,  5, 2, 3, 2, 6, 3, 7, 0,  4, 2, 5, 2, 6, 2, 7, 2,  9, 0, 0, 0, 0, 0, 0, 0};
+  int32_t tokens[N][T] = {{5, 6, 2, 7, 8, 9}, {5, 2, 3, 2, 6, 3, 7}, {4, 2, 5, 2, 6, 2, 7, 2}, {9}};
   const int want[N][T] = {{0, 0, 0, 1, 1, 1, -1, -1}, {0, 0, 0, 0, 1, 1, 2, -1}, {0, 0, 1, 1, 2, 2, 2, 2},
                           {0, -1, -1, -1, -1, -1, -1, -1}};
   const int32_t counts[N] = {2, 3, 3, 1};
@@ -282,7 +284,7 @@ static void sentences(void **state) {
   OK(fv_graph_check(g));
   OK(fv_params_layout(params));
   OK(fv_runner_new(NULL, g, NULL, 1, N, &r));
-  fv_exec_bind_input(r.exec[0], fv_exec_input(r.exec[0], "tokens"), tokens);
+  fv_exec_bind_input(r.exec[0], fv_exec_input(r.exec[0], "tokens"), tokens[0]);
   fv_exec_run(r.exec[0]);
   const uint8_t *member = fv_exec_output(r.exec[0], "member")->data, *some = fv_exec_output(r.exec[0], "some")->data;
   const int32_t *count = fv_exec_output(r.exec[0], "count")->data;
