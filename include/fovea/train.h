@@ -146,17 +146,19 @@ FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, cha
 
 /* ---- explaining -------------------------------------------------------------------------------------------------- */
 typedef struct fv_explain_request {
-  const char *input;  /* as for predict; NULL: `samples` images of the test split */
+  const char *input;  /* as for predict; NULL: `samples` samples of the test split */
   const char *data;   /* NULL: the model's own */
   const char *out;    /* .png, .html or .json; NULL: none */
   const char *method; /* NULL: the recipe's first; "attention", "pooling", "rollout", "gradient" ... */
   int64_t samples;
-  bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes */
-  bool terminal;      /* also a heat map as text */
+  bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes;
+                       * comprehensiveness and sufficiency of texts */
+  bool terminal;      /* also a heat map as text; texts with their words marked */
   int terminal_columns;
 } fv_explain_request;
-/* Of series: method, channel (the last), past, forecast, truth, rows (how much each row of the past counts). Of images:
- * method, maps (their names and peaks), and with faithfulness: deletion_auc, insertion_auc, the same for random
+/* Of series: method, channel (the last), past, forecast, truth, rows (how much each row of the past counts). Of images
+ * and texts: method, images or texts (these with their words and weights), maps (their names and peaks), and with
+ * faithfulness: deletion_auc, insertion_auc, the same for random
  * order, pointing_game, samples; "terminal": the text when asked. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
 

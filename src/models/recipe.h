@@ -18,6 +18,7 @@
 typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
 
 /* What the recipe needs to know of the data. */
+enum { FV_MAX_STOPS = 8 };
 typedef struct fv_problem {
   fv_shape image; /* [H,W,C]; ndim 0: the data are no images */
   int64_t length; /* of sequences: what the graph is built for */
@@ -25,6 +26,8 @@ typedef struct fv_problem {
   int64_t vocabulary[FV_TOKENIZED]; /* tokens of the texts read and written; 0: there are none */
   int64_t n_classes;
   int64_t past, horizon, channels; /* of series: rows seen, rows forecast, numbers a row; 0: the data are none */
+  int32_t stop[FV_MAX_STOPS]; /* tokens that end a sentence; n_stops of them */
+  int n_stops;
   double label_smoothing;
 } fv_problem;
 

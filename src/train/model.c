@@ -147,7 +147,19 @@ done:
   return status;
 }
 
+/* The tokens that are a mark at the end of a sentence, where the vocabulary has them. */
+static void find_stops(fv_model *m) {
+  static const char *const marks[] = {".", "!", "?", "...", "\xe3\x80\x82"};
+  const fv_tokenizer *t = m->reading.tokenizer[0];
+  m->task.n_stops = 0;
+  for (size_t i = 0; t && i < FV_COUNT(marks); i++) {
+    int32_t id = fv_tokenizer_find(t, marks[i], strlen(marks[i]));
+    if (id > 0) m->task.stop[m->task.n_stops++] = id;
+  }
+}
+
 fv_status fv_model_declare(fv_model *m) {
+  find_stops(m);
   m->task.label_smoothing = m->train.label_smoothing;
   m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
   if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
@@ -160,8 +172,9 @@ fv_status fv_model_declare(fv_model *m) {
 fv_status fv_model_build(fv_model *m) {
   FV_TRY(fv_model_declare(m));
   FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_PARAMETERS, m->params->size * (int64_t)sizeof(float), (void **)&m->slab));
-  if (!m->ledger.dry) fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
-  return FV_OK;
+  if (m->ledger.dry) return FV_OK;
+  fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
+  return m->train.vectors ? fv_model_load_vectors(m) : FV_OK;
 }
 
 const char *fv_model_metric_output(const fv_model *m) {

@@ -203,6 +203,14 @@ typedef struct question {
   int64_t *index;
 } question;
 
+fv_status fv_lines_read(const char *input, fv_text_table **lines) {
+  const fv_text_options options = {.format = FV_TEXT_LINES, .allow_empty = true};
+  const char *own = !strncmp(input, "text:", 5) ? input + 5 : NULL;
+  if (own && !*own) own = "\n"; /* a line without a text */
+  if (own) return fv_text_table_parse(own, strlen(own), "text", &options, lines);
+  return fv_text_table_open(input, &options, lines);
+}
+
 static fv_status read_question(fv_model *m, const char *input, question *q) {
   if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   if (!strncmp(input, "test:", 5)) {
@@ -215,11 +223,7 @@ static fv_status read_question(fv_model *m, const char *input, question *q) {
                (long long)q->data->count[FV_SPLIT_TEST] - 1);
     return FV_OK;
   }
-  const fv_text_options lines = {.format = FV_TEXT_LINES, .allow_empty = true};
-  const char *own = !strncmp(input, "text:", 5) ? input + 5 : NULL;
-  if (own && !*own) own = "\n"; /* a line without a text */
-  if (own) FV_TRY(fv_text_table_parse(own, strlen(own), "text", &lines, &q->lines));
-  else FV_TRY(fv_text_table_open(input, &lines, &q->lines));
+  FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
 }

@@ -60,6 +60,8 @@ const fv_option fv_train_settings_table[] = {
      .doc = "data without a test part: which of their folds is for testing"},
     {.name = FIELD(text), .type = FV_OPT_TEXT, .doc = "texts: the column of a table they are in, by name or number"},
     {.name = FIELD(label), .type = FV_OPT_TEXT, .doc = "texts: the column of their labels"},
+    {.name = FIELD(vectors), .type = FV_OPT_TEXT,
+     .doc = "texts: file of word vectors to start from, in the text format of GloVe, fastText or word2vec"},
     {.name = FIELD(skip_bad), .type = FV_OPT_BOOL, .def = "false",
      .doc = "texts: leave out rows with mistakes; otherwise the first ends the reading"},
     {.name = FIELD(tokenizer), .type = FV_OPT_ENUM, .def = "words", .choices = fv_tokenizer_kind_names,

@@ -223,6 +223,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_real(j, "seconds", seconds);
   fv_json_real(j, "samples_per_second", seconds > 0 ? (double)(steps * t->m->train.batch) / seconds : 0);
   fv_json_int(j, "parameters", t->m->params->count);
+  if (t->m->train.vectors) fv_json_int(j, "vectors_found", t->m->vectors.found);
   fv_json_int(j, "threads", fv_pool_threads(t->m->pool));
   fv_json_int(j, "peak_bytes", fv_ledger_total(&t->m->ledger));
   fv_json_int(j, "resident_bytes", fv_peak_rss_bytes());

@@ -9,6 +9,7 @@
 #include "data/data.h"
 #include "io/io.h"
 #include "models/recipe.h"
+#include "text/text.h"
 
 /* ---- settings every recipe has (settings.c) ---------------------------------------------------------------------- */
 enum { FV_OPTIMIZER_SGD, FV_OPTIMIZER_ADAMW, FV_OPTIMIZER_RMSPROP };
@@ -24,7 +25,7 @@ typedef struct fv_train_settings {
   bool flip;
   double rotate, zoom;
   int64_t fold;
-  const char *text, *label;
+  const char *text, *label, *vectors;
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad;
   int64_t past, horizon;
@@ -82,6 +83,7 @@ struct fv_model {
   float mean[4], deviation[4]; /* of channels of v/255; deviation 0: no standardisation */
   fv_params *params;
   float *slab;                 /* the parameters */
+  fv_vectors_found vectors;    /* what its embedding began with */
   fv_runners eval;             /* made on first use */
   fv_runner predict[FV_MAX_LENGTHS]; /* likewise, one a length */
   float *sample;               /* room for one sample a worker, for n_samples of them */
@@ -96,6 +98,8 @@ fv_status fv_model_new(const char *recipe, const char *data, const char *preset,
 fv_status fv_model_declare(fv_model *m);
 /* Declares, allocates (not in a dry ledger) and initialises. */
 fv_status fv_model_build(fv_model *m);
+/* Word vectors from the file train.vectors into the embedding (vectors.c). */
+fv_status fv_model_load_vectors(fv_model *m);
 /* The recipe's graph for shards of n samples; taps become outputs when asked for. */
 fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **g);
 /* One for each length of batches (task.lengths), or the one. With `differentiate`, of the loss. */
@@ -163,5 +167,7 @@ fv_status fv_series_explain(fv_model *m, const fv_explain_request *request, char
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N.
  * The result is u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
+/* Texts: a file's lines, "text:WORDS", or "-" for those of standard input; of predict.c. */
+fv_status fv_lines_read(const char *input, fv_text_table **lines);
 
 #endif

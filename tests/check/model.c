@@ -20,6 +20,11 @@ static const ck_model models[] = {
     {"forecast", "patchtst", "past=24 horizon=4 width=8 heads=2 feedforward=16 layers=2 patch=8 stride=4", 17708, SERIES},
     {"forecast", "dlinear", "past=24 horizon=4", 1176, SERIES},
     {"forecast", "darnn", "past=12 horizon=4 hidden=8", 68340, SERIES},
+    {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
+    {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
+    {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},
+    {"text-classify-multiscale", "han", "width=16 hidden=8 pool=8", 535298, TEXTS},
+    {"text-classify-multiscale", "tiny", "width=16 hidden=8 pool=8", 18466, TEXTS},
 };
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
