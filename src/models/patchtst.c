@@ -90,7 +90,7 @@ fv_value *fv_patchtst(fv_graph *g, const fv_forecast_settings *s, const fv_probl
   x = fv_add(g, x, fv_param(g, "position", FV_SHAPE(patches, s->width), near_zero, FV_GROUP_NO_DECAY));
   x = fv_dropout(g, x, s->dropout, training);
   for (int64_t i = 0; i < s->layers; i++) x = layer(g, s, x, i, &scores, &weights, training);
-  fv_tap(g, "rows", FV_TAP_ROWS, fv_reshape(g, rows_of(g, s, task->past, weights), FV_SHAPE(n, c, task->past)));
   x = fv_linear(g, fv_reshape(g, x, FV_SHAPE(n * c, patches * s->width)), task->horizon, .name = "head");
+  fv_tap(g, "rows", FV_TAP_ROWS, fv_reshape(g, rows_of(g, s, task->past, weights), FV_SHAPE(n, c, task->past)));
   return fv_permute(g, fv_reshape(g, x, FV_SHAPE(n, c, task->horizon)), FV_SHAPE(0, 2, 1));
 }
