@@ -95,7 +95,8 @@ typedef struct fv_attention_request {
  * together), milliseconds_fastest, milliseconds_forward, milliseconds_backward; gflops, counting for each visible pair
  * of query and key 4 D forward and 10 D for the gradient; peak_gflops (the median of the measurements; also least and
  * most), fraction_of_peak; gigabytes_per_second (inputs and results once); bytes_inputs, bytes_scratch (what the
- * executor and its kernels hold beside inputs and results), peak_bytes (of the process). */
+ * executor and its kernels hold beside inputs and results), peak_bytes (of the process); nodes: op, kernel, isa,
+ * milliseconds_fastest and gflops of each. */
 FV_API fv_status fv_bench_attention(const fv_attention_request *request, char **json);
 
 /* Times `runs` passes of one layer of graph attention ("gat", "gatv2") of 64 inputs on a random graph, with
@@ -110,6 +111,24 @@ typedef struct fv_bench_gat_request {
 } fv_bench_gat_request;
 FV_API fv_status fv_bench_gat(const fv_bench_gat_request *request, char **json);
 
+/* A recurrent layer over whole sequences by itself, on random normal numbers. */
+typedef enum fv_recurrent_kind { FV_RECURRENT_LSTM, FV_RECURRENT_GRU } fv_recurrent_kind;
+typedef struct fv_recurrent_request {
+  fv_recurrent_kind kind;
+  int64_t shape[4]; /* B, T, I, H: sequences, steps, width of an input, width of the state */
+  bool bidirectional;
+  bool backward;    /* also the gradient: of the inputs, the weights and the biases */
+  int threads;      /* as above */
+  int64_t runs;
+  int64_t memory_limit;
+  const char *out;
+} fv_recurrent_request;
+/* As fv_bench_attention. The weights are parameters: with `backward` each run packs them anew, as each training step
+ * does, and milliseconds holds it (milliseconds_prepare by itself). gflops count, for each step of a sequence,
+ * G H (I + H) multiply-adds and the gates' functions forward and twice that for the gradient; G is 4 for LSTM, 3 for
+ * GRU; in two directions twice that. */
+FV_API fv_status fv_bench_recurrent(const fv_recurrent_request *request, char **json);
+
 /* ---- models ------------------------------------------------------------------------------------------------------ */
 typedef struct fv_model fv_model;
 /* A run directory or its model.safetensors: enough to evaluate, predict and explain. */
@@ -120,8 +139,9 @@ FV_API bool fv_model_reads_texts(const fv_model *model);
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);
 /* input: of images, a PNG, JPEG, IDX or NPY file (one or more); of texts, a file with one a line ("-": standard input),
- * or "text:" and the text itself; or test:N for sample N of the test split. Result: an object with "predictions": one
- * entry a sample, each with the k best labels and their probabilities. */
+ * or "text:" and the text itself; of series, a CSV whose last rows are the past; or test:N for sample N of the test
+ * split. Result: an object with "predictions": one entry a sample, each with the k best labels and their probabilities;
+ * of series "forecast", the values of each channel. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
 /* The same with more to say. Of a model that writes (translate), an entry has "text" and "translation", its "score"
@@ -142,16 +162,19 @@ FV_API const fv_option *fv_write_options(void);
 
 /* ---- explaining -------------------------------------------------------------------------------------------------- */
 typedef struct fv_explain_request {
-  const char *input;  /* as for predict; NULL: `samples` images of the test split */
+  const char *input;  /* as for predict; NULL: `samples` samples of the test split */
   const char *data;   /* NULL: the model's own */
   const char *out;    /* .png, .html or .json; NULL: none */
   const char *method; /* NULL: the recipe's first; "attention", "pooling", "rollout", "gradient" ... */
   int64_t samples;
-  bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes */
-  bool terminal;      /* also a heat map as text */
+  bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes;
+                       * comprehensiveness and sufficiency of texts */
+  bool terminal;      /* also a heat map as text; texts with their words marked */
   int terminal_columns;
 } fv_explain_request;
-/* Result: method, maps (their names and peaks), and with faithfulness: deletion_auc, insertion_auc, the same for random
+/* Of series: method, channel (the last), past, forecast, truth, rows (how much each row of the past counts). Of images
+ * and texts: method, images or texts (these with their words and weights), maps (their names and peaks), and with
+ * faithfulness: deletion_auc, insertion_auc, the same for random
  * order, pointing_game, samples; "terminal": the text when asked. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
 

@@ -24,18 +24,35 @@ const fv_attention_def fv_attention_additive_pool = {
     .build = build,
     .cases = cases};
 
+/* W, b, v under the current scope. */
+static void declare(fv_graph *g, int64_t e, int64_t width, fv_value *par[3]) {
+  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
+  const fv_init context = {.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width};
+  par[0] = fv_param(g, "attention.weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY);
+  par[1] = fv_param(g, "attention.bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY);
+  par[2] = fv_param(g, "context", FV_SHAPE(width), context, FV_GROUP_DECAY);
+}
+
 fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width) {
-  int64_t e = fv_dim(x, 2);
-  fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
+  fv_value *par[3], *out[2];
   fv_scope_push(g, "%s", name);
-  fv_value *par[] = {
-      fv_param(g, "attention.weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY),
-      fv_param(g, "attention.bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY),
-      fv_param(g, "context", FV_SHAPE(width), (fv_init){.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width},
-               FV_GROUP_DECAY)};
-  fv_value *out[2];
+  declare(g, fv_dim(x, 2), width, par);
   build(g, NULL, (fv_value *[]){x, mask ? mask : fv_absent(g)}, par, out);
   fv_tap(g, "alpha", FV_TAP_POOLING, out[1]);
   fv_scope_pop(g);
   return out[0];
+}
+
+fv_value *fv_grouped_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width,
+                                fv_value **alpha) {
+  const fv_shape groups = fv_value_shape(mask);
+  fv_value *par[3];
+  *alpha = NULL;
+  if (!x || !mask) return NULL;
+  fv_scope_push(g, "%s", name);
+  declare(g, fv_dim(x, 2), width, par);
+  fv_value *score = fv_reshape(g, fv_pool_score(g, x, par), FV_SHAPE(groups.dim[0], 1, groups.dim[2]));
+  *alpha = fv_softmax_last(g, fv_repeat(g, score, groups), mask);
+  fv_scope_pop(g);
+  return fv_op(g, "matmul", NULL, *alpha, x);
 }

@@ -69,7 +69,10 @@ void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *at
 /* Kinds of taps (fv_tap): how `explain` turns the weights into a map of the input. */
 #define FV_TAP_SPATIAL "spatial"   /* [N,H,W]: one number a place */
 #define FV_TAP_POOLING "pooling"   /* [N,T]: one number a token; T places of a grid in row order */
+#define FV_TAP_TOKENS "tokens"     /* [N,T]: one number a token, worked out from several layers' weights for showing */
 #define FV_TAP_CHANNEL "channel"   /* [N,C] */
+#define FV_TAP_ROWS "rows"         /* [N,C,L] or [N,1,L]: one number a row of a series, by channel or for all */
+#define FV_TAP_CHANNELS "channels" /* [N,L,C]: of a row of a series one number a channel */
 #define FV_TAP_WEIGHTS "weights"   /* [N,H,T,S]: a layer of self-attention */
 
 /* Woo et al. 2018: x [N,H,W,C] -> same shape; parameters mlp.0, mlp.2 (weights and biases), conv. */
@@ -77,6 +80,19 @@ fv_value *fv_cbam_layer(fv_graph *g, fv_value *x, const char *name, int64_t redu
 /* Yang et al. 2016: x [N,T,E], mask u8 [N,T] (may be NULL) -> [N,E]; parameters attention.weight/bias [A,E], context
  * [A]. */
 fv_value *fv_additive_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width);
+/* The same of groups of tokens: mask u8 [N,G,T] says which are whose; -> [N,G,E], zeros for a group of none. *alpha:
+ * the weights [N,G,T]. */
+fv_value *fv_grouped_pool_layer(fv_graph *g, fv_value *x, fv_value *mask, const char *name, int64_t width,
+                                fv_value **alpha);
+/* The same at n scales: each scale's sequence x[i] [N,T_i,E], with mask u8 [N,T_i] (may be NULL), is pooled by an
+ * attention of its own, and another one weighs the results. *alpha and beta: the weights [N,T_i] and [N,n]; parameters
+ * scale.I.weight, bias, context and scales.weight, bias, context. */
+enum { FV_MAX_SCALES = 16 };
+typedef struct fv_scale {
+  fv_value *x, *mask, *alpha; /* alpha: set */
+} fv_scale;
+fv_value *fv_multiscale_pool_layer(fv_graph *g, fv_scale *scales, int n, const char *name, int64_t width,
+                                   fv_value **beta);
 /* Vaswani et al. 2017, self-attention: x [N,T,E] -> [N,T,E]; parameters in_proj (q, k, v stacked), out_proj as
  * torch.nn.MultiheadAttention names them. */
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads);

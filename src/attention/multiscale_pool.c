@@ -49,21 +49,57 @@ static void pool(fv_graph *g, fv_value **x, fv_value **mask, int64_t scale) {
   *mask = fv_reshape(g, some, FV_SHAPE(fv_dim(some, 0), fv_dim(some, 1)));
 }
 
-static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
-  const fv_int_list *scales = &((const multiscale_attrs *)attrs)->scales;
-  int n = (int)scales->n;
-  int64_t b = fv_dim(in[0], 0), e = fv_dim(in[0], 2);
+/* out[0]: the result, out[1]: the weights of the scales. */
+static void pool_scales(fv_graph *g, fv_scale *scales, int n, fv_value *const *par, fv_value **out) {
+  int64_t b = fv_dim(scales[0].x, 0), e = fv_dim(scales[0].x, 2);
   fv_value *y[FV_MAX_LIST], *beside;
-  FV_BUILD_REQUIRE(g, n > 0, "multiscale_pool: scales: expected at least one, got none");
   for (int i = 0; i < n; i++) {
-    fv_value *x = in[0], *mask = in[1];
-    pool(g, &x, &mask, scales->v[i]);
-    fv_value *score = fv_pool_score(g, x, (fv_value *[]){par[i], par[n + i], par[2 * n + i]});
-    y[i] = fv_reshape(g, fv_weigh(g, fv_softmax_last(g, score, mask), x), FV_SHAPE(b, 1, e));
+    fv_scale *s = &scales[i];
+    fv_value *score = fv_pool_score(g, s->x, (fv_value *[]){par[i], par[n + i], par[2 * n + i]});
+    s->alpha = fv_softmax_last(g, score, s->mask);
+    y[i] = fv_reshape(g, fv_weigh(g, s->alpha, s->x), FV_SHAPE(b, 1, e));
   }
   beside = n == 1 ? y[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 1}, n, y);
   out[1] = fv_softmax_last(g, fv_pool_score(g, beside, par + 3 * n), NULL);
   out[0] = fv_weigh(g, out[1], beside);
+}
+
+static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value *const *par, fv_value **out) {
+  const fv_int_list *lengths = &((const multiscale_attrs *)attrs)->scales;
+  fv_scale scales[FV_MAX_LIST];
+  FV_BUILD_REQUIRE(g, lengths->n > 0, "multiscale_pool: scales: expected at least one, got none");
+  for (int i = 0; i < (int)lengths->n; i++) {
+    scales[i] = (fv_scale){.x = in[0], .mask = in[1]};
+    pool(g, &scales[i].x, &scales[i].mask, lengths->v[i]);
+  }
+  pool_scales(g, scales, (int)lengths->n, par, out);
+}
+
+static void scorer_params(fv_graph *g, int64_t width, int64_t e, fv_value **w, fv_value **b, fv_value **v) {
+  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM};
+  const fv_init context = {.kind = FV_INIT_KAIMING_UNIFORM, .fan_in = width};
+  *w = fv_param(g, "weight", FV_SHAPE(width, e), kaiming, FV_GROUP_DECAY);
+  *b = fv_param(g, "bias", FV_SHAPE(width), (fv_init){.kind = FV_INIT_ZEROS}, FV_GROUP_NO_DECAY);
+  *v = fv_param(g, "context", FV_SHAPE(width), context, FV_GROUP_DECAY);
+}
+
+fv_value *fv_multiscale_pool_layer(fv_graph *g, fv_scale *scales, int n, const char *name, int64_t width,
+                                   fv_value **beta) {
+  fv_value *par[3 * FV_MAX_SCALES + 3], *out[2];
+  const int64_t e = fv_dim(scales[0].x, 2);
+  fv_scope_push(g, "%s", name);
+  for (int i = 0; i < n; i++) {
+    fv_scope_push(g, "scale.%d", i);
+    scorer_params(g, width, e, &par[i], &par[n + i], &par[2 * n + i]);
+    fv_scope_pop(g);
+  }
+  fv_scope_push(g, "scales");
+  scorer_params(g, width, e, &par[3 * n], &par[3 * n + 1], &par[3 * n + 2]);
+  fv_scope_pop(g);
+  fv_scope_pop(g);
+  pool_scales(g, scales, n, par, out);
+  *beta = out[1];
+  return out[0];
 }
 
 static const fv_attention_case cases[] = {{.sizes = "B=2 T=9 E=5 A=4 X=3", .absent = "mask"},

@@ -229,11 +229,21 @@ static bool check_names(const cli_args *a) {
   return true;
 }
 
+bool cli_option_goes_with(const cli_option *o, const char *verb) {
+  if (!verb || !o->verb) return !verb && !o->verb;
+  for (const char *p = o->verb;; p += 2) { /* names follow each other with ", " */
+    size_t n = strcspn(p, ",");
+    if (n == strlen(verb) && strncmp(p, verb, n) == 0) return true;
+    p += n;
+    if (!*p) return false;
+  }
+}
+
 static bool check_verb(const cli_args *a) {
   if (a->help) return true;
   for (size_t i = 0; a->command->options[i].name; i++) {
     const cli_option *o = &a->command->options[i];
-    if (!a->given[i] || !o->verb || strcmp(o->verb, a->names[0]) == 0) continue;
+    if (!a->given[i] || !o->verb || cli_option_goes_with(o, a->names[0])) continue;
     cli_refuse("option --%s (fovea %s): expected with '%s', got it with '%s'", o->name, a->command->name, o->verb,
                a->names[0]);
     return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench.c: where the time of a training step goes; how fast attention alone is (bench_attention.c). */
+/* bench.c: where the time of a training step goes; how fast an operation alone is (bench_op.c). */
 #include "bench_gat.h"
 
 enum { STEPS = 20 };
@@ -40,30 +40,32 @@ static int bench_recipe(const cli_args *a) {
 }
 
 static int run(const cli_args *a) {
-  bool attention = strcmp(a->names[0], "attention") == 0;
   if (strcmp(a->names[0], "gat") == 0) return cli_bench_gat(a);
-  if (attention && a->n_names > 1)
-    return cli_refuse("fovea bench attention: expected options alone, got also '%s'", a->names[1]);
-  if (!attention && a->n_names < 2)
-    return cli_refuse("fovea bench recipe (RECIPE): expected one recipe, got none");
-  if (!attention && a->backward)
-    return cli_refuse("option --backward (fovea bench): expected with 'attention' or 'gat', got it with 'recipe'");
-  return attention ? cli_bench_attention(a) : bench_recipe(a);
+  bool recipe = strcmp(a->names[0], "recipe") == 0;
+  if (!recipe && a->n_names > 1)
+    return cli_refuse("fovea bench %s: expected options alone, got also '%s'", a->names[0], a->names[1]);
+  if (recipe && a->n_names < 2) return cli_refuse("fovea bench recipe (RECIPE): expected one recipe, got none");
+  return recipe ? bench_recipe(a) : cli_bench_op(a);
 }
 
-static const char *const verbs[] = {"recipe", "attention", "gat", NULL};
+static const char *const verbs[] = {"recipe", "attention", "lstm", "gru", "gat", NULL};
 #define ATTENTION .verb = "attention"
+#define OPERATIONS .verb = "attention, lstm, gru"
+#define RECURRENT .verb = "lstm, gru"
 static const cli_option options[] = {
     {.name = "runs", .kind = CLI_NUMBER, CLI_FIELD(samples), .value = "N", .letter = 'n', .min = 1, .max = 100000,
      .doc = "steps or calls to time; unless given, 20 steps, or calls for 0.3 s and at least 3"},
     CLI_THREADS,
     CLI_JSON,
-    {.name = "backward", CLI_FIELD(backward), .doc = "attention, gat: forward and gradient together"},
     CLI_DATA_OF("recipe", "dataset to train on, by name or as a path"),
     CLI_SETTINGS_OF("recipe"),
-    {.name = "shape", .kind = CLI_TEXT, CLI_FIELD(shape), .value = "B,T,S,H,D", ATTENTION,
-     .doc = "batch, targets, sources, heads, width of a head; unless given, a table of usual shapes"},
+    {.name = "shape", .kind = CLI_TEXT, CLI_FIELD(shape), .value = "SIZES", OPERATIONS,
+     .doc = "attention: B,T,S,H,D, batch, targets, sources, heads, width of a head; lstm, gru: B,T,I,H, batch, steps, "
+            "width of an input, width of the state; unless given, a table of usual shapes"},
     {.name = "causal", CLI_FIELD(causal), ATTENTION, .doc = "targets see sources up to their own place, from the end"},
+    {.name = "backward", CLI_FIELD(backward), .verb = "attention, lstm, gru, gat",
+     .doc = "forward and gradient together"},
+    {.name = "bidirectional", CLI_FIELD(bidirectional), RECURRENT, .doc = "both directions"},
     {.name = "window", .kind = CLI_NUMBER, CLI_FIELD(window), .value = "N", .max = INT64_C(1) << 40, ATTENTION,
      .doc = "targets see the last N of the sources they could see; 0: all"},
     {.name = "groups", .kind = CLI_NUMBER, CLI_FIELD(groups), .value = "G", .min = 1, .max = INT32_MAX, ATTENTION,
@@ -76,28 +78,29 @@ static const cli_option options[] = {
      .doc = "also give the K largest weights of each target"},
     {.name = "totals", CLI_FIELD(totals), ATTENTION, .doc = "also give the sum of each source's weights"},
     {.name = "entropy", CLI_FIELD(entropy), ATTENTION, .doc = "also give the entropy of each target's weights"},
-    {.name = "out", .kind = CLI_TEXT, CLI_FIELD(out), .value = "FILE", .letter = 'o', ATTENTION,
+    {.name = "out", .kind = CLI_TEXT, CLI_FIELD(out), .value = "FILE", .letter = 'o', OPERATIONS,
      .doc = "write inputs and results to FILE.safetensors, for others to check"},
     CLI_BENCH_GAT,
     {0}};
 extern const cli_command cli_bench;
 const cli_command cli_bench = {
     .name = "bench",
-    .usage = "recipe RECIPE [--data NAME|PATH] [--set KEY=VALUE]... | attention [--shape B,T,S,H,D] [OPTION]... | "
+    .usage = "recipe RECIPE [--data NAME|PATH] [--set KEY=VALUE]... | attention|lstm|gru [--shape SIZES] [OPTION]... | "
              "gat [OPTION]...",
     .options = options,
     .min_names = 1,
     .max_names = 2,
     .verbs = verbs,
-    .wants = "'recipe' and one recipe, 'attention' or 'gat'",
+    .wants = "'recipe' and one recipe, or 'attention', 'lstm', 'gru' or 'gat'",
     .run = run,
     .has_settings = true,
-    .doc = "where the time of a training step goes; how fast attention is",
+    .doc = "where the time of a training step goes; how fast attention and recurrent layers are",
     .more =
         "'recipe' times real training steps: matrix products and convolutions, each also against the same call alone, "
         "and everything else. 'attention' times the attention operation on random numbers and measures, between the "
         "calls and on the same threads, what the processor does at best; floating-point operations are those of the "
         "pairs of target and source that see each other, 4 D each forward and 10 D for the gradient. One new token "
-        "against a cache is --shape B,1,S,H,D. "
-        "'gat' times one layer of graph attention of 64 inputs on a random graph. "
+        "against a cache is --shape B,1,S,H,D. 'lstm' and 'gru' do the same for a recurrent layer over sequences; "
+        "with --backward the products for the weights count too, and repacking the weights as each training step does. "
+        "A decoder's step is --shape B,1,I,H. 'gat' times one layer of graph attention of 64 inputs on a random graph. "
         "Leaves no files unless asked to."};

@@ -26,7 +26,7 @@ typedef struct cli_args {
   int64_t threads, top, samples, seeds, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
   double dropout;
   bool json, quiet, resume, folds, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole,
-      specials, skip_bad, tokens;
+      specials, skip_bad, bidirectional, tokens;
   bool given[CLI_MOST_OPTIONS]; /* by place in the command's table */
 } cli_args;
 
@@ -48,7 +48,7 @@ typedef struct cli_option {
   char letter;   /* short form, or 0 */
   int64_t min, max;
   const char *const *choices;
-  const char *verb; /* it goes with this first name alone; NULL: with any */
+  const char *verb; /* it goes with this first name alone, or with one of "these, names"; NULL: with any */
 } cli_option;
 #define CLI_FIELD(field) .offset = offsetof(cli_args, field)
 
@@ -92,6 +92,7 @@ const cli_command *cli_command_find(const char *name); /* refused with a suggest
 
 /* Fills args from argv[2..]; false after a mistake, which was told. */
 bool cli_parse(const cli_command *command, int argc, char **argv, cli_args *args);
+bool cli_option_goes_with(const cli_option *option, const char *verb); /* verb NULL: whether it goes with any */
 const cli_option *cli_option_find(const cli_option *table, const char *name);
 int64_t cli_machine_bytes(void); /* of memory; plan.c */
 
@@ -127,8 +128,8 @@ int cli_print_result(const cli_args *args, char *json);
 void cli_print_table(const json_t *object);
 int cli_print_json(json_t *object); /* takes it */
 
-/* ---- bench_attention.c ------------------------------------------------------------------------------------------- */
-int cli_bench_attention(const cli_args *args);
+/* ---- bench_op.c -------------------------------------------------------------------------------------------------- */
+int cli_bench_op(const cli_args *args);
 
 /* ---- progress.c -------------------------------------------------------------------------------------------------- */
 typedef struct cli_progress {

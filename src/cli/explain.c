@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c: where a model looked: a picture, a page or numbers, and a sketch in the terminal. */
+/* explain.c: where a model looked, or which words counted: a picture, a page or numbers, and a sketch in the
+ * terminal. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static const cli_option options[] = {
     {.name = "faithfulness",
      CLI_FIELD(faithfulness),
      .letter = 'f',
-     .doc = "also deletion and insertion against a random order, and the pointing game where the data has boxes"},
+     .doc = "also deletion and insertion against a random order; the pointing game where the data has boxes; "
+            "comprehensiveness and sufficiency of texts"},
     {.name = "samples",
      .kind = CLI_NUMBER,
      CLI_FIELD(samples),
@@ -70,7 +72,7 @@ static const cli_option options[] = {
      .letter = 'n',
      .min = 1,
      .max = 1000000000,
-     .doc = "how many images of the test split, when no input is given or for --faithfulness"},
+     .doc = "how many samples of the test split, when no input is given or for --faithfulness"},
     CLI_DATA("another dataset than the one it was trained on"),
     CLI_THREADS,
     CLI_JSON,
@@ -87,5 +89,7 @@ const cli_command cli_explain = {.name = "explain",
                                  .doc = "where a model looks, and whether that is what counts",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, or test:N; without one, "
-                                     "images of the test split are explained."};
+                                     "NPY file, a file with a text a line, or of series a CSV; text:WORDS for a text "
+                                     "itself; - for texts on standard input; or test:N. Without one, samples of the "
+                                     "test split are explained. Of texts the terminal shows the words with their "
+                                     "weights."};

@@ -78,17 +78,13 @@ static void option_label(const cli_option *o, char *label, size_t size) {
   snprintf(label, size, "%s--%s%s%s", letter, o->name, o->value ? " " : "", o->value ? o->value : "");
 }
 
-static bool goes_with(const cli_option *o, const char *verb) {
-  return verb ? o->verb && strcmp(o->verb, verb) == 0 : !o->verb;
-}
-
 void cli_each_option(const cli_command *c, void (*heading)(const char *verb), cli_option_row *row) {
   static const char *const none[] = {NULL};
   const char *const *verb = none;
   do { /* the options of all, then those of each verb */
     bool any = false;
     for (const cli_option *o = c->options; o->name; o++) {
-      if (!goes_with(o, *verb)) continue;
+      if (!cli_option_goes_with(o, *verb)) continue;
       if (!any) heading(*verb);
       any = true;
       row(o);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* predict.c: what a model says to images or texts. Each input may hold many; "-" stands for lines on standard input,
- * answered as they come: the texts themselves, or names of inputs. */
+/* predict.c: what a model says to images, texts or series. Each input may hold many; "-" stands for lines on standard
+ * input, answered as they come: the texts themselves, or names of inputs. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -26,6 +26,22 @@ static void print_prediction(const char *input, size_t index, size_t n, const js
   putchar('\n');
 }
 
+/* A row a step, a column a channel. */
+static void print_forecast(const char *input, const json_t *forecast) {
+  size_t i;
+  json_t *channel;
+  printf("%s\n%6s", input, "row");
+  json_array_foreach((json_t *)(uintptr_t)forecast, i, channel)
+      printf("  %12.12s", json_string_value(json_object_get(channel, "channel")));
+  const size_t rows = json_array_size(json_object_get(json_array_get(forecast, 0), "values"));
+  for (size_t row = 0; row < rows; row++) {
+    printf("\n%6zu", row + 1);
+    json_array_foreach((json_t *)(uintptr_t)forecast, i, channel)
+        printf("  %12.6g", json_number_value(json_array_get(json_object_get(channel, "values"), row)));
+  }
+  putchar('\n');
+}
+
 static int answer(answers *w, const char *input) {
   char *json = NULL;
   json_error_t error;
@@ -37,8 +53,9 @@ static int answer(answers *w, const char *input) {
   fv_string_free(json);
   if (!result) return cli_out_of_memory();
   for (size_t i = 0; i < json_array_size(list); i++) {
-    json_t *entry = json_array_get(list, i);
-    if (!w->args->json) print_prediction(input, i, json_array_size(list), entry);
+    json_t *entry = json_array_get(list, i), *forecast = json_object_get(entry, "forecast");
+    if (!w->args->json && forecast) print_forecast(input, forecast);
+    else if (!w->args->json) print_prediction(input, i, json_array_size(list), entry);
     else json_object_set_new(entry, "input", json_string(input));
   }
   if (w->args->json) json_array_extend(w->all, list);
@@ -110,9 +127,10 @@ const cli_command cli_predict = {.name = "predict",
                                  .max_names = -1,
                                  .wants = "a model and at least one input",
                                  .run = run,
-                                 .doc = "labels for images or texts, translations of texts",
+                                 .doc = "labels for images or texts, translations of texts, forecasts of series",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, or a file with a text a line; test:N for a sample of the test split; "
+                                     "NPY file, a file with a text a line, or a CSV whose last rows are the past of a "
+                                     "series; test:N for a sample of the test split; "
                                      "text:WORDS for a text itself; or - for texts, or a list of the others, on "
                                      "standard input, one a line."};

@@ -21,6 +21,15 @@ typedef struct fv_field {
 } fv_field;
 enum { FV_MAX_FIELDS = 8 };
 
+/* The channels of a series: their names, and mean and deviation over the training rows alone, by which all rows are
+ * standardised. One block of memory: fv_free. */
+typedef struct fv_channels {
+  int64_t n;
+  const char **name;
+  double *mean, *deviation;
+} fv_channels;
+fv_status fv_channels_new(int64_t n, const char *const *names, fv_channels **channels);
+
 /* How files become samples where that is a choice, and what was learnt from the training split for it. It is the
  * model's, is kept with the model, and so reads other data as those it was trained on. */
 enum { FV_TOKENIZED = 2 }; /* texts of a sample: what is read, what is written */
@@ -32,6 +41,8 @@ typedef struct fv_reading {
   bool skip_bad;                         /* rows with mistakes are left out */
   bool joint;                            /* of pairs: one tokeniser, learnt from both sides */
   fv_tokenizer *tokenizer[FV_TOKENIZED]; /* NULL: made by the first opening, from the training split */
+  int64_t past, horizon;                 /* of series: rows a forecast sees, and rows to be forecast; 0: 96, 24 */
+  fv_channels *channels;                 /* of series; NULL: likewise */
 } fv_reading;
 void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */
 
@@ -86,6 +97,9 @@ fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_
 /* Texts by themselves, to be read as `reading` says, which must have its tokenisers: the samples of split test, of no
  * class; of a pair they are the source. `texts` are the rows' first column, borrowed for the call. */
 fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset **d);
+/* The last rows of a series at `path`, to be read as `reading` says, which must know its channels: the one sample of
+ * split test, whose future is zeros. */
+fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
 

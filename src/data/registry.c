@@ -93,6 +93,9 @@ void fv_reading_free(fv_reading *r) {
     fv_tokenizer_free(r->tokenizer[i]);
     r->tokenizer[i] = NULL;
   }
+  if (!r) return;
+  fv_free(r->channels);
+  r->channels = NULL;
 }
 
 static fv_status set_reading(const fv_dataset_def *def, fv_reading *reading, fv_dataset *d) {

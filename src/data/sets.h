@@ -97,6 +97,24 @@ fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d);
 /* Adds two such files. */
 fv_status fv_texts_add_parallel(fv_texts *t, fv_split split, const char *const path[2], bool skip_bad);
 
+/* ---- series (series.c) ------------------------------------------------------------------------------------------- */
+/* Rows in the order of time, a number a channel. A sample is a window of them, standardised:
+ *   "past" f32 [L,C], "future" f32 [H,C]
+ * Splits follow each other in time; the past of a window for validation or testing may begin before its split. */
+typedef struct fv_steps {
+  int64_t rows, channels;
+  const char **name; /* of channels; NULL with values NULL */
+  double *v;         /* [rows,channels], heap; NULL: not read, only planned */
+} fv_steps;
+/* A CSV whose first row has names: the columns of numbers, or those of `wanted`. A column of times is checked to rise.
+ * Names live in `arena`. */
+fv_status fv_steps_read(const char *path, fv_arena *arena, const fv_channels *wanted, fv_steps *steps);
+/* Rows of each split, one behind the other: training, validation, testing. Those of `steps` may be more. Sets d's
+ * fields, counts and reader; what the reading does not know of the channels is learnt from the training rows. */
+fv_status fv_steps_hold(const fv_data_open *o, fv_dataset *d, const fv_steps *steps, const int64_t rows[3]);
+/* A row whose one file is such a CSV of which `rows` and channels are known. */
+fv_status fv_steps_open_row(const fv_data_open *o, fv_dataset *d, const int64_t rows[3], int64_t channels);
+
 /* ---- images and labels in IDX files (idx.c) ---------------------------------------------------------------------- */
 /* The unsigned bytes of an IDX file whose dimensions are exactly these, straight to their place. */
 fv_status fv_idx_pour(const char *path, int ndim, const int64_t *dim, uint8_t *out);
@@ -118,6 +136,7 @@ fv_status fv_path_open_idx(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_parallel(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_parallel(const char *path); /* "A,B", both there */
+fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d); /* 70 % for training, 10 % validation, 20 % test */
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
 /* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file
  * is there. */

@@ -18,12 +18,13 @@ static const char style[] =
     "th{font-weight:600;border-bottom-width:2px}.n{text-align:right;font-variant-numeric:tabular-nums}"
     ".row{display:flex;flex-wrap:wrap;gap:1rem;margin:1rem 0}figure{margin:0}"
     "figure img{display:block;max-width:100%;height:auto;border-radius:4px;image-rendering:auto}"
-    "figcaption{color:var(--quiet);font-size:.85rem;margin-top:.35rem}";
+    "figcaption{color:var(--quiet);font-size:.85rem;margin-top:.35rem}"
+    ".words{line-height:2;margin:.2rem 0 1rem}.words span{padding:.12em .18em;border-radius:.25em}";
 
 static void put(fv_text *t, const char *s) { fv_text_append(t, s, strlen(s)); }
 
-static void put_escaped(fv_text *t, const char *s) {
-  for (; *s; s++) {
+static void put_escaped_bytes(fv_text *t, const char *s, size_t n) {
+  for (; n > 0; s++, n--) {
     switch (*s) {
       case '&': put(t, "&amp;"); break;
       case '<': put(t, "&lt;"); break;
@@ -34,6 +35,7 @@ static void put_escaped(fv_text *t, const char *s) {
     }
   }
 }
+static void put_escaped(fv_text *t, const char *s) { put_escaped_bytes(t, s, strlen(s)); }
 
 static void put_element(fv_text *t, const char *open, const char *s, const char *close) {
   put(t, open);
@@ -136,6 +138,20 @@ fv_status fv_page_image(fv_page *p, const fv_image *image, int width, const char
   }
   fv_text_free(&png);
   return status;
+}
+
+void fv_page_marked(fv_page *p, const fv_marked *text) {
+  end_row(p);
+  if (text->caption) put_element(&p->text, "<figcaption>", text->caption, "</figcaption>\n");
+  put(&p->text, "<p class=\"words\">");
+  for (int64_t i = 0; i < text->n; i++) {
+    const fv_marked_word *w = &text->word[i];
+    fv_text_printf(&p->text, "%s<span title=\"%.4f\" style=\"background:rgba(240,150,0,%.3f)\">",
+                   i > 0 && !w->glued ? " " : "", w->number, w->v);
+    put_escaped_bytes(&p->text, w->s, (size_t)w->n);
+    put(&p->text, "</span>");
+  }
+  put(&p->text, "</p>\n");
 }
 
 fv_status fv_page_write(fv_page *p, const char *path) {

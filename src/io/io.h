@@ -224,12 +224,14 @@ typedef struct fv_panel {
   const fv_series *series;
   int n_series;
   bool log_y; /* values that are not positive are left out */
+  double x_low, x_high; /* both 0: as far as the points reach */
 } fv_panel;
 typedef struct fv_figure {
   const char *title; /* NULL: none */
   const fv_panel *panels;
   int n_panels;      /* side by side */
-  int width, height; /* in points; 0: 480 a panel, 340 */
+  bool stacked;      /* one below the other instead */
+  int width, height; /* in points; 0: 480 and 340 a panel */
   double scale;      /* pixels a point; 0: 2 */
 } fv_figure;
 /* Needs libcairo, loaded on first use: FV_ERR_NOTFOUND names the package where it is missing. */
@@ -279,6 +281,23 @@ fv_status fv_term_image(const fv_image *image, int columns, fv_term term, fv_tex
 fv_status fv_term_heatmap(const float *map, int h, int w, fv_colormap colormap, int columns, fv_term term,
                           fv_text *out);
 
+/* ---- words, each with a weight ----------------------------------------------------------------------------------- */
+typedef struct fv_marked_word {
+  const char *s; /* UTF-8, n bytes */
+  int n;
+  bool glued;    /* no blank before it */
+  double v, number; /* 0..1: how strongly it is marked; the weight as it is, where numbers are shown */
+} fv_marked_word;
+typedef struct fv_marked { /* a text of them, with a line above it (NULL: none) */
+  const char *caption;
+  const fv_marked_word *word;
+  int64_t n;
+} fv_marked;
+/* Behind a word its colour says how much; in plain its number follows in brackets. Lines are at most `columns` wide. */
+fv_status fv_term_marked(const fv_marked *text, int columns, fv_term term, fv_text *out);
+/* The texts below each other, `width` points wide, words on coloured boxes. Needs libcairo. */
+fv_status fv_marked_draw(const char *title, const fv_marked *texts, int n, int width, fv_image *out);
+
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 /* One self-contained HTML page. Every text is escaped. Zero-initialise, begin, add, write; fv_page_free in any case. */
 typedef struct fv_page {
@@ -292,6 +311,7 @@ void fv_page_paragraph(fv_page *p, const char *fmt, ...) FV_PRINTF(2, 3);
 void fv_page_table(fv_page *p, const char *const *cells, int64_t rows, int64_t cols);
 /* Figures that follow each other stand side by side as the window allows. width in CSS pixels; 0: the image's. */
 fv_status fv_page_image(fv_page *p, const fv_image *image, int width, const char *caption);
+void fv_page_marked(fv_page *p, const fv_marked *text); /* the weight of a word under the pointer is shown */
 fv_status fv_page_write(fv_page *p, const char *path); /* ends the page */
 void fv_page_free(fv_page *p);
 

@@ -88,6 +88,7 @@ static void find_ranges(const fv_panel *p, axis *x, axis *y) {
         widen(y, p->series[s].y[i]);
       }
   bool positive = y->low >= 0 && !p->log_y;
+  if (p->x_low < p->x_high) x->low = p->x_low, x->high = p->x_high;
   settle(x, 0.015);
   settle(y, 0.06);
   if (positive && y->low < 0) y->low = 0; /* no room below zero for what cannot be negative */
@@ -231,7 +232,8 @@ fv_status fv_figure_draw(const fv_figure *figure, fv_image *out) {
   int n = figure->n_panels;
   *out = (fv_image){0};
   FV_REQUIRE(n > 0, FV_ERR_REQUEST, "figure: expected at least one panel, got %d", n);
-  double w = figure->width > 0 ? figure->width : 480 * n, h = figure->height > 0 ? figure->height : 340;
+  int across = figure->stacked ? 1 : n, down = figure->stacked ? n : 1;
+  double w = figure->width > 0 ? figure->width : 480 * across, h = figure->height > 0 ? figure->height : 340 * down;
   double top = 10;
   FV_TRY(fv_canvas_open(w, h, figure->scale > 0 ? figure->scale : 2, &cv));
   if (figure->title) {
@@ -240,7 +242,12 @@ fv_status fv_figure_draw(const fv_figure *figure, fv_image *out) {
     fv_canvas_text(&cv, w / 2, top + 16, FV_ALIGN_CENTRE, figure->title);
     top += 26;
   }
-  for (int i = 0; i < n; i++) draw_panel(&cv, &figure->panels[i], 10 + i * w / n, top, (i + 1) * w / n - 4, h - 6);
+  for (int i = 0; i < n; i++) {
+    const int column = i % across, row = i / across;
+    const double each = (h - 6 - top) / down;
+    draw_panel(&cv, &figure->panels[i], 10 + column * w / across, top + row * each, (column + 1) * w / across - 4,
+               top + (row + 1) * each);
+  }
   FV_TRY(fv_canvas_finish(&cv, out));
   return FV_OK;
 }

@@ -98,3 +98,45 @@ fv_status fv_term_heatmap(const float *map, int h, int w, fv_colormap colormap, 
   fv_image_free(&image);
   return status;
 }
+
+/* ---- words ------------------------------------------------------------------------------------------------------- */
+/* Columns a word takes, a character each; wide ones are few enough not to matter to where a line breaks. */
+static int columns_of(const char *s, int n) {
+  int columns = 0;
+  for (int i = 0; i < n; i++) columns += ((unsigned char)s[i] & 0xc0) != 0x80;
+  return columns;
+}
+
+static void put_word(const fv_marked_word *w, fv_term term, fv_text *out) {
+  enum { LEAST = 8 }; /* hundredths: what is less is not marked */
+  uint8_t paper[3];
+  const bool marked = term != FV_TERM_PLAIN && w->v * 100 >= LEAST;
+  if (marked) {
+    fv_colormap_rgb(FV_COLORMAP_IRIS, w->v, paper);
+    const bool bright = 299 * paper[0] + 587 * paper[1] + 114 * paper[2] > 128000;
+    put_colour(out, 48, paper, term);
+    put_colour(out, 38, bright ? (const uint8_t[]){0, 0, 0} : (const uint8_t[]){255, 255, 255}, term);
+  }
+  for (int i = 0; i < w->n; i++) fv_text_append(out, (unsigned char)w->s[i] < 32 ? "?" : &w->s[i], 1);
+  if (marked) fv_text_append(out, "\033[0m", 4);
+  if (term == FV_TERM_PLAIN) fv_text_printf(out, "(%.2f)", w->number);
+}
+
+fv_status fv_term_marked(const fv_marked *text, int columns, fv_term term, fv_text *out) {
+  int at = 0;
+  if (text->caption) fv_text_printf(out, "%s\n", text->caption);
+  for (int64_t i = 0; i < text->n; i++) {
+    const fv_marked_word *w = &text->word[i];
+    int wide = columns_of(w->s, w->n) + (term == FV_TERM_PLAIN ? 6 : 0), blank = at > 0 && !w->glued;
+    if (at > 0 && at + blank + wide > columns) {
+      fv_text_append(out, "\n", 1);
+      at = blank = 0;
+    }
+    if (blank) fv_text_append(out, " ", 1);
+    put_word(w, term, out);
+    at += blank + wide;
+  }
+  fv_text_append(out, "\n", 1);
+  FV_REQUIRE(!out->failed, FV_ERR_MEMORY, "terminal text: no memory for %lld words", (long long)text->n);
+  return FV_OK;
+}

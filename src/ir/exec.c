@@ -255,9 +255,10 @@ static void run_piece(void *arg, int64_t i, int worker) {
 static void run_step_split(const fv_exec *e, int s, fv_pool *pool) {
   const fv_step *step = &e->p->body[s];
   const fv_call *call = &e->calls[s];
-  int64_t pieces = FV_MIN(step->units, 4 * (int64_t)fv_pool_threads(pool));
+  int threads = fv_pool_threads(pool);
+  int64_t pieces = threads == 1 ? 1 : FV_MIN(step->units, (step->kernel && step->kernel->together ? 1 : 4) * threads);
   bool worth = step->cost.flops + step->cost.bytes > 4e5;
-  bool shared = call->scratch && fv_pool_threads(pool) > e->split_threads;
+  bool shared = call->scratch && threads > e->split_threads;
   if (pieces < 2 || shared || !worth) {
     run_step(step, call);
     return;

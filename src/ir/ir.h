@@ -174,6 +174,7 @@ typedef struct fv_kernel {
   bool (*can)(const fv_node *n);                 /* NULL: any node of op whose real tensors are f32 */
   int64_t (*scratch)(const fv_node *n);          /* bytes; NULL: none */
   int64_t (*units)(const fv_node *n);            /* independent pieces the node may be split into; NULL: 1 */
+  bool together;     /* units are cheaper together: as few pieces as there are threads */
   fv_status (*prepare)(const fv_node *n, void **state); /* once per exec; heap allowed here alone; NULL: none */
   void (*release)(void *state);
   int64_t (*packed)(const fv_node *n, int i);    /* bytes of input i in the kernel's layout; 0 or NULL: plain */

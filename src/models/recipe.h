@@ -6,6 +6,7 @@
  *   "loss"          scalar, the mean over the shard                       (train)
  *   "each.NAME"     [n] f32, one number a sample: a metric is their mean   (train, eval; "each.loss" in eval)
  *   "scores"        [n,K] the logits; "probabilities" [n,K]                (eval, predict)
+ *   "forecast"      [n,H,C] of series, in place of both                    (eval, predict)
  * and taps (attention.h) wherever weights say where it looked. */
 #ifndef FV_MODELS_RECIPE_H
 #define FV_MODELS_RECIPE_H
@@ -32,6 +33,7 @@ typedef enum fv_mode {
 } fv_mode;
 
 /* What the recipe needs to know of the data. */
+enum { FV_MAX_STOPS = 8 };
 typedef struct fv_problem {
   fv_shape image; /* [H,W,C]; ndim 0: the data are no images */
   int64_t length; /* of sequences: what the graph is built for */
@@ -40,15 +42,21 @@ typedef struct fv_problem {
   int64_t longest; /* the greatest of those lengths: what parameters may depend on */
   int64_t vocabulary[FV_TOKENIZED]; /* tokens of the texts read and written; 0: there are none */
   int64_t n_classes;
+  int64_t past, horizon, channels; /* of series: rows seen, rows forecast, numbers a row; 0: the data are none */
+  int32_t stop[FV_MAX_STOPS]; /* tokens that end a sentence; n_stops of them */
+  int n_stops;
   double label_smoothing;
 } fv_problem;
 
+enum { FV_MORE_METRICS = 3 };
 typedef struct fv_recipe {
   fv_recipe_info info;
   size_t settings_size;
   const char *training; /* its defaults for the settings every recipe has: "epochs=12 lr=0.01" */
   const char *metric;   /* the one that decides what is best: "accuracy" */
   bool writes;          /* it has the modes of writing */
+  bool lower_is_better; /* of that one */
+  const char *const *more_metrics; /* told beside it at the end; NULL-terminated, at most FV_MORE_METRICS; or NULL */
   fv_status (*check)(const void *settings, const fv_problem *task); /* what the tables cannot say */
   void (*build)(fv_graph *g, const void *settings, const fv_problem *task, fv_mode mode, int64_t n);
 } fv_recipe;

@@ -3,21 +3,16 @@
  *   lstm, gru  a bidirectional recurrent network over word vectors
  *   cnn        convolutions of several widths over them (Kim 2014), side by side, kept at every place
  * pooled by soft attention over the places (Yang et al. 2016, the word level of their network). */
-#include "models/recipe.h"
+#include "models/texts.h"
 #include "ops/concat.h"
-#include "ops/conv1d.h"
 
 enum { ENCODER_LSTM, ENCODER_GRU, ENCODER_CNN, ENCODER_BOTH };
 static const char *const encoder_names[] = {"lstm", "gru", "cnn", "both", NULL};
 
-typedef struct settings {
-  int64_t encoder, width, hidden, layers, pool;
-  fv_int_list windows;
-  double dropout, word_dropout;
-} settings;
+typedef fv_text_settings settings;
 
 #define FIELD(name) #name, .offset = offsetof(settings, name)
-static const fv_option options[] = {
+const fv_option fv_text_classify_options[] = {
     {.name = FIELD(encoder), .type = FV_OPT_ENUM, .def = "lstm", .choices = encoder_names,
      .doc = "bidirectional recurrent network, or convolutions"},
     {.name = FIELD(width), .type = FV_OPT_INT, .def = "128", .min = 4, .max = 4096, .doc = "of a word's vector"},
@@ -45,35 +40,31 @@ static fv_value *convolutions(fv_graph *g, const settings *s, fv_value *x) {
   fv_value *each[16];
   int n = (int)FV_MIN(s->windows.n, (int64_t)FV_COUNT(each));
   for (int i = 0; i < n; i++) {
-    const int64_t window = s->windows.v[i], inputs = fv_dim(x, 2);
-    const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
-    const fv_conv1d_attrs a = {.window = {.pad = {1, {window / 2}}}};
-    fv_scope_push(g, "conv.%d", i);
-    fv_value *w = fv_param(g, "weight", FV_SHAPE(s->hidden, inputs, window), kaiming, FV_GROUP_DECAY);
-    fv_value *b = fv_param(g, "bias", FV_SHAPE(s->hidden), zeros, FV_GROUP_NO_DECAY);
-    each[i] = fv_op(g, "relu", NULL, fv_op(g, "conv1d", &a, x, w, b));
-    fv_scope_pop(g);
+    char name[32];
+    snprintf(name, sizeof name, "conv.%d", i);
+    each[i] = fv_text_convolution(g, x, s->windows.v[i], s->hidden, name);
   }
   return n == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, n, each);
 }
 
-static fv_status check(const void *fields, const fv_problem *task) {
+fv_status fv_text_classify_check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
-  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "text-classify: expected a dataset of texts, got none");
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "text-classify: expected at least 2 classes, got %d",
+  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "recipe: expected a dataset of texts, got none");
+  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "recipe: expected at least 2 classes, got %d",
              (int)task->n_classes);
-  FV_REQUIRE(s->windows.n >= 1, FV_ERR_REQUEST, "text-classify: windows: expected at least one, got none");
+  FV_REQUIRE(s->windows.n >= 1, FV_ERR_REQUEST, "windows: expected at least one, got none");
   for (int64_t i = 0; i < s->windows.n; i++)
-    FV_REQUIRE(s->windows.v[i] % 2, FV_ERR_REQUEST, "text-classify: windows: expected odd numbers, got %d",
+    FV_REQUIRE(s->windows.v[i] % 2, FV_ERR_REQUEST, "windows: expected odd numbers, got %d",
                (int)s->windows.v[i]);
   return FV_OK;
 }
 
-static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
+void fv_text_classify_build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
   fv_value *tokens = fv_input(g, "tokens", FV_I32, FV_SHAPE(n, task->length));
-  fv_value *x = fv_embedding(g, fv_word_dropout(g, tokens, s->word_dropout, training), "embedding", task->vocabulary[0], s->width, 0.1);
+  fv_value *read = fv_word_dropout(g, tokens, s->word_dropout, training);
+  fv_value *x = fv_embedding(g, read, "embedding", task->vocabulary[0], s->width, 0.1);
   x = fv_dropout(g, x, s->dropout, training);
   if (s->encoder == ENCODER_CNN || s->encoder == ENCODER_BOTH) x = convolutions(g, s, x);
   if (s->encoder == ENCODER_BOTH) x = fv_dropout(g, x, s->dropout, training);
@@ -92,10 +83,10 @@ const fv_recipe fv_recipe_text_classify = {
                     "attention pooling",
              .paper = "Yang et al. 2016 (attention pooling); Hochreiter & Schmidhuber 1997 (LSTM); Kim 2014 (CNN)",
              .default_data = "trec",
-             .options = options,
+             .options = fv_text_classify_options,
              .presets = presets},
     .settings_size = sizeof(settings),
     .training = "epochs=15 batch=64 lr=0.001 label_smoothing=0.1 clip=1 min_count=2",
     .metric = "accuracy",
-    .check = check,
-    .build = build};
+    .check = fv_text_classify_check,
+    .build = fv_text_classify_build};

@@ -41,6 +41,7 @@ fv_value *fv_rng_input(fv_graph *g);
 /* ---- sequences --------------------------------------------------------------------------------------------------- */
 /* Row 0 of tables of tokens is padding: zeros that are not trained. tokens i32 [N,T] -> [N,T,width]; weight
  * [vocabulary, width], standard deviation 1 as in PyTorch, or `deviation` when it is not 0. */
+#define FV_TAP_INPUT "input" /* kind of the tap on that: what the network reads of each token */
 fv_value *fv_embedding(fv_graph *g, fv_value *tokens, const char *name, int64_t vocabulary, int64_t width,
                        double deviation);
 fv_value *fv_token_mask(fv_graph *g, fv_value *tokens);   /* u8 [N,T]: 1 where there is a token, 0 where padding */

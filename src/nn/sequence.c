@@ -11,6 +11,9 @@ fv_value *fv_embedding(fv_graph *g, fv_value *tokens, const char *name, int64_t 
   fv_scope_push(g, "%s", name);
   fv_value *w = fv_param(g, "weight", FV_SHAPE(vocabulary, width), normal, FV_GROUP_ROWS);
   fv_value *x = fv_op(g, "embedding", &(fv_embedding_attrs){.padding_idx = 0}, w, tokens);
+  x = fv_op(g, "where", NULL, fv_reshape(g, fv_token_mask(g, tokens), FV_SHAPE(fv_dim(tokens, 0), -1, 1)), x,
+            fv_const(g, 0));
+  fv_tap(g, "read", FV_TAP_INPUT, x);
   fv_scope_pop(g);
   return x;
 }

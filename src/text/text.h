@@ -63,6 +63,18 @@ fv_status fv_wordmap_add(fv_wordmap *map, const char *s, size_t n, int64_t *i); 
 fv_bytes fv_wordmap_at(const fv_wordmap *map, int64_t i); /* valid until the next add */
 void fv_wordmap_free(fv_wordmap *map);
 
+/* ---- word vectors (vectors.c) ------------------------------------------------------------------------------------ */
+typedef struct fv_vectors_found {
+  int64_t rows, found; /* words of the file; of those in the vocabulary */
+} fv_vectors_found;
+/* Puts the vectors of a file (GloVe's, fastText's or word2vec's text, plain or gzip) into the rows of their tokens:
+ * table [size of t, width]; seen[id] becomes 1. A row with more or fewer numbers is FV_ERR_CORRUPT, a file of another
+ * width FV_ERR_REQUEST. */
+fv_status fv_vectors_read(const char *path, const fv_tokenizer *t, int64_t width, float *table, uint8_t *seen,
+                          fv_vectors_found *found);
+fv_status fv_vectors_parse(const void *bytes, size_t n, const char *what, const fv_tokenizer *t, int64_t width,
+                           float *table, uint8_t *seen, fv_vectors_found *found);
+
 /* ---- the inside of a tokeniser ----------------------------------------------------------------------------------- */
 #define FV_MOST_TOKENS ((int64_t)1 << 22)
 

@@ -3,12 +3,16 @@
  * order of samples, so they are the same however many threads there are. */
 #include "train/train.h"
 
+#include <math.h>
+
+enum { LOSS, METRIC, MORE, OUTPUTS = MORE + FV_MORE_METRICS };
 typedef struct job {
   fv_runner *r; /* for the batch's length */
   const fv_dataset *data;
   const fv_batch *batch;
-  const char *metric;
-  float *loss, *hit; /* one a sample of the batch */
+  const char *output[OUTPUTS]; /* loss, metric, more */
+  float *each[OUTPUTS];        /* one number a sample of the batch */
+  int n;
 } job;
 
 void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_batch *batch, int64_t shard) {
@@ -30,38 +34,70 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   fv_runner_bind(j->r, worker, j->data, j->batch, shard);
   fv_exec_run(exec);
   size_t bytes = (size_t)j->r->n * sizeof(float);
-  memcpy(j->loss + shard * j->r->n, fv_exec_output(exec, "each.loss")->data, bytes);
-  memcpy(j->hit + shard * j->r->n, fv_exec_output(exec, j->metric)->data, bytes);
+  for (int k = 0; k < j->n; k++)
+    memcpy(j->each[k] + shard * j->r->n, fv_exec_output(exec, j->output[k])->data, bytes);
+}
+
+static fv_status name_outputs(const fv_model *m, job *j) {
+  j->n = MORE + fv_model_more_metrics(m);
+  j->output[LOSS] = "each.loss";
+  j->output[METRIC] = fv_model_metric_output(m);
+  for (int k = MORE; k < j->n; k++)
+    j->output[k] = fv_arena_printf(m->arena, "each.%s", m->recipe->more_metrics[k - MORE]);
+  for (int k = 0; k < j->n; k++) {
+    FV_REQUIRE(j->output[k], FV_ERR_MEMORY, "evaluate: out of memory");
+    FV_TRY(FV_NEW(&j->each[k], m->train.batch));
+  }
+  return FV_OK;
+}
+
+static void means_of(const job *j, const double sum[OUTPUTS], fv_scores *s) {
+  double *const mean[OUTPUTS] = {&s->loss, &s->metric, &s->more[0], &s->more[1], &s->more[2]};
+  for (int k = 0; k < j->n; k++) *mean[k] = sum[k] / (double)FV_MAX(s->samples, 1);
 }
 
 fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
                       bool stoppable, fv_scores *scores, fv_train_report *report, void *arg) {
   fv_status status = FV_OK;
   int64_t batches = fv_loader_batches(loader);
-  job j = {.data = data, .metric = fv_model_metric_output(m)};
-  double loss = 0, hits = 0;
+  job j = {.data = data};
+  double sum[OUTPUTS] = {0};
   *scores = (fv_scores){0};
-  FV_TRY_DONE(FV_NEW(&j.loss, m->train.batch));
-  FV_TRY_DONE(FV_NEW(&j.hit, m->train.batch));
-  FV_REQUIRE_DONE(j.metric, FV_ERR_MEMORY, "evaluate: out of memory");
+  FV_TRY_DONE(name_outputs(m, &j));
   r->fresh = -1;
   for (int64_t b = 0; b < batches; b++) {
     j.batch = fv_loader_next(loader);
     j.r = &r->of[j.batch->bucket];
     FV_TRY_DONE(fv_runners_refresh(r, j.batch->bucket, params, m->pool));
     fv_pool_run(m->pool, m->train.batch / j.r->n, run_shard, &j);
-    for (int64_t i = 0; i < j.batch->n; i++) {
-      loss += (double)j.loss[i];
-      hits += (double)j.hit[i];
-    }
+    for (int k = 0; k < j.n; k++)
+      for (int64_t i = 0; i < j.batch->n; i++) sum[k] += (double)j.each[k][i];
     scores->samples += j.batch->n;
     if (report) report(arg, &(fv_train_event){.phase = "evaluate", .step = b + 1, .steps = batches});
     FV_REQUIRE_DONE(!stoppable || !fv_stop_requested(), FV_ERR_STOPPED, "stopped while evaluating");
   }
-  scores->loss = loss / (double)FV_MAX(scores->samples, 1);
-  scores->metric = hits / (double)FV_MAX(scores->samples, 1);
+  means_of(&j, sum, scores);
 done:
-  fv_free(j.loss);
-  fv_free(j.hit);
+  for (int k = 0; k < OUTPUTS; k++) fv_free(j.each[k]);
   return status;
+}
+
+/* ---- scores ------------------------------------------------------------------------------------------------------ */
+int fv_model_more_metrics(const fv_model *m) {
+  int n = 0;
+  while (m->recipe->more_metrics && m->recipe->more_metrics[n]) n++;
+  return FV_MIN(n, FV_MORE_METRICS);
+}
+
+void fv_scores_json(const fv_model *m, const fv_scores *s, fv_json *j) {
+  if (m->recipe->writes) fv_json_real(j, "bleu", s->bleu);
+  fv_json_real(j, m->recipe->metric, s->metric);
+  for (int k = 0; k < fv_model_more_metrics(m); k++) fv_json_real(j, m->recipe->more_metrics[k], s->more[k]);
+  fv_json_real(j, "loss", s->loss);
+  if (m->recipe->writes) fv_json_real(j, "perplexity", exp(s->loss));
+}
+
+bool fv_scores_better(const fv_model *m, const fv_scores *a, double metric, double loss) {
+  if (a->metric == metric) return a->loss < loss;
+  return m->recipe->lower_is_better ? a->metric < metric : a->metric > metric;
 }

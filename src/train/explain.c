@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c: the request: which images, which method, what is written. It is checked before any work is done. */
+/* explain.c: the request: which images or texts, which method, what is written. It is checked before any work is
+ * done. */
 #include "train/explain.h"
 
 enum { SHOWN = 12, SAMPLES = 200, KINDS = 3 };
@@ -10,7 +11,7 @@ typedef struct session {
   fv_lens lens;
   int view, kind; /* kind: of rq->out */
   fv_dataset *data;
-  fv_sights given, sampled; /* the input's images; those of the test split */
+  fv_sights given, sampled; /* the input's; those of the test split */
   fv_explained e;
   fv_faith faith;
 } session;
@@ -30,7 +31,7 @@ static fv_status check_request(session *s) {
   return FV_OK;
 }
 
-/* ---- images ---------------------------------------------------------------------------------------------------- */
+/* ---- samples --------------------------------------------------------------------------------------------------- */
 static bool from_test(const char *input) { return input && !strncmp(input, "test:", 5); }
 
 static fv_status open_data(session *s) {
@@ -45,7 +46,8 @@ static fv_status open_data(session *s) {
 
 static fv_status make_sights(const fv_model *m, int64_t n, fv_sights *s) {
   s->n = n;
-  if (!s->pixels) FV_TRY(FV_NEW(&s->pixels, n * fv_shape_count(m->task.image)));
+  if (m->task.vocabulary[0]) FV_TRY(fv_arena_new(&s->arena));
+  else if (!s->pixels) FV_TRY(FV_NEW(&s->pixels, n * fv_shape_count(m->task.image)));
   FV_TRY(FV_NEW(&s->v, n));
   for (int64_t i = 0; i < n; i++) s->v[i] = (fv_sight){.index = -1, .label = -1};
   return FV_OK;
@@ -66,19 +68,40 @@ static void read_sight(const fv_dataset *d, int64_t index, uint8_t *pixels, fv_s
   sight->has_box = box >= 0;
 }
 
+static fv_status read_lines(session *s) {
+  fv_text_table *lines;
+  FV_TRY(fv_lines_read(s->rq->input, &lines));
+  fv_status status = make_sights(s->m, fv_text_table_rows(lines), &s->given);
+  if (status == FV_OK) status = fv_words_of_lines(s->m, lines, &s->given);
+  fv_text_table_free(lines);
+  return status;
+}
+
 static fv_status read_given(session *s) {
   const char *input = s->rq->input;
   int64_t n = 1, index = 0;
   if (!input) return FV_OK;
   if (!from_test(input)) {
+    if (s->lens.texts) return read_lines(s);
     FV_TRY(fv_pictures_read(s->m, input, &s->given.pixels, &n));
     return make_sights(s->m, n, &s->given);
   }
   FV_REQUIRE(fv_parse_int(input + 5, &index) && index >= 0 && index < s->data->count[FV_SPLIT_TEST], FV_ERR_REQUEST,
              "%s: expected a number from 0 to %lld", input, (long long)s->data->count[FV_SPLIT_TEST] - 1);
   FV_TRY(make_sights(s->m, 1, &s->given));
+  if (s->lens.texts) return fv_words_of_samples(s->m, s->data, &index, &s->given);
   read_sight(s->data, index, s->given.pixels, s->given.v);
   return FV_OK;
+}
+
+static fv_status sample_texts(session *s, int64_t count) {
+  int64_t *index;
+  const int64_t n = s->sampled.n;
+  FV_TRY(FV_NEW(&index, n));
+  for (int64_t i = 0; i < n; i++) index[i] = i * count / n;
+  fv_status status = fv_words_of_samples(s->m, s->data, index, &s->sampled);
+  fv_free(index);
+  return status;
 }
 
 /* Evenly spaced over the split, so that one sorted by class gives some of each. */
@@ -87,6 +110,7 @@ static fv_status read_samples(session *s) {
   int64_t count = s->data->count[FV_SPLIT_TEST], usual = s->rq->faithfulness ? SAMPLES : SHOWN;
   int64_t n = FV_MIN(s->rq->samples ? s->rq->samples : usual, count);
   FV_TRY(make_sights(s->m, n, &s->sampled));
+  if (s->lens.texts) return sample_texts(s, count);
   for (int64_t i = 0; i < n; i++)
     read_sight(s->data, i * count / n, s->sampled.pixels + i * fv_shape_count(s->m->task.image), &s->sampled.v[i]);
   return FV_OK;
@@ -100,41 +124,75 @@ static void put_point(fv_json *j, const char *key, const int64_t xy[2]) {
   fv_json_end(j, ']');
 }
 
-static void put_image(fv_json *j, const session *s, const fv_sights *from, int64_t i, float *pixels) {
-  const fv_sight *v = &from->v[i];
-  int64_t peak[2];
-  fv_sight_peak(&s->lens, from, s->view, i, pixels, peak);
-  fv_json_begin(j, NULL, '{');
+static void put_verdict(fv_json *j, const session *s, const fv_sight *v) {
   if (v->index >= 0) fv_json_int(j, "index", v->index);
   else fv_json_text(j, "input", s->rq->input);
   if (v->label >= 0) fv_json_text(j, "label", s->m->classes[v->label]);
   fv_json_text(j, "prediction", s->m->classes[v->prediction]);
   fv_json_float(j, "probability", v->probability);
+}
+
+/* With the words and their weights by the method asked for. */
+static void put_text(fv_json *j, const session *s, const fv_sights *from, int64_t i) {
+  const fv_words *w = &from->v[i].words;
+  const float *map = from->map[s->view] + i * s->lens.view[s->view].w;
+  fv_json_begin(j, NULL, '{');
+  put_verdict(j, s, &from->v[i]);
+  fv_json_text(j, "text", w->s);
+  fv_json_int(j, "peak", fv_map_peak(map, w->n));
+  fv_json_begin(j, "words", '[');
+  for (int64_t k = 0; k < w->n; k++) {
+    fv_json_begin(j, NULL, '{');
+    fv_json_bytes(j, "word", w->s + w->span[k].from, (size_t)(w->span[k].to - w->span[k].from));
+    fv_json_float(j, "weight", map[k]);
+    fv_json_end(j, '}');
+  }
+  fv_json_end(j, ']');
+  fv_json_end(j, '}');
+}
+
+static void put_image(fv_json *j, const session *s, const fv_sights *from, int64_t i, float *pixels) {
+  const fv_sight *v = &from->v[i];
+  int64_t peak[2];
+  fv_sight_peak(&s->lens, from, s->view, i, pixels, peak);
+  fv_json_begin(j, NULL, '{');
+  put_verdict(j, s, v);
   put_point(j, "peak", peak);
   if (v->has_box) fv_json_bool(j, "in_box", fv_box_holds(v->box, peak[0], peak[1]));
   fv_json_end(j, '}');
 }
 
-/* Each method's map: its size, the peaks in image pixels and, in a file, its numbers. */
-static void put_map(fv_json *j, const session *s, int view, const fv_sights *from, int64_t n, bool values,
-                    float *pixels) {
-  const fv_explain_view *v = &s->lens.view[view];
-  int64_t peak[2], cells = (int64_t)v->h * v->w;
-  fv_json_begin(j, NULL, '{');
-  fv_json_text(j, "name", v->method->name);
-  fv_json_int(j, "height", v->h);
-  fv_json_int(j, "width", v->w);
+/* The highest of each map, in pixels; of texts the word's number. */
+static void put_peaks(fv_json *j, const session *s, int view, const fv_sights *from, int64_t n, float *pixels) {
+  int64_t peak[2];
   fv_json_begin(j, "peaks", '[');
   for (int64_t i = 0; i < n; i++) {
+    if (s->lens.texts) {
+      fv_json_int(j, NULL, fv_map_peak(from->map[view] + i * s->lens.view[view].w, from->v[i].words.n));
+      continue;
+    }
     fv_sight_peak(&s->lens, from, view, i, pixels, peak);
     put_point(j, NULL, peak);
   }
   fv_json_end(j, ']');
+}
+
+/* Each method's map: its size, the peaks and, in a file, its numbers. */
+static void put_map(fv_json *j, const session *s, int view, const fv_sights *from, int64_t n, bool values,
+                    float *pixels) {
+  const fv_explain_view *v = &s->lens.view[view];
+  const int64_t room = (int64_t)v->h * v->w;
+  fv_json_begin(j, NULL, '{');
+  fv_json_text(j, "name", v->method->name);
+  if (!s->lens.texts) fv_json_int(j, "height", v->h);
+  if (!s->lens.texts) fv_json_int(j, "width", v->w);
+  put_peaks(j, s, view, from, n, pixels);
   if (values) {
     fv_json_begin(j, "values", '[');
     for (int64_t i = 0; i < n; i++) {
+      const int64_t cells = s->lens.texts ? from->v[i].words.n : room;
       fv_json_begin(j, NULL, '[');
-      for (int64_t c = 0; c < cells; c++) fv_json_float(j, NULL, from->map[view][i * cells + c]);
+      for (int64_t c = 0; c < cells; c++) fv_json_float(j, NULL, from->map[view][i * room + c]);
       fv_json_end(j, ']');
     }
     fv_json_end(j, ']');
@@ -148,15 +206,28 @@ static void put_curve(fv_json *j, const char *key, const fv_faith_curve *c) {
   fv_json_end(j, ']');
 }
 
-static void put_order(fv_json *j, const char *name, const fv_faith *f, int k) {
+static void put_order(fv_json *j, const session *s, const char *name, int k) {
+  const fv_faith *f = &s->faith;
   fv_json_begin(j, NULL, '{');
   fv_json_text(j, "name", name);
   fv_json_real(j, "deletion_auc", f->deletion[k].auc);
   fv_json_real(j, "insertion_auc", f->insertion[k].auc);
+  if (s->lens.texts) fv_json_real(j, "comprehensiveness", f->comprehensiveness[k]);
+  if (s->lens.texts) fv_json_real(j, "sufficiency", f->sufficiency[k]);
   if (f->has_boxes) fv_json_real(j, "pointing_game", k < FV_EXPLAIN_METHODS ? f->pointing[k] : f->pointing_chance);
   put_curve(j, "deletion", &f->deletion[k]);
   put_curve(j, "insertion", &f->insertion[k]);
   fv_json_end(j, '}');
+}
+
+static void put_erased(fv_json *j, const session *s, int random, int gradient) {
+  const fv_faith *f = &s->faith;
+  fv_json_real(j, "comprehensiveness", f->comprehensiveness[s->view]);
+  fv_json_real(j, "comprehensiveness_random", f->comprehensiveness[random]);
+  fv_json_real(j, "comprehensiveness_gradient", f->comprehensiveness[gradient]);
+  fv_json_real(j, "sufficiency", f->sufficiency[s->view]);
+  fv_json_real(j, "sufficiency_random", f->sufficiency[random]);
+  fv_json_real(j, "sufficiency_gradient", f->sufficiency[gradient]);
 }
 
 static void put_faith(fv_json *j, const session *s, bool curves) {
@@ -170,28 +241,31 @@ static void put_faith(fv_json *j, const session *s, bool curves) {
   fv_json_real(j, "insertion_auc", f->insertion[s->view].auc);
   fv_json_real(j, "insertion_auc_random", f->insertion[random].auc);
   fv_json_real(j, "insertion_auc_gradient", f->insertion[gradient].auc);
+  if (s->lens.texts) put_erased(j, s, random, gradient);
   if (f->has_boxes) fv_json_real(j, "pointing_game", f->pointing[s->view]);
   if (f->has_boxes) fv_json_real(j, "pointing_game_chance", f->pointing_chance);
   if (curves) {
     fv_json_begin(j, "orders", '[');
     for (int v = 0; v < s->lens.n_views; v++)
-      if (f->measured[v]) put_order(j, s->lens.view[v].method->name, f, v);
-    put_order(j, "random", f, random);
+      if (f->measured[v]) put_order(j, s, s->lens.view[v].method->name, v);
+    put_order(j, s, "random", random);
     fv_json_end(j, ']');
   }
   fv_json_end(j, '}');
 }
 
-/* For a file: all images, all numbers. */
+/* For a file: all samples, all numbers. */
 static fv_status put_result(const session *s, bool file, fv_json *j) {
   float *pixels;
   const fv_sights *from = s->e.shown;
   int64_t n = file ? from->n : s->e.n_shown;
-  FV_TRY(FV_NEW(&pixels, fv_shape_count(s->m->task.image)));
+  FV_TRY(FV_NEW(&pixels, FV_MAX(fv_shape_count(s->m->task.image), 1)));
   fv_json_begin(j, NULL, '{');
   fv_json_text(j, "method", s->lens.view[s->view].method->name);
-  fv_json_begin(j, "images", '[');
-  for (int64_t i = 0; i < n; i++) put_image(j, s, from, i, pixels);
+  fv_json_begin(j, s->lens.texts ? "texts" : "images", '[');
+  for (int64_t i = 0; i < n; i++)
+    if (s->lens.texts) put_text(j, s, from, i);
+    else put_image(j, s, from, i, pixels);
   fv_json_end(j, ']');
   fv_json_begin(j, "maps", '[');
   for (int v = 0; v < s->lens.n_views; v++) put_map(j, s, v, from, n, file, pixels);
@@ -261,7 +335,10 @@ fv_status fv_model_explain(fv_model *m, const fv_explain_request *request, char 
   fv_status status = FV_OK;
   *json = NULL;
   if (m->recipe->writes) return fv_explain_writing(m, request, json);
-  FV_REQUIRE_DONE(m->task.image.ndim, FV_ERR_REQUEST, "explain: expected a model of images, got one of texts");
+  if (m->task.horizon) return fv_series_explain(m, request, json);
+  FV_REQUIRE_DONE(m->task.n_classes, FV_ERR_REQUEST,
+                  "explain: expected a model that classifies images or texts, got one of recipe '%s'",
+                  m->recipe->info.name);
   FV_TRY_DONE(check_request(&s));
   FV_TRY_DONE(fv_lens_new(m, &s.lens));
   FV_TRY_DONE(fv_lens_find(&s.lens, request->method, &s.view));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain.h (private): where a model looked, and whether that is what counted.
  *
- * A lens is the model's graph for one image with its taps as outputs, and the gradient of the predicted class's score
- * with respect to them and to the image. A method turns those numbers into a map; all maps go the same way from there:
- * enlarged linearly to the image's size, drawn, their highest pixel taken, cells ordered by them. */
+ * A lens is the model's graph for one image or text with its taps as outputs, and the gradient of the predicted class's
+ * score with respect to them and to the image. A method turns those numbers into a map. The map of an image is enlarged
+ * linearly to its size, drawn, its highest pixel taken, cells ordered by it; that of a text is a number a word, the sum
+ * over the tokens of which it consists. What can be taken away, cells or words, is a unit. */
 #ifndef FV_TRAIN_EXPLAIN_H
 #define FV_TRAIN_EXPLAIN_H
 
@@ -11,18 +12,18 @@
 
 enum { FV_EXPLAIN_TAPS = 64, FV_EXPLAIN_METHODS = 8, FV_EXPLAIN_STEPS = 20, FV_EXPLAIN_RANDOM = 3 };
 
-/* What a method reads: the taps of its kind for one image, in the order of the layers. */
+/* What a method reads: the taps of its kind for one sample, in the order of the layers. */
 typedef struct fv_explain_taps {
   int n;
   const fv_tensor *tap[FV_EXPLAIN_TAPS], *gradient[FV_EXPLAIN_TAPS]; /* d score / d tap */
-  const fv_tensor *image; /* d score / d image */
+  const fv_tensor *image; /* d score / d image; NULL: a text */
   double *scratch; /* room for two numbers a token */
 } fv_explain_taps;
 
 /* A row: methods are tried in their order, the first that applies is the default. Two rows of one name are the same
  * idea for different kinds of attention; the first that applies counts. */
 typedef struct fv_explain_method {
-  const char *name, *doc, *kind; /* kind of its taps; NULL: it needs none */
+  const char *name, *doc, *kind; /* kind of its taps; NULL: it needs none but an image */
   void (*map)(const fv_explain_taps *t, int64_t cells, float *map);
 } fv_explain_method;
 extern const fv_explain_method fv_explain_methods[]; /* ends with name NULL */
@@ -30,43 +31,62 @@ extern const fv_explain_method fv_explain_methods[]; /* ends with name NULL */
 /* A method as it applies to this model. */
 typedef struct fv_explain_view {
   const fv_explain_method *method;
-  int h, w; /* of its map */
+  int h, w; /* of its map; of texts 1 and the most words */
 } fv_explain_view;
 
 typedef struct fv_lens {
   fv_model *m;
-  fv_runner r;
+  bool texts;
+  fv_runner r[FV_MAX_LENGTHS]; /* one a length, made when needed; of images the first */
   int n_views, n_taps;
   fv_explain_view view[FV_EXPLAIN_METHODS];
   struct {
     const char *name, *gradient, *kind; /* names of outputs */
   } tap[FV_EXPLAIN_TAPS];
-  int64_t tokens; /* the most that a tap has */
+  int64_t tokens; /* the most that a tap has, and texts */
 } fv_lens;
 fv_status fv_lens_new(fv_model *m, fv_lens *lens);
 void fv_lens_free(fv_lens *lens);
 /* The view of that name; NULL or "attention": the first. */
 fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view);
 
-/* One image and what became of it. */
+/* A text as the model read it. */
+typedef struct fv_words {
+  const char *s; /* given, or its tokens written out */
+  int64_t n, n_tokens;
+  const fv_span *span;    /* n words of it */
+  const int32_t *token, *word; /* and of which word each is a piece */
+} fv_words;
+
+/* One image or text and what became of it. */
 typedef struct fv_sight {
   int64_t index, label; /* in the test split; -1: not from there */
   bool has_box;
   float box[4]; /* x0, y0, x1, y1 */
   int64_t prediction;
   float probability;
+  fv_words words;
 } fv_sight;
 typedef struct fv_sights {
   int64_t n;
-  uint8_t *pixels; /* [n,H,W,C] */
+  uint8_t *pixels;  /* [n,H,W,C]; NULL: texts, in: */
+  fv_arena *arena;
   fv_sight *v;
   float *map[FV_EXPLAIN_METHODS]; /* of each view: [n,h,w] */
 } fv_sights;
 void fv_sights_free(fv_sights *s);
 /* x, y of the highest pixel of image i's map, enlarged into `pixels` [H,W]. */
 void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i, float *pixels, int64_t peak[2]);
-/* Runs every image through the lens: fills predictions and maps. */
+/* Runs every image or text through the lens: fills predictions and maps. */
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s);
+
+/* ---- texts (explain_words.c) ------------------------------------------------------------------------------------- */
+/* s->v and arena are there. Lines as texts; or samples index[i] of the test split. */
+fv_status fv_words_of_lines(const fv_model *m, const fv_text_table *lines, fv_sights *s);
+fv_status fv_words_of_samples(const fv_model *m, const fv_dataset *d, const int64_t *index, fv_sights *s);
+/* A text's tokens padded to the length `bucket`, those of words that `kept` names (NULL: all); of none it is <unk>. */
+void fv_words_tokens(const fv_model *m, const fv_words *w, const uint8_t *kept, int bucket, int32_t *out);
+int fv_words_bucket(const fv_model *m, const fv_words *w);
 
 /* Of a model that writes (explain_write.c). */
 fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **json);
@@ -81,7 +101,7 @@ int64_t fv_map_peak(const float *v, int64_t n);
 bool fv_box_holds(const float box[4], int64_t x, int64_t y);
 
 /* ---- faithfulness (explain_faith.c) ---------------------------------------------------------------------------- */
-/* Mean probability of the predicted class after each twentieth of the cells, and the area below (0 to 1). */
+/* Mean probability of the predicted class after each twentieth of the units, and the area below (0 to 1). */
 typedef struct fv_faith_curve {
   double p[FV_EXPLAIN_STEPS + 1], auc;
 } fv_faith_curve;
@@ -91,6 +111,9 @@ typedef struct fv_faith {
   bool measured[FV_EXPLAIN_METHODS];
   /* the one after the views: random */
   fv_faith_curve deletion[FV_EXPLAIN_METHODS + 1], insertion[FV_EXPLAIN_METHODS + 1];
+  /* What the probability loses when the first 5, 10, 20 and 50 % go, and when they alone are left: means of the four
+   * (DeYoung et al. 2020). */
+  double comprehensiveness[FV_EXPLAIN_METHODS + 1], sufficiency[FV_EXPLAIN_METHODS + 1];
   bool has_boxes;
   double pointing[FV_EXPLAIN_METHODS], pointing_chance;
 } fv_faith;
@@ -115,9 +138,13 @@ typedef struct fv_explained {
 } fv_explained;
 /* "3 -> 8 (0.97)" */
 void fv_explain_caption(const fv_explained *e, int64_t i, char *text, size_t size);
+/* Of texts (explain_text.c). */
+fv_status fv_explain_text_sheet(const fv_explained *e, const char *path);
+fv_status fv_explain_text_page(fv_page *p, const fv_explained *e);
+fv_status fv_explain_text_terminal(const fv_explained *e, int columns, fv_text *out);
 fv_status fv_explain_sheet(const fv_explained *e, const char *path);
 fv_status fv_explain_page(const fv_explained *e, const char *path);
-/* The first image beside its map. */
+/* The first image beside its map; all texts shown. */
 fv_status fv_explain_terminal(const fv_explained *e, int columns, fv_text *out);
 
 #endif

@@ -77,6 +77,7 @@ static fv_status fill_tiles(const fv_explained *e, fv_image *images, char (*capt
 }
 
 fv_status fv_explain_sheet(const fv_explained *e, const char *path) {
+  if (e->lens->texts) return fv_explain_text_sheet(e, path);
   fv_status status = FV_OK;
   int64_t room = e->n_shown * (1 + e->lens->n_views);
   fv_image *images = NULL, sheet = {0};
@@ -101,29 +102,34 @@ done:
 }
 
 /* ---- page ------------------------------------------------------------------------------------------------------ */
-enum { COLUMNS = 4, CELL = 48 };
+enum { COLUMNS = 6, CELL = 48 };
 
-static void page_row(char (*text)[CELL], const char *name, double deletion, double insertion, double pointing) {
+/* Order k of the figures: a view, or the one after them, random. */
+static void page_row(const fv_faith *f, int k, const char *name, char (*text)[CELL]) {
+  const double pointing = k < FV_EXPLAIN_METHODS ? f->pointing[k] : f->pointing_chance;
   snprintf(text[0], CELL, "%s", name);
-  snprintf(text[1], CELL, "%.3f", deletion);
-  snprintf(text[2], CELL, "%.3f", insertion);
+  snprintf(text[1], CELL, "%.3f", f->deletion[k].auc);
+  snprintf(text[2], CELL, "%.3f", f->insertion[k].auc);
   snprintf(text[3], CELL, "%.1f %%", 100 * pointing);
+  snprintf(text[4], CELL, "%.3f", f->comprehensiveness[k]);
+  snprintf(text[5], CELL, "%.3f", f->sufficiency[k]);
 }
 
 static void page_table(fv_page *p, const fv_explained *e) {
   const fv_faith *f = e->faith;
-  char text[(FV_EXPLAIN_METHODS + 2) * COLUMNS][CELL] = {"order", "deletion: lower is better",
-                                                         "insertion: higher is better", "peak in the box"};
+  char text[(FV_EXPLAIN_METHODS + 2) * COLUMNS][CELL] = {
+      "order", "deletion: lower is better", "insertion: higher is better", "peak in the box",
+      "comprehensiveness: higher is better", "sufficiency: lower is better"};
+  const bool wanted[COLUMNS] = {true, true, true, f->has_boxes, e->lens->texts, e->lens->texts};
   const char *cells[FV_COUNT(text)];
-  int64_t rows = 1, columns = f->has_boxes ? COLUMNS : COLUMNS - 1, n = 0;
+  int64_t rows = 1, columns = 0, n = 0;
   for (int v = 0; v < e->lens->n_views; v++)
-    if (f->measured[v])
-      page_row(text + COLUMNS * rows++, e->lens->view[v].method->name, f->deletion[v].auc, f->insertion[v].auc,
-               f->pointing[v]);
-  int random = FV_EXPLAIN_METHODS;
-  page_row(text + COLUMNS * rows++, "random", f->deletion[random].auc, f->insertion[random].auc, f->pointing_chance);
+    if (f->measured[v]) page_row(f, v, e->lens->view[v].method->name, text + COLUMNS * rows++);
+  page_row(f, FV_EXPLAIN_METHODS, "random", text + COLUMNS * rows++);
+  for (int c = 0; c < COLUMNS; c++) columns += wanted[c];
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) cells[n++] = text[r * COLUMNS + c];
+    for (int64_t c = 0; c < COLUMNS; c++)
+      if (wanted[c]) cells[n++] = text[r * COLUMNS + c];
   fv_page_table(p, cells, rows, columns);
 }
 
@@ -142,21 +148,47 @@ static fv_status page_curves(fv_page *p, const fv_explained *e) {
     deletion[n].y = f->deletion[v].p;
     insertion[n++].y = f->insertion[v].p;
   }
+  const bool texts = e->lens->texts;
   fv_panel panels[] = {{.title = "Deletion",
-                        .x_label = "cells taken away, %",
+                        .x_label = texts ? "words taken out, %" : "cells taken away, %",
                         .y_label = "probability of the prediction",
                         .series = deletion,
                         .n_series = n},
                        {.title = "Insertion",
-                        .x_label = "cells shown, %",
+                        .x_label = texts ? "words left, %" : "cells shown, %",
                         .y_label = "probability of the prediction",
                         .series = insertion,
                         .n_series = n}};
   fv_image chart;
   FV_TRY(fv_figure_draw(&(fv_figure){.panels = panels, .n_panels = 2}, &chart));
-  fv_status status = fv_page_image(p, &chart, chart.w / 2, "The mean over the images; dashed: cells in random order");
+  fv_status status = fv_page_image(p, &chart, chart.w / 2,
+                                   texts ? "The mean over the texts; dashed: words in random order"
+                                         : "The mean over the images; dashed: cells in random order");
   fv_image_free(&chart);
   return status;
+}
+
+static void page_how(fv_page *p, const fv_explained *e) {
+  const fv_faith *f = e->faith;
+  if (!e->lens->texts) {
+    fv_page_paragraph(
+        p,
+        "Measured on %lld images of the test split, cut into %dx%d cells. Deletion replaces the cells by the training "
+        "mean, most important first, in %d steps; insertion shows them in the same order on nothing but that mean. The "
+        "number is the area below the curve of the predicted class's probability. The random order is the mean of %d.",
+        (long long)f->samples, f->cells_h, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
+    return;
+  }
+  fv_page_paragraph(
+      p,
+      "Measured on %lld texts of the test split. Deletion takes words out, most important first, in %d steps, and what "
+      "is left closes up; insertion begins with nothing and puts them back in the same order. The number is the area "
+      "below the curve of the predicted class's probability. The random order is the mean of %d.",
+      (long long)f->samples, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
+  fv_page_paragraph(
+      p,
+      "Comprehensiveness is what that probability loses when the first 5, 10, 20 and 50 %% of the words are taken out, "
+      "sufficiency what it loses when they alone are left; each is the mean of the four (DeYoung et al. 2020).");
 }
 
 static fv_status page_faith(fv_page *p, const fv_explained *e) {
@@ -169,12 +201,7 @@ static fv_status page_faith(fv_page *p, const fv_explained *e) {
         "faithfulness to have it tested.");
     return FV_OK;
   }
-  fv_page_paragraph(
-      p,
-      "Measured on %lld images of the test split, cut into %dx%d cells. Deletion replaces the cells by the training "
-      "mean, most important first, in %d steps; insertion shows them in the same order on nothing but that mean. The "
-      "number is the area below the curve of the predicted class's probability. The random order is the mean of %d.",
-      (long long)f->samples, f->cells_h, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
+  page_how(p, e);
   page_table(p, e);
   if (f->has_boxes)
     fv_page_paragraph(
@@ -187,9 +214,10 @@ static fv_status page_faith(fv_page *p, const fv_explained *e) {
       p,
       "Attention is no proof. The weights say what the network let pass at one place inside it, not why it decided. "
       "A map deserves trust as far as its figures stand clearly apart from the random row: the probability falls "
-      "sooner when its cells are taken, and rises sooner when they are shown. Where they do not, the picture is "
-      "decoration. Images with cells taken away are unlike anything seen in training, so small differences mean "
-      "little.");
+      "sooner when its %s are taken, and rises sooner when they are shown. Where they do not, the picture is "
+      "decoration. %s are unlike anything seen in training, so small differences mean little.",
+      e->lens->texts ? "words" : "cells",
+      e->lens->texts ? "Texts with words taken out" : "Images with cells taken away");
   return FV_OK;
 }
 
@@ -218,11 +246,21 @@ static fv_status page_images(fv_page *p, const fv_explained *e) {
 static fv_status page_fill(fv_page *p, const fv_explained *e) {
   const fv_model *m = e->lens->m;
   char lead[512];
-  snprintf(lead, sizeof lead, "%s, trained on %s; %s%s", m->recipe->info.name, m->data,
-           e->input ? "input: " : "images of the test split of ", e->input ? e->input : e->data);
-  fv_page_begin(p, "Where the model looked", lead);
+  const bool texts = e->lens->texts;
+  snprintf(lead, sizeof lead, "%s, trained on %s; %s%s%s", m->recipe->info.name, m->data,
+           e->input ? "input: " : texts ? "texts" : "images", e->input ? "" : " of the test split of ",
+           e->input ? e->input : e->data);
+  fv_page_begin(p, texts ? "Which words counted" : "Where the model looked", lead);
   FV_TRY(page_faith(p, e));
-  fv_page_heading(p, "Maps");
+  fv_page_heading(p, texts ? "Texts" : "Maps");
+  for (int v = 0; texts && v < e->lens->n_views; v++)
+    fv_page_paragraph(p, "%s: %s.", e->lens->view[v].method->name, e->lens->view[v].method->doc);
+  if (texts) {
+    fv_page_paragraph(p, "Above each text: its label where known, then the prediction, its probability and the method. "
+                         "The strongest word is marked fully, the others in proportion; the number shows when the "
+                         "pointer rests on a word. Words that the model does not know are <unk>.");
+    return fv_explain_text_page(p, e);
+  }
   for (int v = 0; v < e->lens->n_views; v++)
     fv_page_paragraph(p, "%s (%dx%d): %s.", e->lens->view[v].method->name, e->lens->view[v].h, e->lens->view[v].w,
                       e->lens->view[v].method->doc);
@@ -250,6 +288,7 @@ static void put_beside(const fv_image *from, int x, fv_image *to) {
 
 fv_status fv_explain_terminal(const fv_explained *e, int columns, fv_text *out) {
   enum { GAP = 2 };
+  if (e->lens->texts) return fv_explain_text_terminal(e, columns, out);
   const fv_explain_view *v = &e->lens->view[e->view];
   fv_status status = FV_OK;
   fv_image image = {0}, heat = {0}, both = {0};

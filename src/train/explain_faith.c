@@ -5,7 +5,11 @@
  * first; what is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as in
  * the paper, would let small images be read before the first step.
  * Every order goes by the same cells, also the random one and that of gradients: scattered single pixels would spoil an
- * image more than whole cells do and make the comparison unfair. */
+ * image more than whole cells do and make the comparison unfair.
+ * Of a text words go, and are taken out: what is left closes up, as in DeYoung et al. 2020, whose comprehensiveness and
+ * sufficiency are points of the same curves. Words made unknown in their places would still tell how many there were,
+ * and say something only to networks that met unknown words in training. A text of which nothing is left is one unknown
+ * word. Numbers of words are rounded up, so that 5 % of a short text is a word, too. */
 #include "train/explain.h"
 
 #include <math.h>
@@ -35,15 +39,16 @@ void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked
 
 /* ---- curves ---------------------------------------------------------------------------------------------------- */
 typedef struct worker {
-  float *x, *batch, *pixels; /* the image; STEPS stages of it; its map enlarged */
+  float *x, *batch, *pixels; /* the image; STEPS stages of it or of a text; its map enlarged */
   fv_ranked *rank;
   int32_t *shuffle;
+  uint8_t *kept; /* words */
 } worker;
 
 typedef struct job {
   const fv_lens *lens;
   const fv_sights *s;
-  fv_runner r; /* STEPS images a run */
+  fv_runner r[FV_MAX_LENGTHS]; /* STEPS images or texts a run */
   worker *workers;
   int n_orders, order[ORDERS]; /* a view, or -1 - k: the k-th random one */
   int h, w, channels, gh, gw;
@@ -51,21 +56,44 @@ typedef struct job {
   float *p; /* [samples, orders, 2, LEVELS] */
 } job;
 
-static void rank_cells(const job *j, int64_t sample, int order, const worker *k) {
+/* What can be taken away. */
+static int units_of(const job *j, int64_t sample) {
+  return j->lens->texts ? (int)j->s->v[sample].words.n : j->gh * j->gw;
+}
+
+static void rank_units(const job *j, int64_t sample, int order, const worker *k) {
+  const int n = units_of(j, sample);
+  if (order >= 0 && j->lens->texts) {
+    const float *map = j->s->map[order] + sample * j->lens->view[order].w;
+    for (int i = 0; i < n; i++)
+      k->rank[i] = (fv_ranked){.cell = i, .n = 1, .sum = isfinite(map[i]) ? (double)map[i] : 0};
+    qsort(k->rank, (size_t)n, sizeof *k->rank, by_mean);
+    return;
+  }
   if (order >= 0) {
     const fv_explain_view *v = &j->lens->view[order];
     fv_map_enlarge(j->s->map[order] + sample * v->h * v->w, v->h, v->w, j->h, j->w, k->pixels);
     fv_faith_order(k->pixels, j->h, j->w, j->gh, j->gw, k->rank);
     return;
   }
-  int n = j->gh * j->gw;
   fv_rng rng = fv_rng_new((uint64_t)sample, fv_stream_of("explain.random") + (uint64_t)(-1 - order));
   fv_rng_permutation(&rng, k->shuffle, n);
   for (int i = 0; i < n; i++) k->rank[i] = (fv_ranked){.cell = k->shuffle[i]};
 }
 
-/* Stage s of 1..STEPS: the first s twentieths of the cells are gone (deletion) or all that is there (insertion). */
-static void fill_stages(const job *j, bool insertion, const worker *k) {
+/* Stage s of 1..STEPS: the first s twentieths of the units are gone (deletion) or all that is there (insertion). */
+static void fill_texts(const job *j, int64_t sample, bool insertion, const worker *k) {
+  const fv_words *w = &j->s->v[sample].words;
+  const fv_model *m = j->lens->m;
+  const int bucket = fv_words_bucket(m, w);
+  for (int s = 1; s <= STEPS; s++) {
+    const int64_t gone = fv_ceil_div(s * w->n, STEPS);
+    for (int64_t i = 0; i < w->n; i++) k->kept[k->rank[i].cell] = (i < gone) == insertion;
+    fv_words_tokens(m, w, k->kept, bucket, (int32_t *)k->batch + (s - 1) * m->length[bucket]);
+  }
+}
+
+static void fill_images(const job *j, bool insertion, const worker *k) {
   int cells = j->gh * j->gw;
   int32_t *place = k->shuffle; /* of each cell in the order */
   for (int i = 0; i < cells; i++) place[k->rank[i].cell] = i;
@@ -81,38 +109,52 @@ static void fill_stages(const job *j, bool insertion, const worker *k) {
   }
 }
 
-static void run_stages(const job *j, int64_t prediction, const worker *k, fv_exec *exec, float *p) {
-  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), k->batch);
+/* p[1..STEPS] */
+static void run_stages(const job *j, int64_t sample, bool insertion, int at, float *p) {
+  const fv_sight *v = &j->s->v[sample];
+  const worker *k = &j->workers[at];
+  const bool texts = j->lens->texts;
+  fv_exec *exec = j->r[texts ? fv_words_bucket(j->lens->m, &v->words) : 0].exec[at];
+  if (texts) fill_texts(j, sample, insertion, k);
+  else fill_images(j, insertion, k);
+  fv_exec_bind_input(exec, fv_exec_input(exec, texts ? "tokens" : "image"), k->batch);
   fv_exec_run(exec);
   const float *all = fv_exec_output(exec, "probabilities")->data;
-  for (int s = 0; s < STEPS; s++) p[s + 1] = all[s * j->lens->m->task.n_classes + prediction];
+  for (int s = 0; s < STEPS; s++) p[s + 1] = all[s * j->lens->m->task.n_classes + v->prediction];
 }
 
 static void run_task(void *arg, int64_t task, int at) {
   const job *j = arg;
   const fv_model *m = j->lens->m;
   const worker *k = &j->workers[at];
-  int64_t sample = task / j->n_orders, size = fv_shape_count(m->task.image);
-  const fv_sight *sight = &j->s->v[sample];
+  int64_t sample = task / j->n_orders;
+  const bool texts = j->lens->texts, random = j->order[task % j->n_orders] < 0;
   float *deletion = j->p + task * 2 * LEVELS, *insertion = deletion + LEVELS; /* [0]: before the first step */
-  fv_standardise(j->s->pixels + sample * size, size / j->channels, j->channels, m->mean, m->deviation, k->x);
-  rank_cells(j, sample, j->order[task % j->n_orders], k);
-  fill_stages(j, false, k);
-  run_stages(j, sight->prediction, k, j->r.exec[at], deletion);
-  if (j->order[task % j->n_orders] < 0) {
-    deletion[0] = sight->probability;
+  if (!texts) {
+    int64_t size = fv_shape_count(m->task.image);
+    fv_standardise(j->s->pixels + sample * size, size / j->channels, j->channels, m->mean, m->deviation, k->x);
+  }
+  rank_units(j, sample, j->order[task % j->n_orders], k);
+  run_stages(j, sample, false, at, deletion);
+  deletion[0] = j->s->v[sample].probability;
+  if (random && !texts) {
     for (int s = 0; s < LEVELS; s++)
       insertion[s] = deletion[STEPS - s]; /* backwards, it inserts in another random order */
     return;
   }
-  fill_stages(j, true, k);
-  run_stages(j, sight->prediction, k, j->r.exec[at], insertion);
-  deletion[0] = sight->probability;
+  run_stages(j, sample, true, at, insertion);
   insertion[0] = deletion[STEPS];
 }
 
 /* ---- making and freeing ---------------------------------------------------------------------------------------- */
 static fv_status make_worker(const job *j, worker *k) {
+  const int64_t longest = j->lens->tokens;
+  if (j->lens->texts) {
+    FV_TRY(FV_NEW(&k->batch, STEPS * longest)); /* ids are as wide as numbers */
+    FV_TRY(FV_NEW(&k->kept, longest));
+    FV_TRY(FV_NEW(&k->rank, longest));
+    return FV_NEW(&k->shuffle, longest);
+  }
   int64_t size = fv_shape_count(j->lens->m->task.image);
   FV_TRY(FV_NEW(&k->x, size));
   FV_TRY(FV_NEW(&k->batch, STEPS * size));
@@ -129,10 +171,11 @@ static void free_job(job *j) {
     fv_free(k->pixels);
     fv_free(k->rank);
     fv_free(k->shuffle);
+    fv_free(k->kept);
   }
   fv_free(j->workers);
   fv_free(j->p);
-  fv_runner_free(&j->r);
+  for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&j->r[i]);
 }
 
 /* The cells are those of the model's first method; where that is the image itself, tenths of it. */
@@ -142,21 +185,34 @@ static void choose_cells(job *j) {
   j->gw = v->method->kind ? v->w : FV_MIN(j->w, 10);
 }
 
-static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *views, job *j) {
-  fv_model *m = lens->m;
-  *j = (job){.lens = lens,
-             .s = s,
-             .h = (int)m->task.image.dim[0],
-             .w = (int)m->task.image.dim[1],
-             .channels = (int)m->task.image.dim[2]};
+static void describe_images(job *j) {
+  const fv_model *m = j->lens->m;
+  j->h = (int)m->task.image.dim[0], j->w = (int)m->task.image.dim[1], j->channels = (int)m->task.image.dim[2];
   choose_cells(j);
   for (int c = 0; c < j->channels; c++) j->blank[c] = m->deviation[c] > 0 ? 0 : m->mean[c]; /* the mean, standardised */
+}
+
+static fv_status make_runners(job *j) {
+  fv_model *m = j->lens->m;
+  const int workers = fv_pool_threads(m->pool);
+  if (!j->lens->texts) return fv_model_runner(m, FV_MODE_PREDICT, 0, STEPS, workers, &j->r[0]);
+  for (int64_t i = 0; i < j->s->n; i++) {
+    const int bucket = fv_words_bucket(m, &j->s->v[i].words);
+    FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, bucket, STEPS, workers, &j->r[bucket]));
+  }
+  return FV_OK;
+}
+
+static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *views, job *j) {
+  const int workers = fv_pool_threads(lens->m->pool);
+  *j = (job){.lens = lens, .s = s};
+  if (!lens->texts) describe_images(j);
   for (int i = 0; i < lens->n_views; i++)
     if (views[i]) j->order[j->n_orders++] = i;
   for (int i = 0; i < FV_EXPLAIN_RANDOM; i++) j->order[j->n_orders++] = -1 - i;
-  FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, 0, STEPS, fv_pool_threads(m->pool), &j->r));
-  FV_TRY(FV_NEW(&j->workers, fv_pool_threads(m->pool)));
-  for (int i = 0; i < fv_pool_threads(m->pool); i++) FV_TRY(make_worker(j, &j->workers[i]));
+  FV_TRY(make_runners(j));
+  FV_TRY(FV_NEW(&j->workers, workers));
+  for (int i = 0; i < workers; i++) FV_TRY(make_worker(j, &j->workers[i]));
   return FV_NEW(&j->p, s->n * j->n_orders * 2 * LEVELS);
 }
 
@@ -173,6 +229,14 @@ static void close_curve(fv_faith_curve *c) {
   for (int s = 0; s < STEPS; s++) c->auc += (c->p[s] + c->p[s + 1]) / (2 * STEPS);
 }
 
+/* 5, 10, 20 and 50 %: what is missing from `whole` there, on average. */
+static double lost(const fv_faith_curve *c, double whole) {
+  static const int step[] = {STEPS / 20, STEPS / 10, STEPS / 5, STEPS / 2};
+  double sum = 0;
+  for (size_t i = 0; i < FV_COUNT(step); i++) sum += whole - c->p[step[i]];
+  return sum / FV_COUNT(step);
+}
+
 static void add_figures(const job *j, fv_faith *f) {
   int random = FV_EXPLAIN_METHODS;
   for (int k = 0; k < j->n_orders; k++) {
@@ -184,6 +248,8 @@ static void add_figures(const job *j, fv_faith *f) {
   for (int i = 0; i <= random; i++) {
     close_curve(&f->deletion[i]);
     close_curve(&f->insertion[i]);
+    f->comprehensiveness[i] = lost(&f->deletion[i], f->deletion[i].p[0]);
+    f->sufficiency[i] = lost(&f->insertion[i], f->deletion[i].p[0]);
   }
 }
 
@@ -220,7 +286,7 @@ fv_status fv_faith_measure(const fv_lens *lens, const fv_sights *s, const bool *
     f->cells_h = j.gh, f->cells_w = j.gw;
     fv_pool_run(lens->m->pool, s->n * j.n_orders, run_task, &j);
     add_figures(&j, f);
-    point(&j, f);
+    if (!lens->texts) point(&j, f);
   }
   free_job(&j);
   return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_lens.c: a model's graph made to tell where it looks. One image a run, images side by side over the workers,
- * so a map does not depend on what else was asked for. The score explained is the largest: the predicted class's. */
+/* explain_lens.c: a model's graph made to tell where it looks. One image or text a run, samples side by side over the
+ * workers, so a map does not depend on what else was asked for. The score explained is the largest: the predicted
+ * class's. */
 #include "train/explain.h"
 
 /* ---- the graph ------------------------------------------------------------------------------------------------- */
@@ -10,16 +11,19 @@ static fv_value *named(const fv_named_list *list, const char *name) {
   return NULL;
 }
 
-/* d score / d (image, taps) as outputs "d.NAME". */
+/* d score / d (taps, image) as outputs "d.NAME". */
 static fv_status add_gradients(fv_lens *lens, fv_graph *g) {
-  fv_value *wrt[FV_EXPLAIN_TAPS + 1] = {named(&g->inputs, "image")}, *grads[FV_EXPLAIN_TAPS + 1];
+  fv_value *wrt[FV_EXPLAIN_TAPS + 1], *grads[FV_EXPLAIN_TAPS + 1], *image = named(&g->inputs, "image");
   fv_value *scores = named(&g->outputs, "scores");
-  FV_ASSERT(wrt[0] && scores);
-  for (int i = 0; i < lens->n_taps; i++) wrt[i + 1] = g->taps.v[i].value;
+  int n = lens->n_taps;
+  FV_REQUIRE(scores, FV_ERR_REQUEST, "explain: expected a model that scores classes, got one of recipe '%s'",
+             lens->m->recipe->info.name);
+  for (int i = 0; i < n; i++) wrt[i] = g->taps.v[i].value;
+  if (image) wrt[n++] = image;
   fv_value *score = fv_reduce(g, "amax", scores, FV_SHAPE(1), false);
-  FV_TRY(fv_graph_differentiate(g, score, false, lens->n_taps + 1, wrt, grads));
-  fv_output(g, "d.image", grads[0]);
-  for (int i = 0; i < lens->n_taps; i++) fv_output(g, lens->tap[i].gradient, grads[i + 1]);
+  FV_TRY(fv_graph_differentiate(g, score, false, n, wrt, grads));
+  for (int i = 0; i < lens->n_taps; i++) fv_output(g, lens->tap[i].gradient, grads[i]);
+  if (image) fv_output(g, "d.image", grads[n - 1]);
   return fv_graph_check(g);
 }
 
@@ -32,7 +36,7 @@ static fv_status list_taps(fv_lens *lens, const fv_graph *g) {
     lens->tap[i].kind = t->kind;
     lens->tap[i].gradient = fv_arena_printf(g->arena, "d.%s", t->name);
     FV_REQUIRE(lens->tap[i].gradient, FV_ERR_MEMORY, "explain: out of memory");
-    lens->tokens = FV_MAX(lens->tokens, fv_dim(t->value, -1));
+    if (strcmp(t->kind, FV_TAP_INPUT)) lens->tokens = FV_MAX(lens->tokens, fv_dim(t->value, -1));
   }
   lens->n_taps = g->taps.n;
   return FV_OK;
@@ -42,6 +46,16 @@ static fv_status list_taps(fv_lens *lens, const fv_graph *g) {
 static bool view_known(const fv_lens *lens, const char *name) {
   for (int i = 0; i < lens->n_views; i++)
     if (!strcmp(lens->view[i].method->name, name)) return true;
+  return false;
+}
+
+/* Of texts every map is a number a word. */
+static bool view_words(const fv_lens *lens, const fv_graph *g, const fv_explain_method *m, fv_explain_view *view) {
+  static const char *const kinds[] = {FV_TAP_TOKENS, FV_TAP_POOLING, FV_TAP_INPUT};
+  *view = (fv_explain_view){.method = m, .h = 1, .w = (int)lens->tokens};
+  for (size_t k = 0; k < FV_COUNT(kinds); k++)
+    for (int i = 0; i < g->taps.n; i++)
+      if (m->kind && !strcmp(m->kind, kinds[k]) && !strcmp(g->taps.v[i].kind, kinds[k])) return true;
   return false;
 }
 
@@ -62,28 +76,38 @@ static bool view_grid(const fv_graph *g, const fv_explain_method *m, const fv_sh
 }
 
 static void list_views(fv_lens *lens, const fv_graph *g) {
-  for (const fv_explain_method *m = fv_explain_methods; m->name && lens->n_views < FV_EXPLAIN_METHODS; m++)
-    if (!view_known(lens, m->name) && view_grid(g, m, &lens->m->task.image, &lens->view[lens->n_views]))
-      lens->n_views++;
+  for (const fv_explain_method *m = fv_explain_methods; m->name && lens->n_views < FV_EXPLAIN_METHODS; m++) {
+    fv_explain_view *view = &lens->view[lens->n_views];
+    if (view_known(lens, m->name)) continue;
+    if (lens->texts ? view_words(lens, g, m, view) : view_grid(g, m, &lens->m->task.image, view)) lens->n_views++;
+  }
 }
 
-fv_status fv_lens_new(fv_model *m, fv_lens *lens) {
+static fv_status make_runner(fv_lens *lens, int bucket) {
+  fv_model *m = lens->m;
   fv_graph *g;
-  *lens = (fv_lens){.m = m};
+  m->task.length = m->length[bucket];
   FV_TRY(fv_model_graph(m, FV_MODE_PREDICT, 1, true, &g));
-  fv_status status = list_taps(lens, g);
+  fv_status status = lens->n_views ? FV_OK : list_taps(lens, g);
   if (status == FV_OK) status = add_gradients(lens, g);
   if (status != FV_OK) {
     fv_graph_free(g);
     return status;
   }
-  list_views(lens, g);
-  FV_TRY(fv_runner_new(&m->ledger, g, m->slab, fv_pool_threads(m->pool), 1, &lens->r));
-  return fv_runner_refresh(&lens->r, m->slab, m->pool);
+  if (!lens->n_views) list_views(lens, g);
+  FV_TRY(fv_runner_new(&m->ledger, g, m->slab, fv_pool_threads(m->pool), 1, &lens->r[bucket]));
+  return fv_runner_refresh(&lens->r[bucket], m->slab, m->pool);
+}
+
+/* What there is to see is known from the longest. */
+fv_status fv_lens_new(fv_model *m, fv_lens *lens) {
+  *lens = (fv_lens){.m = m, .texts = m->task.vocabulary[0] > 0};
+  if (m->n_lengths) lens->tokens = m->length[m->n_lengths - 1];
+  return make_runner(lens, FV_MAX(m->n_lengths - 1, 0));
 }
 
 void fv_lens_free(fv_lens *lens) {
-  fv_runner_free(&lens->r);
+  for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&lens->r[i]);
   *lens = (fv_lens){0};
 }
 
@@ -113,6 +137,7 @@ fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view) {
 /* ---- looking --------------------------------------------------------------------------------------------------- */
 void fv_sights_free(fv_sights *s) {
   fv_free(s->pixels);
+  fv_arena_free(s->arena);
   fv_free(s->v);
   for (int i = 0; i < FV_EXPLAIN_METHODS; i++) fv_free(s->map[i]);
   *s = (fv_sights){0};
@@ -121,48 +146,85 @@ void fv_sights_free(fv_sights *s) {
 typedef struct look {
   fv_lens *lens;
   fv_sights *s;
-  float *x; /* [workers, image] */
+  float *x; /* [workers, image or longest text] */
   double *scratch; /* [workers, 2 tokens] */
+  float *cells; /* [workers, tokens] */
 } look;
 
-static void map_view(const look *l, const fv_exec *exec, const fv_explain_view *view, int worker, float *map) {
+static void map_cells(const look *l, const fv_exec *exec, const fv_explain_view *view, int worker, int64_t cells,
+                      float *map) {
   fv_explain_taps t = {.image = fv_exec_output(exec, "d.image"), .scratch = l->scratch + worker * 2 * l->lens->tokens};
   for (int i = 0; view->method->kind && i < l->lens->n_taps; i++) {
     if (strcmp(l->lens->tap[i].kind, view->method->kind)) continue;
     t.tap[t.n] = fv_exec_output(exec, l->lens->tap[i].name);
     t.gradient[t.n++] = fv_exec_output(exec, l->lens->tap[i].gradient);
   }
-  view->method->map(&t, (int64_t)view->h * view->w, map);
+  view->method->map(&t, cells, map);
 }
 
-static void look_at(void *arg, int64_t i, int worker) {
-  const look *l = arg;
+/* A word's number is the sum of its tokens'. */
+static void map_view(const look *l, const fv_exec *exec, int view, int64_t i, int worker) {
+  const fv_explain_view *v = &l->lens->view[view];
+  const fv_words *w = &l->s->v[i].words;
+  float *map = l->s->map[view] + i * v->h * v->w, *cells = l->cells + worker * l->lens->tokens;
+  if (!l->lens->texts) {
+    map_cells(l, exec, v, worker, (int64_t)v->h * v->w, map);
+    return;
+  }
+  map_cells(l, exec, v, worker, w->n_tokens, cells);
+  for (int64_t k = 0; k < w->n_tokens; k++) map[w->word[k]] += cells[k];
+}
+
+static fv_exec *bind(const look *l, int64_t i, int worker) {
   const fv_model *m = l->lens->m;
-  fv_exec *exec = l->lens->r.exec[worker];
+  if (l->lens->texts) {
+    const fv_words *w = &l->s->v[i].words;
+    const int bucket = fv_words_bucket(m, w);
+    fv_exec *exec = l->lens->r[bucket].exec[worker];
+    int32_t *tokens = (int32_t *)(l->x + worker * l->lens->tokens);
+    fv_words_tokens(m, w, NULL, bucket, tokens);
+    fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), tokens);
+    return exec;
+  }
+  fv_exec *exec = l->lens->r[0].exec[worker];
   int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
   float *x = l->x + worker * size;
   fv_standardise(l->s->pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, x);
   fv_exec_bind_input(exec, fv_exec_input(exec, "image"), x);
+  return exec;
+}
+
+static void look_at(void *arg, int64_t i, int worker) {
+  const look *l = arg;
+  fv_exec *exec = bind(l, i, worker);
   fv_exec_run(exec);
   const float *p = fv_exec_output(exec, "probabilities")->data;
-  l->s->v[i].prediction = fv_map_peak(p, m->task.n_classes);
+  l->s->v[i].prediction = fv_map_peak(p, l->lens->m->task.n_classes);
   l->s->v[i].probability = p[l->s->v[i].prediction];
-  for (int k = 0; k < l->lens->n_views; k++) {
-    const fv_explain_view *view = &l->lens->view[k];
-    map_view(l, exec, view, worker, l->s->map[k] + i * view->h * view->w);
+  for (int k = 0; k < l->lens->n_views; k++) map_view(l, exec, k, i, worker);
+}
+
+static fv_status make_runners(fv_lens *lens, const fv_sights *s) {
+  for (int64_t i = 0; lens->texts && i < s->n; i++) {
+    const int bucket = fv_words_bucket(lens->m, &s->v[i].words);
+    if (!lens->r[bucket].program) FV_TRY(make_runner(lens, bucket));
   }
+  return FV_OK;
 }
 
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s) {
   fv_status status = FV_OK;
   look l = {.lens = lens, .s = s};
-  int workers = lens->r.n_exec;
-  FV_TRY_DONE(FV_NEW(&l.x, workers * fv_shape_count(lens->m->task.image)));
+  int workers = fv_pool_threads(lens->m->pool);
+  FV_TRY(make_runners(lens, s));
+  FV_TRY_DONE(FV_NEW(&l.x, workers * (lens->texts ? lens->tokens : fv_shape_count(lens->m->task.image))));
   FV_TRY_DONE(FV_NEW(&l.scratch, FV_MAX(workers * 2 * lens->tokens, 1)));
+  FV_TRY_DONE(FV_NEW(&l.cells, FV_MAX(workers * lens->tokens, 1)));
   for (int k = 0; k < lens->n_views; k++) FV_TRY_DONE(FV_NEW(&s->map[k], s->n * lens->view[k].h * lens->view[k].w));
   fv_pool_run(lens->m->pool, s->n, look_at, &l);
 done:
   fv_free(l.x);
   fv_free(l.scratch);
+  fv_free(l.cells);
   return status;
 }

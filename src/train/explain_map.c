@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain_map.c: the methods, each a row: from attention weights and gradients to one number a place.
  * Yang et al. 2016 (pooling), Woo et al. 2018 (spatial), Abnar & Zuidema 2020 (rollout), Chefer et al. 2021 (gradient
- * times attention), Simonyan et al. 2014 (input gradient). */
+ * times attention), Simonyan et al. 2014 (input gradient; of texts times the input: Denil et al. 2014). */
 #include "train/explain.h"
 
 #include <math.h>
@@ -105,11 +105,28 @@ static void input_gradient(const fv_explain_taps *t, int64_t cells, float *map) 
   }
 }
 
+/* Of each token |d score / d x * x|, x its vector: how much of the score hangs on what was read there. */
+static void token_gradient(const fv_explain_taps *t, int64_t cells, float *map) {
+  const float *x = t->tap[0]->data, *d = t->gradient[0]->data;
+  const int64_t width = t->tap[0]->shape.dim[2];
+  for (int64_t i = 0; i < cells; i++) {
+    double sum = 0;
+    for (int64_t e = i * width; e < (i + 1) * width; e++) {
+      const double part = (double)x[e] * (double)d[e];
+      sum += part * part;
+    }
+    map[i] = (float)sqrt(sum);
+  }
+}
+
 const fv_explain_method fv_explain_methods[] = {
+    {"pooling", "how much each word weighed in what was pooled, over all scales or levels", FV_TAP_TOKENS, last_tap},
     {"pooling", "how much each place weighed when the last map was pooled", FV_TAP_POOLING, last_tap},
     {"rollout", "attention followed through all layers from the class token to the patches", FV_TAP_WEIGHTS, rollout},
     {"spatial", "the last spatial gate: which places it let through", FV_TAP_SPATIAL, last_tap},
     {"gradient", "attention of all layers, weighted by what it added to the score", FV_TAP_WEIGHTS, relevance},
     {"gradient", "pooling weights times their effect on the score", FV_TAP_POOLING, last_tap_gradient},
     {"input-gradient", "how strongly the score reacts to each pixel; knows nothing of attention", NULL, input_gradient},
+    {"input-gradient", "how strongly the score hangs on each word's vector; knows nothing of attention", FV_TAP_INPUT,
+     token_gradient},
     {0}};

@@ -26,8 +26,17 @@ static fv_status copy_classes(fv_model *m, const fv_dataset *d) {
   return FV_OK;
 }
 
+static void meet_series(fv_model *m, const fv_dataset *d) {
+  const int past = fv_dataset_field(d, "past"), future = fv_dataset_field(d, "future");
+  if (past < 0 || future < 0) return;
+  m->task.past = d->field[past].shape.dim[0];
+  m->task.channels = d->field[past].shape.dim[1];
+  m->task.horizon = d->field[future].shape.dim[0];
+}
+
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   FV_TRY(copy_classes(m, d));
+  meet_series(m, d);
   for (int f = 0; f < d->n_fields; f++)
     if (d->field[f].varies) choose_lengths(m, d->field[f].shape.dim[0]);
   m->reading.longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
@@ -48,6 +57,10 @@ fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
   FV_REQUIRE(!m->task.vocabulary[0] || text >= 0, FV_ERR_REQUEST,
              "dataset '%s': expected texts%s as the model was trained on, got none", d->name,
              m->task.vocabulary[1] ? " in two languages" : "");
+  const int past = fv_dataset_field(d, "past");
+  FV_REQUIRE(!m->task.horizon || (past >= 0 && d->field[past].shape.dim[1] == m->task.channels), FV_ERR_REQUEST,
+             "dataset '%s': expected a series of %d channels as the model was trained on, got %s", d->name,
+             (int)m->task.channels, past < 0 ? "none" : fv_shape_text(d->field[past].shape));
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
              "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
              d->n_classes);

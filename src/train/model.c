@@ -64,7 +64,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
-                            .joint = t->joint, .longest = t->longest,
+                            .joint = t->joint, .longest = t->longest, .past = t->past, .horizon = t->horizon,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
   return FV_OK;
@@ -149,7 +149,19 @@ done:
   return status;
 }
 
+/* The tokens that are a mark at the end of a sentence, where the vocabulary has them. */
+static void find_stops(fv_model *m) {
+  static const char *const marks[] = {".", "!", "?", "...", "\xe3\x80\x82"};
+  const fv_tokenizer *t = m->reading.tokenizer[0];
+  m->task.n_stops = 0;
+  for (size_t i = 0; t && i < FV_COUNT(marks); i++) {
+    int32_t id = fv_tokenizer_find(t, marks[i], strlen(marks[i]));
+    if (id > 0) m->task.stop[m->task.n_stops++] = id;
+  }
+}
+
 fv_status fv_model_declare(fv_model *m) {
+  find_stops(m);
   m->task.label_smoothing = m->train.label_smoothing;
   m->task.joint = m->train.joint;
   m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
@@ -163,8 +175,9 @@ fv_status fv_model_declare(fv_model *m) {
 fv_status fv_model_build(fv_model *m) {
   FV_TRY(fv_model_declare(m));
   FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_PARAMETERS, m->params->size * (int64_t)sizeof(float), (void **)&m->slab));
-  if (!m->ledger.dry) fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
-  return FV_OK;
+  if (m->ledger.dry) return FV_OK;
+  fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
+  return m->train.vectors ? fv_model_load_vectors(m) : FV_OK;
 }
 
 const char *fv_model_metric_output(const fv_model *m) {
@@ -189,6 +202,23 @@ static void numbers_json(fv_json *j, const char *key, const float *v, int64_t n)
   fv_json_end(j, ']');
 }
 
+static void series_json(const fv_model *m, fv_json *j) {
+  const fv_channels *c = m->reading.channels;
+  fv_json_begin(j, "series", '{');
+  fv_json_int(j, "past", m->task.past);
+  fv_json_int(j, "horizon", m->task.horizon);
+  fv_json_begin(j, "channels", '[');
+  for (int64_t k = 0; c && k < c->n; k++) {
+    fv_json_begin(j, NULL, '{');
+    fv_json_text(j, "name", c->name[k]);
+    fv_json_real(j, "mean", c->mean[k]);
+    fv_json_real(j, "deviation", c->deviation[k]);
+    fv_json_end(j, '}');
+  }
+  fv_json_end(j, ']');
+  fv_json_end(j, '}');
+}
+
 /* What it learnt of its data: meet.c. */
 static fv_status task_json(const fv_model *m, fv_json *j) {
   fv_json_begin(j, "labels", '[');
@@ -203,6 +233,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
     numbers_json(j, "deviation", m->deviation, m->task.image.dim[2]);
     fv_json_end(j, '}');
   }
+  if (m->task.horizon) series_json(m, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');
     for (int i = 0; i < m->n_lengths; i++) fv_json_int(j, NULL, m->length[i]);

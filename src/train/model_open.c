@@ -104,8 +104,51 @@ static fv_status read_tokenizers(fv_model *m, const json_t *root, const char *pa
   return FV_OK;
 }
 
+static fv_status read_channel(const json_t *channel, const char *path, fv_channels *c, size_t k) {
+  const json_t *mean = json_object_get(channel, "mean"), *deviation = json_object_get(channel, "deviation");
+  FV_REQUIRE(json_is_number(mean) && json_is_number(deviation), FV_ERR_CORRUPT,
+             "%s: metadata: series.channels: expected a mean and a deviation", path);
+  c->mean[k] = json_number_value(mean);
+  c->deviation[k] = json_number_value(deviation);
+  FV_REQUIRE(isfinite(c->mean[k]) && isfinite(c->deviation[k]) && c->deviation[k] > 0, FV_ERR_CORRUPT,
+             "%s: metadata: series.channels: expected a mean and a deviation above 0, got %g and %g", path, c->mean[k],
+             c->deviation[k]);
+  return FV_OK;
+}
+
+static fv_status read_channels(fv_model *m, const json_t *list, const char *path) {
+  enum { MOST = 4096 };
+  const char *names[MOST];
+  const size_t n = json_array_size(list);
+  FV_REQUIRE(n >= 1 && n <= MOST, FV_ERR_CORRUPT, "%s: metadata: series.channels: expected 1 to %d, got %zu", path,
+             MOST, n);
+  for (size_t k = 0; k < n; k++) {
+    names[k] = json_string_value(json_object_get(json_array_get(list, k), "name"));
+    FV_REQUIRE(names[k], FV_ERR_CORRUPT, "%s: metadata: series.channels: expected a name", path);
+  }
+  FV_TRY(fv_channels_new((int64_t)n, names, &m->reading.channels));
+  for (size_t k = 0; k < n; k++) FV_TRY(read_channel(json_array_get(list, k), path, m->reading.channels, k));
+  m->task.channels = (int64_t)n;
+  return FV_OK;
+}
+
+static fv_status read_series(fv_model *m, const json_t *root, const char *path) {
+  enum { LONGEST = 100000 };
+  const json_t *series = json_object_get(root, "series");
+  if (!series) return FV_OK;
+  const int64_t past = json_integer_value(json_object_get(series, "past")),
+                horizon = json_integer_value(json_object_get(series, "horizon"));
+  FV_REQUIRE(past >= 1 && past <= LONGEST && horizon >= 1 && horizon <= LONGEST, FV_ERR_CORRUPT,
+             "%s: metadata: series: expected past and horizon of 1 to %d, got %lld and %lld", path, LONGEST,
+             (long long)past, (long long)horizon);
+  m->task.past = m->reading.past = past;
+  m->task.horizon = m->reading.horizon = horizon;
+  return read_channels(m, json_object_get(series, "channels"), path);
+}
+
 static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_image(m, root, path));
+  FV_TRY(read_series(m, root, path));
   FV_TRY(read_labels(m, root, path));
   FV_TRY(read_lengths(m, root, path));
   return read_tokenizers(m, root, path);

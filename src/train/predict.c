@@ -18,13 +18,6 @@ fv_status fv_model_runner(fv_model *m, fv_mode mode, int bucket, int64_t n, int 
 }
 
 /* ---- eval -------------------------------------------------------------------------------------------------------- */
-void fv_model_scores_json(const fv_model *m, const fv_scores *s, fv_json *j) {
-  if (m->recipe->writes) fv_json_real(j, "bleu", s->bleu);
-  fv_json_real(j, m->recipe->metric, s->metric);
-  fv_json_real(j, "loss", s->loss);
-  if (m->recipe->writes) fv_json_real(j, "perplexity", exp(s->loss));
-}
-
 static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split split, const fv_scores *s, char **json) {
   fv_json j = {0};
   fv_json_begin(&j, NULL, '{');
@@ -32,9 +25,10 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   fv_json_text(&j, "dataset", d->name);
   fv_json_text(&j, "split", fv_split_names[split]);
   fv_json_begin(&j, "metrics", '{');
-  fv_model_scores_json(m, s, &j);
+  fv_scores_json(m, s, &j);
   fv_json_end(&j, '}');
   fv_json_int(&j, "samples", s->samples);
+  fv_json_int(&j, "parameters", m->params->count);
   fv_json_end(&j, '}');
   FV_REQUIRE(!j.text.failed, FV_ERR_MEMORY, "eval: out of memory");
   *json = j.text.s;
@@ -89,9 +83,14 @@ static int bucket_of(const predict_job *j, int64_t i) {
   return b;
 }
 
-/* A worker's room for one sample: the image and its pixels, or the longest text. */
+int64_t fv_model_answers(const fv_model *m) {
+  return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
+}
+
+/* A worker's room for one sample: the image and its pixels, the past of a series, or the longest text. */
 static int64_t room_for(const fv_model *m) {
   int64_t pixels = fv_shape_count(m->task.image);
+  if (m->task.horizon) return m->task.past * m->task.channels;
   return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : m->length[m->n_lengths - 1];
 }
 
@@ -117,17 +116,27 @@ static void bind_text(const predict_job *j, int64_t i, int bucket, fv_exec *exec
   fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), room);
 }
 
+static void bind_past(const predict_job *j, int64_t i, fv_exec *exec, void *room) {
+  void *out[FV_MAX_FIELDS] = {NULL};
+  out[fv_dataset_field(j->data, "past")] = room;
+  j->data->read(j->data, j->split, index_of(j, i), 0, out);
+  fv_exec_bind_input(exec, fv_exec_input(exec, "past"), room);
+}
+
 static void predict_one(void *arg, int64_t i, int worker) {
   const predict_job *j = arg;
   const int bucket = bucket_of(j, i);
   fv_exec *exec = j->m->predict[bucket].exec[worker];
   float *room = j->m->sample + worker * room_for(j->m);
-  int64_t k = j->m->task.n_classes;
-  if (j->m->task.image.ndim) bind_image(j, i, exec, room);
+  const bool series = j->m->task.horizon > 0;
+  const char *answer = series ? "forecast" : "probabilities";
+  int64_t k = fv_model_answers(j->m);
+  if (series) bind_past(j, i, exec, room);
+  else if (j->m->task.image.ndim) bind_image(j, i, exec, room);
   else bind_text(j, i, bucket, exec, room);
   fv_exec_run(exec);
-  memcpy(j->probabilities + i * k, fv_exec_output(exec, "probabilities")->data, (size_t)k * sizeof(float));
-  if (j->scores) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
+  memcpy(j->probabilities + i * k, fv_exec_output(exec, answer)->data, (size_t)k * sizeof(float));
+  if (j->scores && !series) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
 }
 
 /* One sample alone is run here: waking threads would take longer. What was made for the last call serves the next. */
@@ -191,6 +200,14 @@ static void one_json(fv_json *j, const fv_model *m, fv_bytes text, const float *
   fv_json_end(j, '}');
 }
 
+fv_status fv_lines_read(const char *input, fv_text_table **lines) {
+  const fv_text_options options = {.format = FV_TEXT_LINES, .allow_empty = true};
+  const char *own = !strncmp(input, "text:", 5) ? input + 5 : NULL;
+  if (own && !*own) own = "\n"; /* a line without a text */
+  if (own) return fv_text_table_parse(own, strlen(own), "text", &options, lines);
+  return fv_text_table_open(input, &options, lines);
+}
+
 fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
   if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   if (!strncmp(input, "test:", 5)) {
@@ -203,11 +220,7 @@ fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
                (long long)q->data->count[FV_SPLIT_TEST] - 1);
     return FV_OK;
   }
-  const fv_text_options lines = {.format = FV_TEXT_LINES, .allow_empty = true};
-  const char *own = !strncmp(input, "text:", 5) ? input + 5 : NULL;
-  if (own && !*own) own = "\n"; /* a line without a text */
-  if (own) FV_TRY(fv_text_table_parse(own, strlen(own), "text", &lines, &q->lines));
-  else FV_TRY(fv_text_table_open(input, &lines, &q->lines));
+  FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
 }
@@ -226,6 +239,7 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
+  if (m->task.horizon) return fv_series_predict(m, input, json);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_question_read(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));

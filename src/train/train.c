@@ -7,6 +7,7 @@
 #include "train/trainer.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
@@ -168,7 +169,7 @@ static fv_status end_epoch(fv_trainer *t) {
   FV_TRY(fv_trainer_check_weights(t));
   if (t->n_validation) {
     FV_TRY(scores_of(t, t->validate, false, &v));
-    bool better = v.metric > t->at.best || (v.metric == t->at.best && v.loss < t->at.best_loss);
+    bool better = t->at.best_epoch == 0 ? isfinite(v.metric) : fv_scores_better(t->m, &v, t->at.best, t->at.best_loss);
     t->at.stale = better ? 0 : t->at.stale + 1;
     if (better) {
       t->at.best = v.metric;
@@ -219,7 +220,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_text(j, "recipe", t->m->recipe->info.name);
   fv_json_text(j, "dataset", t->data->name);
   fv_json_begin(j, "metrics", '{');
-  fv_model_scores_json(t->m, test, j);
+  fv_scores_json(t->m, test, j);
   snprintf(key, sizeof key, "validation_%s", t->m->recipe->metric);
   if (t->n_validation) fv_json_real(j, key, t->at.best);
   fv_json_end(j, '}');
@@ -231,6 +232,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_real(j, "seconds", seconds);
   fv_json_real(j, "samples_per_second", seconds > 0 ? (double)(steps * t->m->train.batch) / seconds : 0);
   fv_json_int(j, "parameters", t->m->params->count);
+  if (t->m->train.vectors) fv_json_int(j, "vectors_found", t->m->vectors.found);
   fv_json_int(j, "threads", fv_pool_threads(t->m->pool));
   fv_json_int(j, "peak_bytes", fv_ledger_total(&t->m->ledger));
   fv_json_int(j, "resident_bytes", fv_peak_rss_bytes());

@@ -9,6 +9,7 @@
 #include "data/data.h"
 #include "io/io.h"
 #include "models/recipe.h"
+#include "text/text.h"
 
 /* ---- settings every recipe has (settings.c) ---------------------------------------------------------------------- */
 enum { FV_OPTIMIZER_SGD, FV_OPTIMIZER_ADAMW, FV_OPTIMIZER_RMSPROP };
@@ -26,9 +27,10 @@ typedef struct fv_train_settings {
   int64_t fold;
   int64_t beam;
   double penalty;
-  const char *text, *label;
+  const char *text, *label, *vectors;
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad, joint;
+  int64_t past, horizon;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 
@@ -83,6 +85,7 @@ struct fv_model {
   float mean[4], deviation[4]; /* of channels of v/255; deviation 0: no standardisation */
   fv_params *params;
   float *slab;                 /* the parameters */
+  fv_vectors_found vectors;    /* what its embedding began with */
   fv_runners eval;             /* made on first use */
   struct fv_writer *writer, *writer_of_one; /* of a model that writes, likewise: for splits, for a sentence at a time */
   fv_runner predict[FV_MAX_LENGTHS]; /* likewise, one a length */
@@ -98,6 +101,8 @@ fv_status fv_model_new(const char *recipe, const char *data, const char *preset,
 fv_status fv_model_declare(fv_model *m);
 /* Declares, allocates (not in a dry ledger) and initialises. */
 fv_status fv_model_build(fv_model *m);
+/* Word vectors from the file train.vectors into the embedding (vectors.c). */
+fv_status fv_model_load_vectors(fv_model *m);
 /* The recipe's graph for shards of n samples; taps become outputs when asked for. */
 fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **g);
 /* One for each length of batches (task.lengths), or the one. With `differentiate`, of the loss. */
@@ -116,17 +121,21 @@ fv_status fv_model_describe(const fv_model *m, fv_json *out);
  * ------------------------------------------------------------------------------------------ */
 typedef struct fv_scores {
   double loss, metric; /* means over the samples */
+  double more[FV_MORE_METRICS];
   double bleu;         /* of a model that writes */
   int64_t samples;
 } fv_scores;
-/* The members of "metrics". */
-void fv_model_scores_json(const fv_model *m, const fv_scores *s, fv_json *j);
 /* All of a loader's epoch through an eval runner with `shards` pieces a batch. stoppable: ends with FV_ERR_STOPPED when
  * a stop is requested. */
 fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
                       bool stoppable, fv_scores *scores, fv_train_report *report, void *arg);
 /* The name of the metric output: "each.accuracy". */
 const char *fv_model_metric_output(const fv_model *m);
+int fv_model_more_metrics(const fv_model *m); /* how many */
+/* The members of an object "metrics", in a begun object. */
+void fv_scores_json(const fv_model *m, const fv_scores *scores, fv_json *j);
+/* Whether a is a better metric, or as good with a lower loss. */
+bool fv_scores_better(const fv_model *m, const fv_scores *a, double metric, double loss);
 
 /* ---- data (meet.c) ----------------------------------------------------------------------------------------------- */
 /* Learns from a dataset what the model has to know of its data, the statistics from the first n_train samples of the
@@ -161,10 +170,22 @@ void fv_question_free(fv_question *q); /* also of one that failed to read */
 /* The answer of a model that writes. write.c */
 fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json);
 
+/* Numbers a sample that fv_model_classify gives: probabilities of classes; of series the forecast [H,C], standardised,
+ * and no scores. */
+int64_t fv_model_answers(const fv_model *m);
+
+/* ---- series (series.c) ------------------------------------------------------------------------------------------- */
+/* What fv_model_predict and fv_model_explain do for a model of series: input is a CSV whose last rows are the past, or
+ * test:N. */
+fv_status fv_series_predict(fv_model *m, const char *input, char **json);
+fv_status fv_series_explain(fv_model *m, const fv_explain_request *request, char **json);
+
 /* ---- images from files (pictures.c)
  * --------------------------------------------------------------------------------------- */
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N.
  * The result is u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
+/* Texts: a file's lines, "text:WORDS", or "-" for those of standard input; of predict.c. */
+fv_status fv_lines_read(const char *input, fv_text_table **lines);
 
 #endif

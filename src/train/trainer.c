@@ -73,6 +73,16 @@ static void tell_skipped(const fv_trainer *t) {
   t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
 }
 
+static void tell_vectors(const fv_trainer *t) {
+  const fv_model *m = t->m;
+  char text[512];
+  if (!m->train.vectors || m->ledger.dry || !t->rq->report) return;
+  snprintf(text, sizeof text, "vectors: %lld of the vocabulary's %lld words found among the %lld of %s",
+           (long long)m->vectors.found, (long long)m->task.vocabulary[0] - FV_SPECIALS, (long long)m->vectors.rows,
+           m->train.vectors);
+  t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
+}
+
 static fv_status trainer_make(fv_trainer *t, bool dry) {
   const fv_train_request *rq = t->rq;
   FV_TRY(fv_model_new(rq->recipe, rq->data, rq->preset, rq->sets, rq->n_sets, rq->threads, &t->m));
@@ -84,6 +94,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   FV_TRY(count_steps(t));
   FV_TRY(fv_model_meet(m, t->data, t->n_train));
   FV_TRY(fv_model_build(m));
+  tell_vectors(t);
   FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
   if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));

@@ -11,6 +11,7 @@
 #define IMAGES "digits", "cluttered-digits"
 #define TEXTS "verdicts", NULL
 #define PAIRS "number-words", NULL
+#define SERIES "waves", NULL
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
@@ -22,6 +23,14 @@ static const ck_model models[] = {
     {"translate", "gru", "width=16 hidden=16", 3754541, PAIRS},
     {"translate", "lstm", "width=16 hidden=16", 3952941, PAIRS},
     {"translate", "tiny", "width=16 hidden=24 layers=1 heads=2", 170605, PAIRS},
+    {"forecast", "patchtst", "past=24 horizon=4 width=8 heads=2 feedforward=16 layers=2 patch=8 stride=4", 17708, SERIES},
+    {"forecast", "dlinear", "past=24 horizon=4", 1176, SERIES},
+    {"forecast", "darnn", "past=12 horizon=4 hidden=8", 68340, SERIES},
+    {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
+    {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
+    {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},
+    {"text-classify-multiscale", "han", "width=16 hidden=8 pool=8", 535298, TEXTS},
+    {"text-classify-multiscale", "tiny", "width=16 hidden=8 pool=8", 18466, TEXTS},
 };
 
 /* ---- parameters -------------------------------------------------------------------------------------------------- */
@@ -41,9 +50,9 @@ static fv_status check_parameters(ck_report *r, const ck_model *m) {
 }
 
 /* ---- a finished model -------------------------------------------------------------------------------------------- */
-/* What a model says of a sample: probabilities and scores of its classes; or the tokens it writes, and their score. */
+/* What a model says of a sample: fv_model_classify's answers and scores; or the tokens it writes, and their score. */
 enum { WRITTEN = 64 };
-static int64_t numbers_of(const fv_model *m) { return m->recipe->writes ? WRITTEN : 2 * m->task.n_classes; }
+static int64_t numbers_of(const fv_model *m) { return m->recipe->writes ? WRITTEN : 2 * fv_model_answers(m); }
 
 static fv_status write_one(fv_model *m, const fv_dataset *d, float *numbers, int times, uint64_t *allocations) {
   fv_writer *w;
@@ -71,7 +80,7 @@ static fv_status answer_first(fv_model *m, float *numbers, int times, uint64_t *
   uint64_t before = fv_memory_get_stats().count;
   if (m->recipe->writes) FV_TRY_DONE(write_one(m, d, numbers, times, allocations));
   for (int i = 0; i < times && !m->recipe->writes; i++)
-    FV_TRY_DONE(fv_model_classify(m, d, FV_SPLIT_TEST, NULL, 1, numbers, numbers + m->task.n_classes));
+    FV_TRY_DONE(fv_model_classify(m, d, FV_SPLIT_TEST, NULL, 1, numbers, numbers + fv_model_answers(m)));
   if (allocations && !m->recipe->writes) *allocations = fv_memory_get_stats().count - before;
 done:
   fv_dataset_close(d);
@@ -162,7 +171,7 @@ static fv_status check_model_file(ck_report *r, const char *out, const char *roo
   float *numbers = NULL;
   fv_status status = FV_OK;
   FV_TRY(ck_predict_one(out, &m, &numbers));
-  if (!m->recipe->writes) check_sum(r, numbers, m->task.n_classes);
+  if (m->task.n_classes) check_sum(r, numbers, m->task.n_classes);
   FV_TRY_DONE(check_weights(r, m, run));
   FV_TRY_DONE(check_predict_allocations(r, m, numbers));
   FV_TRY_DONE(check_saved_again(r, m, numbers, root));

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# fovea bench attention: what it says, what it writes, what it refuses. Shapes are tiny: speed is not the matter here.
+# fovea bench attention, lstm, gru: what it says, what it writes, what it refuses. Shapes are tiny: speed is not the matter here.
 . "$(dirname "$0")/lib.sh"
 bench() { want=$1; shift; expect "$want" bench attention "$@"; }
 true_of() { if awk "BEGIN { exit !($1) }"; then ok; else bad "expected $1"; fi; }
@@ -34,6 +34,41 @@ is "$(value groups)" 2 groups; is "$(value top_k)" 3 top_k; is "$(value entropy)
 for name in q k v bias rng dy y lse totals entropy top top_index dq dk dv dbias; do
   head -c 4096 r1.safetensors | tr -d '\000' | grep -q "\"$name\"" && ok || bad "r1.safetensors: no $name"
 done
+
+# recurrent layers: H gates of 2 (I + H) and the functions, twice that for the gradient; the same bits at any threads
+for layer in 'lstm 8 17' 'gru 6 14'; do
+  # shellcheck disable=SC2086
+  set -- $layer
+  expect 0 bench "$1" --shape 3,5,4,7 --threads 1 --json
+  keys milliseconds milliseconds_forward milliseconds_prepare kernel isa nodes fraction_of_peak peak_gflops
+  is "$(value layer)" "$1" layer; is "$(value shape)" 4 'numbers of the shape'; is "$(value backward)" false backward
+  true_of "($(value gflops) * $(value milliseconds) * 1e6 / (3 * 5 * 7 * ($2 * (4 + 7) + $3)) - 1) ^ 2 < 1e-9"
+  for t in 1 2 3 7; do
+    expect 0 bench "$1" --shape 53,9,20,37 --backward --runs 1 --json --threads $t --out "$1$t.safetensors"
+    cmp -s "$1"1.safetensors "$1$t.safetensors" && ok || bad "$1: results at $t threads differ from those at one"
+  done
+  keys milliseconds_backward kernel_backward
+  for name in x w_ih w_hh b_ih b_hh y h_n dy dx dw_ih dw_hh db_ih db_hh; do
+    head -c 4096 "$1"1.safetensors | tr -d '\000' | grep -q "\"$name\"" && ok || bad "$1: no $name"
+  done
+  expect 0 bench "$1" --shape 3,5,4,7 --bidirectional --threads 1 --json
+  true_of "($(value gflops) * $(value milliseconds) * 1e6 / (2 * 3 * 5 * 7 * ($2 * (4 + 7) + $3)) - 1) ^ 2 < 1e-9"
+  for t in 1 2; do
+    expect 0 bench "$1" --shape 5,9,20,37 --bidirectional --backward --runs 1 --threads $t --out "$1$t.safetensors"
+  done
+  cmp -s "$1"1.safetensors "$1"2.safetensors && ok || bad "$1: results of both directions differ at two threads"
+  for name in w_ih_reverse dw_hh_reverse db_ih_reverse; do
+    head -c 4096 "$1"1.safetensors | tr -d '\000' | grep -q "\"$name\"" && ok || bad "$1: no $name"
+  done
+  expect 0 bench "$1" --shape 1,1,8,8; says out "^$(echo "$1" | tr a-z A-Z), forward, "; says out '^  1,1,8,8 .* %'
+  expect 2 bench "$1" --shape 1,2,3; says err "bench $1.: expected four whole numbers B,T,I,H, got '1,2,3'"
+  expect 2 bench "$1" --shape 1,2,3,0; says err "bench $1.: expected H from 1 to .*, got 0"
+  expect 2 bench "$1" --shape 99999,99999,99,99; says err 'fits .* GiB of memory, got 99999,99999,99,99,'
+  expect 2 bench "$1" --out r; says err 'expected with --shape'
+  expect 2 bench "$1" --causal; says err "expected with 'attention', got it with '$1'"
+  expect 0 bench "$1" --help; says out "^options of '$1'"
+done
+expect 2 bench recipe image-classify --backward; says err "expected with 'attention, lstm, gru, gat', got it with 'recipe'"
 
 # refused
 bench 2 --shape 1,2,3,4; says err "five whole numbers B,T,S,H,D, got '1,2,3,4'"

@@ -33,4 +33,26 @@ expect 0 explain m test:0 --quiet --out q.png; silent out
 expect 2 explain m test:0 --method nosuch
 expect 2 explain m nothere.png --out n.png; [ -e n.png ] && bad 'n.png was written' || ok
 expect 2 explain m test:0 --out nothere/x.png
+
+# texts
+expect 0 train sentiment --preset tiny --data verdicts --steps 12 --batch 32 --quiet --out t
+expect 0 explain t 'text:the food was not bad'; says out 'food\([0-9.]+\) was\('
+printf 'the film was dull\nthe bed was lovely\n' | "$fovea" explain t - --json >out 2>err
+is $? 0 'explain -'; is "$(value texts)" 2 'explain -: texts'; silent err
+for out in words.png words.html words.json; do
+  expect 0 explain t test:0 --out $out; exists $out
+done
+"$json" <words.json >/dev/null 2>&1 && ok || bad words.json
+says words.html 'class="words"'
+expect 0 explain t --samples 10 --faithfulness --json
+keys faithfulness.comprehensiveness faithfulness.comprehensiveness_random faithfulness.comprehensiveness_gradient \
+  faithfulness.sufficiency faithfulness.samples texts maps
+expect 2 explain t nothere.txt; expect 2 explain t test:500; expect 2 explain t 'text:good' --method rollout
+printf 'food 1 2 3 4\nfilm 1 2 3\n' >ragged.txt
+expect 1 train sentiment --preset tiny --data verdicts --set width=4 --set vectors=ragged.txt --steps 1 --quiet --out v
+says err 'ragged.txt:2'; [ -e v/model.safetensors ] && bad 'v was written' || ok
+printf '2 4\nfood 1 2 3 4\nfilm 1 2 3 -4e-1\n' >vectors.txt
+expect 0 train sentiment --preset tiny --data verdicts --set width=4 --set vectors=vectors.txt --steps 1 --json --out v
+is "$(value vectors_found)" 2 vectors_found
+expect 2 train sentiment --preset tiny --data verdicts --set vectors=vectors.txt --steps 1 --quiet --out v2
 finish

@@ -132,7 +132,7 @@ static void gradients(void **state) {
   float x[1600], y[1600];
   d->read(d, FV_SPLIT_TEST, 5, 0, (void *[FV_MAX_FIELDS]){pixels});
   fv_standardise(pixels, 1600, 1, m->mean, m->deviation, x);
-  fv_exec *exec = lens.r.exec[0];
+  fv_exec *exec = lens.r[0].exec[0];
   fv_exec_bind_input(exec, fv_exec_input(exec, "image"), x);
   fv_exec_run(exec);
   const float *scores = fv_exec_output(exec, "scores")->data, *dx = fv_exec_output(exec, "d.image")->data;

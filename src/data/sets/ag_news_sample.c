@@ -41,6 +41,7 @@ const fv_dataset_def fv_dataset_ag_news_sample = {
              .cite = "X. Zhang, J. Zhao, Y. LeCun: Character-level convolutional networks for text classification. "
                      "NIPS 2015",
              .shape = "texts of up to 292 words, 4 classes, 11601 train, 7600 test",
+             .training = "epochs=8 longest=100",
              .read_to_know = true,
              .files = files},
     .open = open_set};
