@@ -12,7 +12,7 @@
 #define FV_MODELS_RECIPE_H
 
 #include "attention/attention.h"
-#include "data/data.h"
+#include "fovea/text.h"
 #include "fovea/train.h"
 
 typedef enum fv_mode { FV_MODE_TRAIN, FV_MODE_EVAL, FV_MODE_PREDICT } fv_mode;
