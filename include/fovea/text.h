@@ -25,6 +25,8 @@ typedef struct fv_bytes { /* borrowed; not ended by a NUL unless said so */
   size_t n;
 } fv_bytes;
 
+enum { FV_TOKENIZED = 2 }; /* texts that a sample has at most: what is read, what is written */
+
 /* The bytes before the first that is not UTF-8; n when all are. */
 FV_API size_t fv_utf8_valid(const char *s, size_t n);
 

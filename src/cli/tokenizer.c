@@ -16,7 +16,7 @@ static int choice_of(const char *text, const char *const *names, int otherwise) 
 static fv_text_options reading(const cli_args *a, fv_encoding otherwise, const char **columns) {
   columns[0] = a->column, columns[1] = NULL;
   return (fv_text_options){.format = (fv_text_format)choice_of(a->format, fv_text_format_names, FV_TEXT_AUTO),
-                           .encoding = (fv_encoding)choice_of(a->encoding, fv_encoding_names, otherwise),
+                           .encoding = (fv_encoding)choice_of(a->encoding, fv_encoding_names, (int)otherwise),
                            .columns = a->column ? columns : NULL,
                            .allow_empty = true,
                            .skip_bad = a->skip_bad};

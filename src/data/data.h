@@ -32,7 +32,6 @@ fv_status fv_channels_new(int64_t n, const char *const *names, fv_channels **cha
 
 /* How files become samples where that is a choice, and what was learnt from the training split for it. It is the
  * model's, is kept with the model, and so reads other data as those it was trained on. */
-enum { FV_TOKENIZED = 2 }; /* texts of a sample: what is read, what is written */
 typedef struct fv_reading {
   int64_t fold;                          /* of data without a test part: which of their folds is for testing */
   fv_tokenizer_options tokens;           /* how tokenisers are made */

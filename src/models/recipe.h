@@ -12,7 +12,7 @@
 #define FV_MODELS_RECIPE_H
 
 #include "attention/attention.h"
-#include "data/data.h"
+#include "fovea/text.h"
 #include "fovea/train.h"
 
 /* A recipe that writes has two modes more, of which a writer (train/generate.c) makes sentences:

@@ -60,7 +60,7 @@ for layer in 'lstm 8 17' 'gru 6 14'; do
   for name in w_ih_reverse dw_hh_reverse db_ih_reverse; do
     head -c 4096 "$1"1.safetensors | tr -d '\000' | grep -q "\"$name\"" && ok || bad "$1: no $name"
   done
-  expect 0 bench "$1" --shape 1,1,8,8; says out "^$(echo "$1" | tr a-z A-Z), forward, "; says out '^  1,1,8,8 .* %'
+  expect 0 bench "$1" --shape 1,1,8,8; says out "^$(echo "$1" | tr '[:lower:]' '[:upper:]'), forward, "; says out '^  1,1,8,8 .* %'
   expect 2 bench "$1" --shape 1,2,3; says err "bench $1.: expected four whole numbers B,T,I,H, got '1,2,3'"
   expect 2 bench "$1" --shape 1,2,3,0; says err "bench $1.: expected H from 1 to .*, got 0"
   expect 2 bench "$1" --shape 99999,99999,99,99; says err 'fits .* GiB of memory, got 99999,99999,99,99,'

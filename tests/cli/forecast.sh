@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2086
 # forecast: three networks on a made-up series and on a CSV of one's own, side by side; predictions, explanations, refusals.
 . "$(dirname "$0")/lib.sh"
 small='--data waves --threads 2 --steps 60 --set past=24 --set horizon=6'
 
-# shellcheck disable=SC2086
 for net in dlinear patchtst darnn; do
   expect 0 train forecast --preset $net $small --set hidden=8 --json --out $net
   keys metrics.mse metrics.mae metrics.validation_mse weights_sha256; is "$(value test_samples)" 395 "$net: all windows"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2086
 # texts: training on tables of one's own, predicting lines, folds and seeds, and what is refused.
 . "$(dirname "$0")/lib.sh"
 

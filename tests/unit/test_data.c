@@ -129,7 +129,7 @@ static void test_digits(void **state) {
   int32_t label;
   int64_t per_class[FV_SPLITS][10] = {0};
   assert_int_equal(d->count[FV_SPLIT_TRAIN] + d->count[FV_SPLIT_TEST], 1797);
-  for (int s = 0; s < FV_SPLITS; s++)
+  for (int s = FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++)
     for (int64_t i = 0; i < d->count[s]; i++) {
       read_digit(d, (fv_split)s, i, pixels, &label);
       per_class[s][label]++;

@@ -60,7 +60,7 @@ static fv_dataset *open_path(const char *name) {
   assert_int_equal(fv_dataset_open(in_dir(name), NULL, 1, &dry, NULL, NULL, &planned), FV_OK);
   assert_memory_equal(dry.bytes, real.bytes, sizeof dry.bytes); /* the plan knows what the run takes */
   assert_int_equal(planned->n_classes, d->n_classes);
-  for (int s = 0; s < FV_SPLITS; s++) assert_int_equal(planned->count[s], d->count[s]);
+  for (int s = FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++) assert_int_equal(planned->count[s], d->count[s]);
   fv_dataset_close(planned);
   return d;
 }
@@ -82,7 +82,7 @@ static void assert_all_there(fv_dataset *d, int least_classes) {
   assert_int_equal(d->count[0] + d->count[1], N);
   assert_true(d->n_classes >= least_classes);
   assert_int_equal(fv_shape_count(d->field[0].shape), 64);
-  for (int s = 0; s < FV_SPLITS; s++)
+  for (int s = FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++)
     for (int64_t i = 0; i < d->count[s]; i++) {
       uint8_t image[64];
       int32_t got;

@@ -161,7 +161,7 @@ static void words_of_pieces(void **state) {
   (void)state;
   seen v;
   look("pieces", "Isn't it un\xc3\xbc" "bertrefflich, so to say?\n", &v);
-  const char *want[] = {"Is", "n't", "it", "un\xc3\xbc" "bertrefflich", ",", "so", "to", "say", "?"};
+  const char *want[] = {"Is", "n't", "it", ("un\xc3\xbc" "bertrefflich"), ",", "so", "to", "say", "?"};
   const fv_words *w = &v.s.v[0].words;
   assert_int_equal(w->n, FV_COUNT(want));
   for (size_t k = 0; k < FV_COUNT(want); k++) assert_word(w, (int64_t)k, want[k]);
