@@ -19,6 +19,7 @@ typedef struct ck_report {
   fv_isa isa;           /* check this level alone */
   bool bench;
   bool full;            /* the long tier: more of what is drawn by chance */
+  bool few;             /* under a sanitizer: one preset a recipe, and what may happen to a run for one recipe */
   bool quiet;           /* count, print nothing: `check self` */
   double time_limit;    /* seconds a single call may take before it counts as hanging */
   int64_t passed, failed, skipped;

@@ -7,7 +7,8 @@
  *   check attention [NAME]                        every mechanism: slopes, masks, kernels, refusals
  *   check golden DIR                              attention mechanisms against the reference files of a directory
  *   check model [RECIPE] [--full]                 recipes: whole runs, and what may happen to them
- *                                                 (also with FOVEA_TEST_FULL=1: --full)
+ *                                                 (also with FOVEA_TEST_FULL=1: --full; with FOVEA_TEST_FEW=1
+ *                                                 one preset a recipe)
  *   check self                                    that the checks above can fail
  * It ends with "N passed, N failed, N skipped" and the exit status 1 when anything failed. */
 #include "check.h"
@@ -42,7 +43,8 @@ static bool parse_isa(const char *name, ck_report *r) {
 }
 
 int main(int argc, char **argv) {
-  ck_report r = {.seed = 1, .time_limit = 20, .full = getenv("FOVEA_TEST_FULL") != NULL};
+  ck_report r = {.seed = 1, .time_limit = 20, .full = getenv("FOVEA_TEST_FULL") != NULL,
+                 .few = getenv("FOVEA_TEST_FEW") != NULL};
   if (argc < 2) return usage("expected a mode", "");
   for (int i = 2; i < argc; i++) {
     const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
