@@ -52,7 +52,8 @@ static int run(const cli_args *a) {
 }
 
 static const cli_option options[] = {
-    CLI_DATA("dataset to train on, by name or as a path: a folder of class folders, a CSV, an NPY or IDX pair"),
+    CLI_DATA("dataset to train on, by name or as a path: class folders, a table (CSV, TSV, JSON lines), an NPY or IDX pair, "
+             "or two files A,B of sentences"),
     CLI_SETTINGS,
     {.name = "out",
      .kind = CLI_TEXT,

@@ -76,7 +76,7 @@ done:
 
 const fv_dataset_def fv_dataset_number_words = {
     .info = {.name = "number-words",
-             .doc = "whole numbers in English words and in digits, a toy to translate",
+             .doc = "whole numbers in English words and in digits, made on the spot",
              .licence = "Apache-2.0",
              .source = "generated",
              .cite = "none",
