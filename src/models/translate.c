@@ -25,7 +25,7 @@ static const fv_option options[] = {
      .doc = "a Transformer, or recurrent with additive (gru) or multiplicative (lstm) attention"},
     {.name = FIELD(width), .type = FV_OPT_INT, .def = "128", .min = 4, .max = 4096,
      .doc = "of a token's vector, and throughout a Transformer"},
-    {.name = FIELD(hidden), .type = FV_OPT_INT, .def = "256", .min = 4, .max = 16384,
+    {.name = FIELD(hidden), .type = FV_OPT_INT, .def = "512", .min = 4, .max = 16384,
      .doc = "transformer: units of the two-layer nets; gru, lstm: units of the decoder, half as many each way "
             "before"},
     {.name = FIELD(layers), .type = FV_OPT_INT, .def = "4", .min = 1, .max = 32,
@@ -163,8 +163,8 @@ const fv_recipe fv_recipe_translate = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(fv_translate),
-    .training = "epochs=20 batch=128 lr=0.004 optimizer=adamw beta2=0.98 schedule=onecycle warmup=0.15 clip=1 "
-                "label_smoothing=0.1 tokenizer=bpe vocabulary=6000 lower=false joint=true",
+    .training = "epochs=20 batch=128 lr=0.003 optimizer=adamw beta2=0.98 schedule=onecycle warmup=0.15 clip=1 "
+                "label_smoothing=0.1 tokenizer=bpe vocabulary=8000 lower=false joint=true",
     .metric = "token_accuracy",
     .writes = true,
     .check = check,

@@ -19,7 +19,7 @@ static const ck_model models[] = {
     {"text-classify", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"text-classify", "cnn", "width=16 hidden=8 pool=8", 180482, TEXTS},
     {"text-classify", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
-    {"translate", "transformer", "width=16 hidden=24 layers=1 heads=2", 1331373, PAIRS},
+    {"translate", "transformer", "width=16 hidden=24 layers=1 heads=2", 1857709, PAIRS},
     {"translate", "gru", "width=16 hidden=16", 3754541, PAIRS},
     {"translate", "lstm", "width=16 hidden=16", 3952941, PAIRS},
     {"translate", "tiny", "width=16 hidden=24 layers=1 heads=2", 170605, PAIRS},
