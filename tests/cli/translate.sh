@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2086
 # translate: training on pairs, translations of lines, how to write, alignments, and what is refused.
 . "$(dirname "$0")/lib.sh"
 small='width=16 hidden=24 layers=1 heads=2'
