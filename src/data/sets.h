@@ -115,6 +115,34 @@ fv_status fv_steps_hold(const fv_data_open *o, fv_dataset *d, const fv_steps *st
 /* A row whose one file is such a CSV of which `rows` and channels are known. */
 fv_status fv_steps_open_row(const fv_data_open *o, fv_dataset *d, const int64_t rows[3], int64_t channels);
 
+/* ---- graphs (graphs.c) ------------------------------------------------------------------------------------------- */
+/* Nodes, edges and features as they are found. Arrays are its own: fv_net_free. */
+typedef struct fv_net {
+  int64_t nodes, edges, entries, columns;
+  int32_t *from, *to;       /* [edges]: `to` looks at `from` */
+  int64_t *begin;           /* [nodes+1]: where the entries of a node's features begin */
+  int32_t *column;          /* [entries]: below `columns` */
+  float *value;
+  int32_t *label;           /* [nodes]; -1: not known */
+  uint8_t *split;           /* [nodes]: an fv_split, or FV_SPLITS: of none */
+  const char *const *name;  /* [nodes], of the dataset's arena; NULL: their numbers */
+} fv_net;
+fv_status fv_net_new(int64_t nodes, int64_t edges, int64_t entries, fv_net **net); /* labels -1, split FV_SPLITS */
+void fv_net_free(fv_net *net); /* NULL is fine */
+/* Each node's values divided by their sum, as is usual for words. */
+void fv_net_normalise(fv_net *net);
+/* Makes d of it: one graph, which is the one sample of each split, and of which the split's nodes count. Edges lead both
+ * ways unless the reading says otherwise; one that is there twice counts once; every node is its own neighbour, once. Fields:
+ *   "degree" i32 [V], "neighbour" i32 [M]          the graph
+ *   "word" i32 [V,K], "weight" f32 [V,K]           its features by columns and values; or "feature" f32 [V,F], when
+ *                                                  half of them or more are there
+ *   "node_label" i32 [V]                           -1 where the node is not of the split
+ * d's classes must be set. Without nodes for testing, a fold of those with a label is cut off; without nodes for
+ * validation, a fifth of those for training. */
+fv_status fv_net_hold(const fv_data_open *o, fv_dataset *d, const fv_net *net);
+/* A row whose files are those of a citation network of Planetoid: y, allx, ally, tx, ty, graph, test.index. */
+fv_status fv_planetoid_open_row(const fv_data_open *o, fv_dataset *d);
+
 /* ---- images and labels in IDX files (idx.c) ---------------------------------------------------------------------- */
 /* The unsigned bytes of an IDX file whose dimensions are exactly these, straight to their place. */
 fv_status fv_idx_pour(const char *path, int ndim, const int64_t *dim, uint8_t *out);

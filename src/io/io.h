@@ -125,6 +125,31 @@ fv_status fv_cifar_read(const char *path, int label_bytes, fv_cifar *batch);
 fv_status fv_cifar_parse(const void *bytes, size_t n, const char *what, int label_bytes, fv_cifar *batch);
 void fv_cifar_free(fv_cifar *batch);
 
+/* ---- pickles of Python ------------------------------------------------------------------------------------------- */
+typedef enum fv_pickle_kind {
+  FV_PICKLE_NONE,
+  FV_PICKLE_NUMBER, /* whole; also True and False */
+  FV_PICKLE_TEXT,
+  FV_PICKLE_LIST,   /* also a tuple */
+  FV_PICKLE_DICT,   /* items: key, value, key, value */
+  FV_PICKLE_OBJECT  /* text: the class's name; its arguments and state */
+} fv_pickle_kind;
+typedef struct fv_pickle fv_pickle;
+struct fv_pickle {
+  fv_pickle_kind kind;
+  int64_t number;
+  const char *text;
+  int64_t size;     /* of text */
+  fv_pickle **item;
+  int64_t n, room;
+  const fv_pickle *args, *state;
+};
+/* Nothing in it is executed. Values live in `arena` and point into `bytes`; a list may hold itself. */
+fv_status fv_pickle_parse(const void *bytes, size_t n, const char *what, fv_arena *arena, const fv_pickle **root);
+const fv_pickle *fv_pickle_get(const fv_pickle *dict, const char *key); /* NULL: none */
+bool fv_pickle_is(const fv_pickle *v, const char *name); /* an object of that class: "scipy.sparse.csr.csr_matrix" */
+fv_status fv_pickle_array(const fv_pickle *v, const char *what, fv_array *array); /* of NumPy; points into the bytes */
+
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 typedef struct fv_csv fv_csv;
 typedef struct fv_csv_options {

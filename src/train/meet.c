@@ -34,9 +34,19 @@ static void meet_series(fv_model *m, const fv_dataset *d) {
   m->task.horizon = d->field[future].shape.dim[0];
 }
 
+static void meet_graph(fv_model *m, const fv_dataset *d) {
+  const int place = fv_dataset_field(d, "neighbour"), word = fv_dataset_field(d, "word"),
+            label = fv_dataset_field(d, "node_label");
+  m->task.features = d->features;
+  m->task.words = word < 0 ? 0 : d->field[word].shape.dim[1];
+  m->task.nodes = label < 0 ? 0 : d->field[label].shape.dim[0];
+  if (place >= 0) m->task.edges = d->field[place].shape.dim[m->task.nodes ? 0 : 1];
+}
+
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   FV_TRY(copy_classes(m, d));
   meet_series(m, d);
+  meet_graph(m, d);
   for (int f = 0; f < d->n_fields; f++)
     if (d->field[f].varies) choose_lengths(m, d->field[f].shape.dim[0]);
   m->reading.longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
@@ -47,6 +57,18 @@ fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   m->task.image = d->field[image].shape;
   if (m->ledger.dry) return FV_OK;
   return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
+}
+
+static fv_status check_graph(const fv_model *m, const fv_dataset *d) {
+  fv_model like = {.arena = NULL};
+  meet_graph(&like, d);
+  const fv_problem *a = &m->task, *b = &like.task;
+  FV_REQUIRE(a->features == b->features && a->words == b->words && a->nodes == b->nodes && a->edges == b->edges,
+             FV_ERR_REQUEST,
+             "dataset '%s': expected a graph of %lld nodes, %lld edges and %lld features as the model was trained on, got "
+             "%lld, %lld and %lld", d->name, (long long)a->nodes, (long long)a->edges, (long long)a->features,
+             (long long)b->nodes, (long long)b->edges, (long long)b->features);
+  return FV_OK;
 }
 
 fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
@@ -61,6 +83,7 @@ fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
   FV_REQUIRE(!m->task.horizon || (past >= 0 && d->field[past].shape.dim[1] == m->task.channels), FV_ERR_REQUEST,
              "dataset '%s': expected a series of %d channels as the model was trained on, got %s", d->name,
              (int)m->task.channels, past < 0 ? "none" : fv_shape_text(d->field[past].shape));
+  FV_TRY(check_graph(m, d));
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
              "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
              d->n_classes);

@@ -49,8 +49,8 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   const fv_loader_options o = fv_model_loader(m, d, split);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
   if (m->eval.n == 0)
-    FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), m->slab,
-                                 false, &m->eval));
+    FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_model_workers(m), m->slab, false,
+                                 &m->eval));
   FV_TRY_DONE(fv_evaluate(m, &m->eval, m->slab, loader, d, true, &scores, report, arg));
   if (m->recipe->writes) {
     fv_writer *writer;

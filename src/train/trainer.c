@@ -26,7 +26,7 @@ static fv_status count_steps(fv_trainer *t) {
 
 static fv_status make_runners(fv_trainer *t) {
   fv_model *m = t->m;
-  int workers = fv_pool_threads(m->pool);
+  int workers = fv_model_workers(m);
   int64_t n = m->train.batch / t->shards;
   FV_TRY(fv_model_runners(m, FV_MODE_TRAIN, n, workers, m->slab, true, &t->run));
   fv_writer *writer;
@@ -163,7 +163,7 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   if (input >= 0) fv_exec_bind_input(exec, input, t->rng[worker]);
   fv_runner_bind(run, worker, t->data, job->batch, shard);
   fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->optimizer.dense);
-  fv_exec_run(exec);
+  fv_runner_run(run, worker);
   fv_optimizer_take_rows(&t->optimizer, exec, shard);
   t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
   const fv_tensor *each = fv_exec_output(exec, t->metric_output);
