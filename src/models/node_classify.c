@@ -27,12 +27,11 @@ static fv_value *mean_of(fv_graph *g, fv_value *each, fv_value *count) {
 
 /* As fv_classifier_outputs, of nodes, those with label -1 left out. */
 static void outputs(fv_graph *g, fv_value *logits, const fv_problem *task, fv_mode mode) {
-  fv_value *scores = fv_op(g, "copy", NULL, logits);
-  if (mode != FV_MODE_TRAIN) {
-    fv_output(g, "scores", scores);
+  if (mode == FV_MODE_PREDICT) {
+    fv_output(g, "scores", fv_op(g, "copy", NULL, logits));
     fv_output(g, "probabilities", fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, logits));
+    return;
   }
-  if (mode == FV_MODE_PREDICT) return;
   fv_value *label = fv_reshape(g, fv_input(g, "node_label", FV_I32, FV_SHAPE(1, task->nodes)), FV_SHAPE(task->nodes));
   fv_value *known = fv_op(g, "ge", NULL, label, fv_const_data(g, FV_I32, FV_SCALAR, &(int32_t){0}));
   fv_value *count = fv_reduce(g, "sum", fv_op(g, "cast", NULL, known), FV_SHAPE(0), true);
@@ -74,7 +73,7 @@ const fv_recipe fv_recipe_node_classify = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "epochs=10000 batch=1 optimizer=adam lr=0.005 schedule=constant weight_decay=0.0005 choose=both "
+    .training = "epochs=10000 batch=1 optimizer=adam lr=0.005 schedule=constant warmup=0 weight_decay=0.0005 choose=both "
                 "patience=100 save_every=500",
     .metric = "accuracy",
     .check = check,

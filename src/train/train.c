@@ -127,7 +127,8 @@ static fv_status prepare_out(fv_trainer *t, char **finished) {
   FV_TRY(fv_run_compare(t));
   FV_TRY(fv_trainer_path(t, "result.json", result));
   if (fv_path_exists(result)) return fv_file_read(result, (size_t)1 << 20, (uint8_t **)finished, &n);
-  return fv_checkpoint_load(t);
+  FV_TRY(fv_checkpoint_load(t));
+  return t->best && t->at.best_epoch ? fv_checkpoint_load_best(t, t->best) : FV_OK;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
@@ -188,6 +189,14 @@ static void set_best(fv_trainer *t, const fv_scores *v, verdict it) {
   at->best_loss = fmin(at->best_loss, v->loss);
 }
 
+/* The checkpoint last: what it speaks of is there. */
+static fv_status save(fv_trainer *t) {
+  FV_TRY(fv_record_flush(t));
+  if (t->best_unsaved) FV_TRY(fv_checkpoint_save_best(t, t->best));
+  t->best_unsaved = false;
+  return fv_checkpoint_save(t);
+}
+
 /* Goes through also when asked to stop: a checkpoint lies between steps, never within the end of an epoch. */
 static fv_status end_epoch(fv_trainer *t) {
   int64_t steps = t->at.position ? t->at.position : t->steps_an_epoch;
@@ -200,11 +209,12 @@ static fv_status end_epoch(fv_trainer *t) {
     FV_TRY(scores_of(t, t->validate, false, &v));
     const verdict it = judge(t, &v);
     set_best(t, &v, it);
-    if (it.keep) FV_TRY(fv_checkpoint_save_best(t, t->kept));
+    t->best_unsaved |= it.keep;
+    if (it.keep) memcpy(t->best, t->kept, (size_t)t->m->params->size * sizeof(float));
   }
   FV_TRY(fv_record_epoch(t, rate, loss, metric, t->n_validation ? &v : NULL));
   report(t, "epoch", t->n_validation ? v.loss : loss, t->n_validation ? v.metric : metric);
-  return t->m->train.save_every && !run_ended(t) ? FV_OK : fv_checkpoint_save(t);
+  return t->m->train.save_every && !run_ended(t) ? FV_OK : save(t);
 }
 
 static fv_status run_epochs(fv_trainer *t) {
@@ -218,9 +228,9 @@ static fv_status run_epochs(fv_trainer *t) {
     int64_t in_epoch = t->at.position ? t->at.position : t->steps_an_epoch;
     report(t, "train", t->at.loss_sum / (double)in_epoch, t->at.metric_sum / (double)in_epoch);
     if (t->at.position == 0 || t->at.step == t->steps) FV_TRY(end_epoch(t));
-    if (s->save_every && t->at.step % s->save_every == 0 && !run_ended(t)) FV_TRY(fv_checkpoint_save(t));
+    if (s->save_every && t->at.step % s->save_every == 0 && !run_ended(t)) FV_TRY(save(t));
     if (fv_stop_requested() && !run_ended(t)) {
-      FV_TRY(fv_checkpoint_save(t));
+      FV_TRY(save(t));
       return FV_FAIL(FV_ERR_STOPPED, "stopped at step %lld of %lld: saved in %s; --resume goes on",
                      (long long)t->at.step, (long long)t->steps, t->out);
     }
@@ -276,7 +286,7 @@ static fv_status finish(fv_trainer *t, double seconds, int64_t steps, char **jso
   fv_status status = FV_OK;
   FV_TRY_DONE(fv_trainer_path(t, "model.safetensors", model));
   FV_TRY_DONE(fv_trainer_path(t, "result.json", result));
-  if (t->n_validation && t->at.best_epoch) FV_TRY_DONE(fv_checkpoint_load_best(t, t->kept));
+  if (t->best && t->at.best_epoch) memcpy(t->kept, t->best, (size_t)t->m->params->size * sizeof(float));
   report(t, "evaluate", 0, 0);
   if (t->n_validation && t->m->train.choose == FV_CHOOSE_BOTH) FV_TRY_DONE(scores_of(t, t->validate, true, &kept));
   FV_TRY_DONE(scores_of(t, t->test, true, &test));

@@ -98,6 +98,8 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
   if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));
+  if (t->n_validation)
+    FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_OPTIMIZER, m->params->size * (int64_t)sizeof(float), (void **)&t->best));
   FV_TRY(make_runners(t));
   FV_TRY(fv_optimizer_add_tables(&t->optimizer, &m->ledger, t->run.of[t->run.n - 1].g));
   FV_TRY(FV_NEW(&t->losses, t->shards));
@@ -128,6 +130,7 @@ void fv_trainer_free(fv_trainer *t) {
   fv_loader_free(t->test);
   fv_runners_free(&t->run);
   fv_optimizer_free(&t->optimizer);
+  fv_slab_free(t->best);
   fv_dataset_close(t->data);
   fv_free(t->losses);
   fv_free(t->metrics);

@@ -90,6 +90,7 @@ INLINE const float *features(const heads *g, const float *x, int64_t row) {
 /* sum + for each head the sum of its lanes among p, which holds features f .. f + FV_W (zero beyond the last). */
 INLINE fv_f32v heads_add(const heads *g, fv_f32v sum, fv_f32v p, int64_t f, int64_t lanes) {
   const int64_t d = g->width;
+  if (g->n == 1) return sum + fv_vmasked(fv_mfirst(1), fv_vsplat(fv_vsum(p)));
   if (FV_W % d == 0) {
     for (int32_t s = 1; s < d; s *= 2) p += fv_vpermute(p, fv_ixor(fv_ilane(), fv_isplat(s)));
     if (d == 1 && f == 0) return sum + p;
