@@ -336,6 +336,7 @@ fv_status fv_model_explain(fv_model *m, const fv_explain_request *request, char 
   *json = NULL;
   if (m->recipe->writes) return fv_explain_writing(m, request, json);
   if (m->task.horizon) return fv_series_explain(m, request, json);
+  if (m->task.nodes) return fv_nodes_explain(m, request, json);
   FV_REQUIRE_DONE(m->task.n_classes, FV_ERR_REQUEST,
                   "explain: expected a model that classifies images or texts, got one of recipe '%s'",
                   m->recipe->info.name);

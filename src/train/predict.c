@@ -84,14 +84,18 @@ static int bucket_of(const predict_job *j, int64_t i) {
 }
 
 int64_t fv_model_answers(const fv_model *m) {
+  if (m->task.nodes) return m->task.nodes * m->task.n_classes;
   return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
 }
 
-/* A worker's room for one sample: the image and its pixels, the past of a series, or the longest text. */
+/* A worker's room for one sample: the image and its pixels, the past of a series, the largest graph or the longest
+ * text. A graph that is there once for all is read in place. */
 static int64_t room_for(const fv_model *m) {
-  int64_t pixels = fv_shape_count(m->task.image);
+  const int64_t pixels = fv_shape_count(m->task.image), longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  const fv_problem *t = &m->task;
+  if (t->features) return 4 * FV_ALIGN + (t->nodes ? 0 : longest * (1 + t->edges + (t->words ? 2 * t->words : t->features)));
   if (m->task.horizon) return m->task.past * m->task.channels;
-  return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : m->length[m->n_lengths - 1];
+  return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : longest;
 }
 
 static void bind_image(const predict_job *j, int64_t i, fv_exec *exec, float *room) {
@@ -108,19 +112,23 @@ static void bind_image(const predict_job *j, int64_t i, fv_exec *exec, float *ro
   fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
 }
 
-static void bind_text(const predict_job *j, int64_t i, int bucket, fv_exec *exec, void *room) {
+/* The fields that are inputs, one behind the other. */
+static void bind_fields(const predict_job *j, int64_t i, int bucket, fv_exec *exec, char *room) {
   void *out[FV_MAX_FIELDS] = {NULL};
-  out[fv_dataset_field(j->data, "tokens")] = room;
-  memset(room, 0, (size_t)j->m->length[bucket] * sizeof(int32_t));
+  for (int f = 0; f < j->data->n_fields; f++) {
+    const fv_field *field = &j->data->field[f];
+    const int input = fv_exec_input(exec, field->name);
+    fv_shape shape = field->shape;
+    if (input < 0) continue;
+    if (field->varies) shape.dim[0] = j->m->length[bucket];
+    fv_exec_bind_input(exec, input, field->shared ? field->all : room);
+    if (field->shared) continue;
+    const int64_t bytes = fv_shape_count(shape) * (int64_t)fv_dtype_size(field->dtype);
+    memset(room, 0, (size_t)bytes);
+    out[f] = room;
+    room += fv_round_up(bytes, FV_ALIGN);
+  }
   j->data->read(j->data, j->split, index_of(j, i), 0, out);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), room);
-}
-
-static void bind_past(const predict_job *j, int64_t i, fv_exec *exec, void *room) {
-  void *out[FV_MAX_FIELDS] = {NULL};
-  out[fv_dataset_field(j->data, "past")] = room;
-  j->data->read(j->data, j->split, index_of(j, i), 0, out);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "past"), room);
 }
 
 static void predict_one(void *arg, int64_t i, int worker) {
@@ -131,10 +139,10 @@ static void predict_one(void *arg, int64_t i, int worker) {
   const bool series = j->m->task.horizon > 0;
   const char *answer = series ? "forecast" : "probabilities";
   int64_t k = fv_model_answers(j->m);
-  if (series) bind_past(j, i, exec, room);
-  else if (j->m->task.image.ndim) bind_image(j, i, exec, room);
-  else bind_text(j, i, bucket, exec, room);
-  fv_exec_run(exec);
+  if (j->m->task.image.ndim) bind_image(j, i, exec, room);
+  else bind_fields(j, i, bucket, exec, (char *)room);
+  if (j->m->task.nodes) fv_exec_run_split(exec, j->m->pool);
+  else fv_exec_run(exec);
   memcpy(j->probabilities + i * k, fv_exec_output(exec, answer)->data, (size_t)k * sizeof(float));
   if (j->scores && !series) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
 }
@@ -181,11 +189,11 @@ static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   }
 }
 
-static void one_json(fv_json *j, const fv_model *m, fv_bytes text, const float *p, const float *score, int k,
-                     int64_t *best) {
+void fv_prediction_json(fv_json *j, const fv_model *m, const char *key, fv_bytes text, const float *p,
+                        const float *score, int k, int64_t *best) {
   best_of(p, m->task.n_classes, k, best);
   fv_json_begin(j, NULL, '{');
-  if (text.s) fv_json_bytes(j, "text", text.s, text.n);
+  if (text.s) fv_json_bytes(j, key, text.s, text.n);
   fv_json_text(j, "label", m->classes[best[0]]);
   fv_json_float(j, "probability", p[best[0]]);
   fv_json_begin(j, "top", '[');
@@ -240,6 +248,7 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_status status = FV_OK;
   *json = NULL;
   if (m->task.horizon) return fv_series_predict(m, input, json);
+  if (m->task.nodes) return fv_nodes_predict(m, input, k, json);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_question_read(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
@@ -253,7 +262,7 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   for (int64_t i = 0; i < q.n; i++) {
     int64_t at = i * m->task.n_classes;
     fv_bytes text = q.lines ? fv_text_table_get(q.lines, i, 0) : (fv_bytes){0};
-    one_json(&j, m, text, p + at, scores + at, k, best);
+    fv_prediction_json(&j, m, "text", text, p + at, scores + at, k, best);
   }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');

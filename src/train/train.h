@@ -179,6 +179,29 @@ fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json)
  * and no scores. */
 int64_t fv_model_answers(const fv_model *m);
 
+/* A class and the k likeliest, in a new object: also what was asked, as `key`, unless text.s is NULL. best: room for k. */
+void fv_prediction_json(fv_json *j, const fv_model *m, const char *key, fv_bytes text, const float *p,
+                        const float *score, int k, int64_t *best);
+
+/* ---- nodes of a graph (nodes.c, nodes_explain.c) ------------------------------------------------------------------ */
+/* A graph that a model was trained on, and the nodes that someone asked for: "node:ID,ID", "test:N" for node N of the
+ * split, or a file with an ID a line ("-": standard input). */
+typedef struct fv_asked {
+  fv_model *m;
+  fv_dataset *data;
+  const fv_web *web;
+  int64_t n;
+  int32_t *node;
+  float *p, *score; /* [nodes, classes]: of all nodes */
+} fv_asked;
+/* input NULL: no node in particular. data NULL: the model's own. */
+fv_status fv_asked_open(fv_model *m, const char *input, const char *data, fv_asked *a);
+void fv_asked_close(fv_asked *a); /* also of one that failed to open */
+/* Its name, or its number in one of a few rotating buffers. */
+const char *fv_web_name(const fv_web *web, int64_t node);
+fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json);
+fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char **json);
+
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
 /* What fv_model_predict and fv_model_explain do for a model of series: input is a CSV whose last rows are the past, or
  * test:N. */
