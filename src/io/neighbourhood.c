@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-enum { SIDE = 900, TOP = 44, LEGEND = 30, RADIUS = 380, FONT = 12 };
+enum { SIDE = 900, TOP = 44, LEGEND = 52, RADIUS = 380, FONT = 12 };
 
 static const uint32_t colours[] = {0x4477aa, 0xee6677, 0x228833, 0xccbb44, 0x66ccee, 0xaa3377, 0xbbbbbb, 0xee7733,
                                    0x009988, 0x882255};
@@ -47,7 +47,7 @@ static double y_of(const place *p) { return TOP + SIDE / 2.0 + p->y; }
 static void put_edges(fv_canvas *cv, const fv_neighbourhood *h, const place *at) {
   double most = 0;
   for (int e = 0; e < h->n_edges; e++) most = fmax(most, h->edge[e].weight);
-  for (int e = 0; e < h->n_edges; e++) {
+  for (int e = h->n_edges - 1; e >= 0; e--) { /* those listed first on top */
     const double share = most > 0 ? h->edge[e].weight / most : 0;
     const uint32_t grey = (uint32_t)lrint(225 * (1 - sqrt(share)));
     fv_canvas_colour(cv, grey << 16 | grey << 8 | grey);
@@ -75,14 +75,16 @@ static void put_node(fv_canvas *cv, const fv_web_node *node, const place *p, dou
 }
 
 static void put_legend(fv_canvas *cv, const fv_neighbourhood *h) {
-  double x = 20;
+  double x = 20, y = TOP + SIDE;
   for (int c = 0; c < h->n_classes; c++) {
+    const double width = 16 + fv_canvas_text_width(cv, h->classes[c]) + 18;
+    if (x + width > SIDE) x = 20, y += 22;
     fv_canvas_colour(cv, colour_of(c));
-    cv->c.rectangle(cv->cr, x, TOP + SIDE + 6, 12, 12);
+    cv->c.rectangle(cv->cr, x, y, 12, 12);
     cv->c.fill(cv->cr);
     fv_canvas_colour(cv, 0x222222);
-    fv_canvas_text(cv, x + 16, TOP + SIDE + 16, FV_ALIGN_LEFT, h->classes[c]);
-    x += 16 + fv_canvas_text_width(cv, h->classes[c]) + 18;
+    fv_canvas_text(cv, x + 16, y + 10, FV_ALIGN_LEFT, h->classes[c]);
+    x += width;
   }
 }
 
