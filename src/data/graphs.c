@@ -144,17 +144,22 @@ done:
   return status;
 }
 
+static fv_status expect_nodes(const fv_dataset *d, const fv_web *w, fv_split s) {
+  FV_REQUIRE(count_split(w, (uint8_t)s) > 0, FV_ERR_REQUEST, "dataset (%s): expected nodes with a label for %s, got none",
+             d->name, fv_split_names[s]);
+  return FV_OK;
+}
+
 static fv_status complete_splits(const fv_data_open *o, const fv_dataset *d, fv_web *w) {
   if (!count_split(w, FV_SPLIT_TRAIN) && !count_split(w, FV_SPLIT_TEST) && !count_split(w, FV_SPLIT_VALIDATION))
     memset(w->split, FV_SPLIT_TRAIN, (size_t)w->nodes);
+  FV_TRY(expect_nodes(d, w, FV_SPLIT_TRAIN));
   if (!count_split(w, FV_SPLIT_TEST))
     FV_TRY(cut_split(w, d->n_classes, FV_SPLIT_TRAIN, FV_SPLIT_TEST, FV_FOLDS, o->reading->fold));
   else FV_TRY(fv_data_no_fold(o));
   if (!count_split(w, FV_SPLIT_VALIDATION))
     FV_TRY(cut_split(w, d->n_classes, FV_SPLIT_TRAIN, FV_SPLIT_VALIDATION, FV_FOLDS, 0));
-  for (int s = 0; s < FV_SPLITS; s++)
-    FV_REQUIRE(count_split(w, (uint8_t)s) > 0, FV_ERR_REQUEST, "dataset (%s): expected nodes with a label for %s, got none",
-               d->name, fv_split_names[s]);
+  for (int s = 0; s < FV_SPLITS; s++) FV_TRY(expect_nodes(d, w, (fv_split)s));
   return FV_OK;
 }
 

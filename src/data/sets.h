@@ -164,6 +164,8 @@ fv_status fv_path_open_idx(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_parallel(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_parallel(const char *path); /* "A,B", both there */
+fv_status fv_path_open_graph(const fv_data_open *o, fv_dataset *d);
+bool fv_path_is_graph(const char *path); /* "A,B", both there, tables */
 fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d); /* 70 % for training, 10 % validation, 20 % test */
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
 /* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file
