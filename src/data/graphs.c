@@ -170,6 +170,9 @@ typedef struct held_web {
   int64_t words; /* most entries of a node's features; 0: plain numbers */
   int32_t *degree, *word;
   float *weight;
+  int64_t width;                 /* numbers of a node's features that are held: words, or all */
+  int64_t *first;                /* of many graphs, as fv_net_graphs has them */
+  int32_t *graph_label, *of[FV_SPLITS];
 } held_web;
 
 static void *take(char *slab, int64_t *at, int64_t bytes) {
@@ -180,14 +183,22 @@ static void *take(char *slab, int64_t *at, int64_t bytes) {
 
 static int64_t lay_out(const fv_net *n, held_web *h, char *slab) {
   int64_t at = 0;
-  const int64_t per_node = h->words ? h->words : n->columns;
   h->degree = take(slab, &at, 4 * n->nodes);
   h->w.begin = take(slab, &at, 4 * (n->nodes + 1));
   h->w.neighbour = take(slab, &at, 4 * h->w.edges);
-  h->weight = take(slab, &at, 4 * n->nodes * per_node);
+  h->weight = take(slab, &at, 4 * n->nodes * h->width);
   h->word = take(slab, &at, 4 * n->nodes * h->words);
   h->w.label = take(slab, &at, 4 * n->nodes);
   h->w.split = take(slab, &at, n->nodes);
+  return at;
+}
+
+static int64_t lay_out_graphs(const fv_net *n, const fv_net_graphs *graphs, const fv_dataset *d, held_web *h,
+                              char *slab) {
+  int64_t at = fv_round_up(lay_out(n, h, slab), FV_ALIGN);
+  h->first = take(slab, &at, 8 * (graphs->n + 1));
+  h->graph_label = take(slab, &at, 4 * graphs->n);
+  for (int s = 0; s < FV_SPLITS; s++) h->of[s] = take(slab, &at, 4 * d->count[s]);
   return at;
 }
 
@@ -199,26 +210,27 @@ static void read_web(const fv_dataset *d, fv_split split, int64_t index, uint64_
   for (int64_t i = 0; label && i < h->w.nodes; i++) label[i] = h->w.split[i] == split ? h->w.label[i] : -1;
 }
 
-static void set_fields(const fv_net *n, const held_web *h, fv_dataset *d) {
-  const fv_field shared = {.dtype = FV_I32, .shared = true};
-  for (int f = DEGREE; f <= WEIGHT; f++) d->field[f] = shared;
+/* Of a graph of so many nodes, all in one place or of a sample. */
+static void set_fields(const held_web *h, fv_dataset *d, int64_t nodes, fv_shape neighbour, bool shared) {
+  const fv_field like = {.dtype = FV_I32, .shared = shared, .varies = !shared};
+  const int last = h->words ? WEIGHT : FEATURE;
+  for (int f = DEGREE; f <= last; f++) {
+    d->field[f] = like;
+    d->field[f].shape = FV_SHAPE(nodes, h->width);
+  }
   d->field[DEGREE].name = "degree";
-  d->field[DEGREE].shape = FV_SHAPE(n->nodes);
-  d->field[DEGREE].all = h->degree;
+  d->field[DEGREE].shape = FV_SHAPE(nodes);
   d->field[NEIGHBOUR].name = "neighbour";
-  d->field[NEIGHBOUR].shape = FV_SHAPE(h->w.edges);
+  d->field[NEIGHBOUR].shape = neighbour;
+  d->field[WORD].name = "word";
+  d->field[last].name = h->words ? "weight" : "feature";
+  d->field[last].dtype = FV_F32;
+  d->n_fields = last + 1;
+  if (!shared) return;
+  d->field[DEGREE].all = h->degree;
   d->field[NEIGHBOUR].all = h->w.neighbour;
-  if (h->words) {
-    d->field[WORD].name = "word";
-    d->field[WORD].all = h->word;
-    d->field[WEIGHT].name = "weight";
-  } else d->field[FEATURE].name = "feature";
-  fv_field *weight = &d->field[h->words ? WEIGHT : FEATURE];
-  weight->dtype = FV_F32;
-  weight->all = h->weight;
-  d->field[WORD].shape = weight->shape = FV_SHAPE(n->nodes, h->words ? h->words : n->columns);
-  d->n_fields = h->words ? WEIGHT + 1 : FEATURE + 1;
-  d->field[d->n_fields++] = (fv_field){.name = "node_label", .dtype = FV_I32, .shape = FV_SHAPE(n->nodes)};
+  d->field[WORD].all = h->word;
+  d->field[last].all = h->weight;
 }
 
 static fv_status fill_features(const fv_dataset *d, const fv_net *n, held_web *h) {
@@ -234,13 +246,12 @@ static fv_status fill_features(const fv_dataset *d, const fv_net *n, held_web *h
   return FV_OK;
 }
 
-static fv_status fill_web(const fv_data_open *o, fv_dataset *d, const fv_net *n, const edges *csr, held_web *h) {
+static fv_status fill_web(const fv_dataset *d, const fv_net *n, const edges *csr, held_web *h) {
   memcpy(h->w.begin, csr->begin, (size_t)(n->nodes + 1) * sizeof *csr->begin);
   memcpy(h->w.neighbour, csr->neighbour, (size_t)csr->n * sizeof *csr->neighbour);
   for (int64_t i = 0; i < n->nodes; i++) h->degree[i] = csr->begin[i + 1] - csr->begin[i];
   memcpy(h->w.label, n->label, (size_t)n->nodes * sizeof *n->label);
   memcpy(h->w.split, n->split, (size_t)n->nodes);
-  FV_TRY(complete_splits(o, d, &h->w));
   return fill_features(d, n, h);
 }
 
@@ -250,25 +261,133 @@ static int64_t most_entries(const fv_net *n) {
   return most;
 }
 
+static fv_status begin_hold(const fv_data_open *o, fv_dataset *d, const fv_net *n, edges *csr, held_web **held) {
+  held_web *h = *held = fv_arena_alloc(d->arena, sizeof *h);
+  FV_REQUIRE(h, FV_ERR_MEMORY, "dataset (%s): no memory", d->name);
+  FV_TRY(check_ends(d, n));
+  FV_TRY(make_csr(n, o->reading->directed, csr));
+  h->w = (fv_web){.nodes = n->nodes, .edges = csr->n, .name = n->name};
+  h->words = 2 * n->entries >= n->nodes * n->columns ? 0 : most_entries(n);
+  h->width = h->words ? h->words : n->columns;
+  d->features = n->columns;
+  d->impl = h;
+  return FV_OK;
+}
+
 fv_status fv_net_hold(const fv_data_open *o, fv_dataset *d, const fv_net *n) {
   fv_status status = FV_OK;
   edges csr = {NULL};
-  held_web *h = fv_arena_alloc(d->arena, sizeof *h);
-  FV_REQUIRE(h, FV_ERR_MEMORY, "dataset (%s): no memory", d->name);
-  FV_TRY_DONE(check_ends(d, n));
-  FV_TRY_DONE(make_csr(n, o->reading->directed, &csr));
-  h->w = (fv_web){.nodes = n->nodes, .edges = csr.n, .name = n->name};
-  h->words = 2 * n->entries >= n->nodes * n->columns ? 0 : most_entries(n);
+  held_web *h;
+  FV_TRY_DONE(begin_hold(o, d, n, &csr, &h));
   FV_TRY_DONE(fv_slab_new(o->ledger, FV_ACCOUNT_DATA, lay_out(n, h, NULL), &d->slab));
   lay_out(n, h, d->slab);
-  d->features = n->columns;
-  set_fields(n, h, d);
+  set_fields(h, d, n->nodes, FV_SHAPE(h->w.edges), true);
+  d->field[d->n_fields++] = (fv_field){.name = "node_label", .dtype = FV_I32, .shape = FV_SHAPE(n->nodes)};
   for (int s = 0; s < FV_SPLITS; s++) d->count[s] = 1;
   if (!d->slab) goto done;
-  FV_TRY_DONE(fill_web(o, d, n, &csr, h));
+  FV_TRY_DONE(fill_web(d, n, &csr, h));
+  FV_TRY_DONE(complete_splits(o, d, &h->w));
   d->read = read_web;
-  d->impl = h;
   d->web = &h->w;
+done:
+  fv_free(csr.begin);
+  fv_free(csr.neighbour);
+  return status;
+}
+
+/* ---- many graphs ------------------------------------------------------------------------------------------------- */
+fv_status fv_net_graphs_new(int64_t n, fv_net_graphs *g) {
+  *g = (fv_net_graphs){.n = n};
+  FV_TRY(FV_NEW(&g->first, n + 1));
+  FV_TRY(FV_NEW(&g->label, n));
+  return FV_NEW(&g->split, n);
+}
+
+void fv_net_graphs_free(fv_net_graphs *g) {
+  fv_free(g->first);
+  fv_free(g->label);
+  fv_free(g->split);
+}
+
+static int64_t length_of(const fv_dataset *d, fv_split split, int64_t index) {
+  const held_web *h = d->impl;
+  const int32_t g = h->of[split][index];
+  return h->first[g + 1] - h->first[g];
+}
+
+static void read_graph(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]) {
+  (void)draw;
+  const held_web *h = d->impl;
+  const int32_t g = h->of[split][index];
+  const int64_t from = h->first[g], nodes = h->first[g + 1] - from, weights = h->words ? WEIGHT : FEATURE;
+  const int32_t *place = h->w.neighbour + h->w.begin[from];
+  int32_t *neighbour = out[NEIGHBOUR];
+  if (out[DEGREE]) memcpy(out[DEGREE], h->degree + from, (size_t)nodes * 4);
+  for (int64_t k = 0; neighbour && k < h->w.begin[from + nodes] - h->w.begin[from]; k++)
+    neighbour[k] = (int32_t)(place[k] - from);
+  if (h->words && out[WORD]) memcpy(out[WORD], h->word + from * h->words, (size_t)(nodes * h->words) * 4);
+  if (out[weights]) memcpy(out[weights], h->weight + from * h->width, (size_t)(nodes * h->width) * 4);
+  if (out[weights + 1]) *(int32_t *)out[weights + 1] = h->graph_label[g];
+}
+
+/* Nodes of the largest graph, and the most edges for each node of one. */
+static fv_status measure_graphs(const fv_dataset *d, const fv_net_graphs *g, const edges *csr, int64_t *most,
+                                int64_t *edges_a_node) {
+  *most = *edges_a_node = 1;
+  for (int64_t i = 0; i < g->n; i++) {
+    const int64_t first = g->first[i], end = g->first[i + 1];
+    FV_REQUIRE(end > first, FV_ERR_CORRUPT, "dataset (%s, graph %lld): expected nodes, got none", d->name, (long long)i);
+    for (int64_t e = csr->begin[first]; e < csr->begin[end]; e++)
+      FV_REQUIRE(csr->neighbour[e] >= first && csr->neighbour[e] < end, FV_ERR_CORRUPT,
+                 "dataset (%s, graph %lld): expected edges between nodes of one graph, got one to another", d->name,
+                 (long long)i);
+    *most = FV_MAX(*most, end - first);
+    *edges_a_node = FV_MAX(*edges_a_node, fv_ceil_div(csr->begin[end] - csr->begin[first], end - first));
+  }
+  return FV_OK;
+}
+
+static fv_status cut_graphs(const fv_data_open *o, const fv_dataset *d, fv_net_graphs *g) {
+  fv_status status = FV_OK;
+  uint8_t *is_test = NULL;
+  const int folds = o->def->info.folds ? o->def->info.folds : FV_FOLDS;
+  for (int64_t i = 0; i < g->n; i++)
+    if (g->split[i] == FV_SPLIT_TEST) return FV_OK;
+  FV_TRY_DONE(FV_NEW(&is_test, g->n));
+  FV_TRY_DONE(fv_data_cut(g->label, g->n, d->n_classes, folds, o->reading->fold, is_test));
+  for (int64_t i = 0; i < g->n; i++)
+    if (is_test[i]) g->split[i] = FV_SPLIT_TEST;
+done:
+  fv_free(is_test);
+  return status;
+}
+
+static void fill_graphs(const fv_net_graphs *g, held_web *h) {
+  int64_t at[FV_SPLITS] = {0};
+  memcpy(h->first, g->first, (size_t)(g->n + 1) * sizeof *g->first);
+  memcpy(h->graph_label, g->label, (size_t)g->n * sizeof *g->label);
+  for (int64_t i = 0; i < g->n; i++) h->of[g->split[i]][at[g->split[i]]++] = (int32_t)i;
+}
+
+fv_status fv_net_hold_graphs(const fv_data_open *o, fv_dataset *d, const fv_net *n, const fv_net_graphs *graphs) {
+  fv_status status = FV_OK;
+  edges csr = {NULL};
+  held_web *h;
+  int64_t most, edges_a_node;
+  fv_net_graphs g = *graphs;
+  FV_TRY_DONE(begin_hold(o, d, n, &csr, &h));
+  FV_TRY_DONE(measure_graphs(d, &g, &csr, &most, &edges_a_node));
+  FV_TRY_DONE(cut_graphs(o, d, &g));
+  for (int64_t i = 0; i < g.n; i++) d->count[g.split[i]]++;
+  FV_TRY_DONE(fv_slab_new(o->ledger, FV_ACCOUNT_DATA, lay_out_graphs(n, &g, d, h, NULL), &d->slab));
+  lay_out_graphs(n, &g, d, h, d->slab);
+  set_fields(h, d, most, FV_SHAPE(most, edges_a_node), false);
+  d->field[d->n_fields++] = (fv_field){.name = "label", .dtype = FV_I32, .shape = FV_SCALAR};
+  d->length = length_of;
+  if (!d->slab) goto done;
+  FV_TRY_DONE(fill_web(d, n, &csr, h));
+  fill_graphs(&g, h);
+  d->read = read_graph;
 done:
   fv_free(csr.begin);
   fv_free(csr.neighbour);

@@ -140,6 +140,26 @@ void fv_net_normalise(fv_net *net);
  * d's classes must be set. Without nodes for testing, a fold of those with a label is cut off; without nodes for
  * validation, a fifth of those for training. */
 fv_status fv_net_hold(const fv_data_open *o, fv_dataset *d, const fv_net *net);
+/* Many graphs: the net's nodes from first[g] to first[g+1]-1 are graph g, no edge leads from one to another, and labels
+ * and splits are of graphs. Fields of a sample, which is a graph of L nodes:
+ *   "degree" i32 [L], "neighbour" i32 [L,R]        the graph; places one behind the other, R a node at most on the mean
+ *   "word", "weight" [L,K], or "feature" f32 [L,F] as above
+ *   "label"
+ * Without graphs for testing, one of o->def's folds is cut off. */
+typedef struct fv_net_graphs {
+  int64_t n;
+  int64_t *first; /* [n+1] */
+  int32_t *label; /* [n] */
+  uint8_t *split; /* [n] */
+} fv_net_graphs;
+fv_status fv_net_hold_graphs(const fv_data_open *o, fv_dataset *d, const fv_net *net, const fv_net_graphs *graphs);
+/* Collections of graphs as DGCNN's program has them, text: the number of graphs; of each its number of nodes and its
+ * label, then a line a node: a tag, the number of neighbours, these, and other numbers, as many for each. Tags are
+ * features, one column each. fold: text, the numbers of the graphs that are for testing; NULL: none are. */
+fv_status fv_graph_text_hold(const fv_data_open *o, fv_dataset *d, const char *what, char *text, const char *fold_what,
+                             char *fold);
+fv_status fv_net_graphs_new(int64_t n, fv_net_graphs *graphs); /* all for training */
+void fv_net_graphs_free(fv_net_graphs *graphs);
 /* A row whose files are those of a citation network of Planetoid: y, allx, ally, tx, ty, graph, test.index. */
 fv_status fv_planetoid_open_row(const fv_data_open *o, fv_dataset *d);
 

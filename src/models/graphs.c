@@ -7,7 +7,7 @@ fv_graph_input fv_graph_input_of(fv_graph *g, const fv_problem *task, int64_t n)
   fv_value *csr[2] = {NULL, NULL}, *degree = fv_input(g, "degree", FV_I32, FV_SHAPE(n, nodes));
   fv_value *place = fv_input(g, "neighbour", FV_I32, FV_SHAPE(n, places));
   fv_op_n(g, "csr_blocks", NULL, 2, (fv_value *[]){degree, place}, 2, csr);
-  fv_graph_input in = {.row_ptr = csr[0], .col = csr[1], .nodes.features = task->features,
+  fv_graph_input in = {.row_ptr = csr[0], .col = csr[1], .degree = degree, .nodes.features = task->features,
                        .there = fv_op(g, "gt", NULL, degree, fv_const_data(g, FV_I32, FV_SCALAR, &(int32_t){0}))};
   if (task->words) {
     in.nodes.word = fv_input(g, "word", FV_I32, FV_SHAPE(n * nodes, task->words));

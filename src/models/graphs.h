@@ -7,7 +7,9 @@
 #include "models/recipe.h"
 
 typedef struct fv_graph_settings {
-  int64_t layers, heads, width, out_heads;
+  int64_t layers, heads, width;
+  int64_t out_heads;    /* node-classify */
+  int64_t pool, hidden; /* graph-classify */
   double dropout;
   bool v2;
 } fv_graph_settings;
@@ -26,6 +28,7 @@ typedef struct fv_graph_settings {
 /* n graphs of the dataset as one: the inputs "degree", "neighbour" and "word" with "weight", or "feature". */
 typedef struct fv_graph_input {
   fv_value *row_ptr, *col;
+  fv_value *degree; /* [n,L] */
   fv_value *there; /* u8 [n,L]: 1 where there is a node; every node is its own neighbour */
   fv_nodes nodes;
 } fv_graph_input;
