@@ -41,6 +41,7 @@ typedef struct fv_reading {
   const char *text, *label;              /* columns of a table of one's own; NULL: by their usual names */
   bool skip_bad;                         /* rows with mistakes are left out */
   bool joint;                            /* of pairs: one tokeniser, learnt from both sides */
+  fv_int_list neighbours;                /* of graphs: so many drawn at each step away from a node; none: all at once */
   bool directed;                         /* of graphs: an edge leads one way; otherwise both */
   fv_tokenizer *tokenizer[FV_TOKENIZED]; /* NULL: made by the first opening, from the training split */
   int64_t past, horizon;                 /* of series: rows a forecast sees, and rows to be forecast; 0: 96, 24 */

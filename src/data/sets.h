@@ -140,6 +140,8 @@ void fv_net_normalise(fv_net *net);
  * d's classes must be set. Without nodes for testing, a fold of those with a label is cut off; without nodes for
  * validation, a fifth of those for training. */
 fv_status fv_net_hold(const fv_data_open *o, fv_dataset *d, const fv_net *net);
+/* With reading->neighbours it makes samples of nodes instead, each with its surroundings: fields as those of many graphs,
+ * of a fixed number of nodes, of which the first is the one that counts. */
 /* Many graphs: the net's nodes from first[g] to first[g+1]-1 are graph g, no edge leads from one to another, and labels
  * and splits are of graphs. Fields of a sample, which is a graph of L nodes:
  *   "degree" i32 [L], "neighbour" i32 [L,R]        the graph; places one behind the other, R a node at most on the mean
@@ -152,7 +154,7 @@ typedef struct fv_net_graphs {
   int32_t *label; /* [n] */
   uint8_t *split; /* [n] */
 } fv_net_graphs;
-fv_status fv_net_hold_graphs(const fv_data_open *o, fv_dataset *d, const fv_net *net, const fv_net_graphs *graphs);
+fv_status fv_net_hold_graphs(const fv_data_open *o, fv_dataset *d, const fv_net *net, fv_net_graphs *graphs);
 /* Collections of graphs as DGCNN's program has them, text: the number of graphs; of each its number of nodes and its
  * label, then a line a node: a tag, the number of neighbours, these, and other numbers, as many for each. Tags are
  * features, one column each. fold: text, the numbers of the graphs that are for testing; NULL: none are. */

@@ -37,14 +37,14 @@ static fv_status check(const void *fields, const fv_problem *task) {
 static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
-  const int64_t nodes = n * task->length;
+  const int64_t nodes = fv_graph_nodes(task);
   fv_graph_input in = fv_graph_input_of(g, task, n);
   if (in.nodes.x) {
-    in.nodes.x = beside(g, in.nodes.x, logarithm(g, in.degree, nodes));
+    in.nodes.x = beside(g, in.nodes.x, logarithm(g, in.degree, n * nodes));
     in.nodes.features++;
   }
   fv_nodes hidden = fv_graph_hidden(g, s, &in, s->layers, training);
-  fv_value *x = fv_reshape(g, hidden.x, FV_SHAPE(n, task->length, hidden.features));
+  fv_value *x = fv_reshape(g, hidden.x, FV_SHAPE(n, nodes, hidden.features));
   x = fv_additive_pool_layer(g, x, in.there, "pool", s->pool);
   fv_value *size = fv_reduce(g, "sum", fv_op(g, "cast", NULL, in.there), FV_SHAPE(1), true);
   x = beside(g, x, fv_op(g, "log1p", NULL, size));

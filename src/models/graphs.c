@@ -2,8 +2,12 @@
 /* graphs.c: the inputs and hidden layers that recipes over graphs share. */
 #include "models/graphs.h"
 
+int64_t fv_graph_nodes(const fv_problem *task) {
+  return task->nodes ? task->nodes : task->length ? task->length : task->block;
+}
+
 fv_graph_input fv_graph_input_of(fv_graph *g, const fv_problem *task, int64_t n) {
-  const int64_t nodes = task->nodes ? task->nodes : task->length, places = task->nodes ? task->edges : nodes * task->edges;
+  const int64_t nodes = fv_graph_nodes(task), places = task->nodes ? task->edges : nodes * task->edges;
   fv_value *csr[2] = {NULL, NULL}, *degree = fv_input(g, "degree", FV_I32, FV_SHAPE(n, nodes));
   fv_value *place = fv_input(g, "neighbour", FV_I32, FV_SHAPE(n, places));
   fv_op_n(g, "csr_blocks", NULL, 2, (fv_value *[]){degree, place}, 2, csr);

@@ -25,6 +25,7 @@ typedef struct fv_graph_settings {
       {.name = FV_GRAPH_FIELD(v2), .type = FV_OPT_BOOL, .def = "false",                                              \
        .doc = "GATv2: scores from both ends together (Brody et al. 2022)"}
 
+int64_t fv_graph_nodes(const fv_problem *task); /* of a sample */
 /* n graphs of the dataset as one: the inputs "degree", "neighbour" and "word" with "weight", or "feature". */
 typedef struct fv_graph_input {
   fv_value *row_ptr, *col;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* node-classify: which of K classes the nodes of a graph are of, when some are known: graph attention over all of it at
- * once (Velickovic et al. 2018, with the settings of their citation networks). */
+ * once (Velickovic et al. 2018, with the settings of their citation networks), or over the surroundings of each node. */
 #include "models/graphs.h"
 #include "ops/cast.h"
 #include "ops/cross_entropy.h"
 #include "ops/reduce.h"
+#include "ops/slice.h"
 #include "ops/softmax.h"
 
 typedef fv_graph_settings settings;
@@ -44,6 +45,12 @@ static void outputs(fv_graph *g, fv_value *logits, const fv_problem *task, fv_mo
   else fv_output(g, "each.loss", fv_reshape(g, loss, FV_SHAPE(1)));
 }
 
+/* Of samples that are surroundings, the node that counts. */
+static fv_value *first_of(fv_graph *g, fv_value *logits, const fv_problem *task, int64_t n) {
+  fv_value *blocks = fv_reshape(g, logits, FV_SHAPE(n, fv_graph_nodes(task), task->n_classes));
+  return fv_reshape(g, fv_slice_of(g, blocks, 1, 0, 1), FV_SHAPE(n, task->n_classes));
+}
+
 static fv_status check(const void *fields, const fv_problem *task) {
   (void)fields;
   return fv_graph_check_task(task);
@@ -60,7 +67,8 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   fv_value *logits = fv_graph_attention(g, &nodes, in.row_ptr, in.col, .name = name, .v2 = s->v2, .mean = true,
                                         .heads = s->out_heads, .width = task->n_classes, .dropout = s->dropout,
                                         .training = training);
-  outputs(g, logits, task, mode);
+  if (task->nodes) outputs(g, logits, task, mode);
+  else fv_classifier_outputs(g, first_of(g, logits, task, n), task, mode);
 }
 
 extern const fv_recipe fv_recipe_node_classify;

@@ -41,6 +41,7 @@ static void meet_graph(fv_model *m, const fv_dataset *d) {
   m->task.words = word < 0 ? 0 : d->field[word].shape.dim[1];
   m->task.nodes = label < 0 ? 0 : d->field[label].shape.dim[0];
   if (place >= 0) m->task.edges = d->field[place].shape.dim[m->task.nodes ? 0 : 1];
+  m->task.block = place >= 0 && !m->task.nodes && !d->field[place].varies ? d->field[place].shape.dim[0] : 0;
 }
 
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
@@ -63,7 +64,8 @@ static fv_status check_graph(const fv_model *m, const fv_dataset *d) {
   fv_model like = {.arena = NULL};
   meet_graph(&like, d);
   const fv_problem *a = &m->task, *b = &like.task;
-  FV_REQUIRE(a->features == b->features && a->words == b->words && a->nodes == b->nodes && a->edges == b->edges,
+  FV_REQUIRE(a->features == b->features && a->words == b->words && a->nodes == b->nodes && a->edges == b->edges &&
+                 a->block == b->block,
              FV_ERR_REQUEST,
              "dataset '%s': expected a graph of %lld nodes, %lld edges and %lld features as the model was trained on, got "
              "%lld, %lld and %lld", d->name, (long long)a->nodes, (long long)a->edges, (long long)a->features,

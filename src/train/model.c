@@ -65,7 +65,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
                             .joint = t->joint, .longest = t->longest, .past = t->past, .horizon = t->horizon,
-                            .directed = t->directed,
+                            .directed = t->directed, .neighbours = t->neighbours,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
   return FV_OK;
@@ -228,6 +228,7 @@ static void graph_json(const fv_model *m, fv_json *j) {
   fv_json_int(j, "words", m->task.words);
   fv_json_int(j, "nodes", m->task.nodes);
   fv_json_int(j, "edges", m->task.edges);
+  fv_json_int(j, "block", m->task.block);
   fv_json_end(j, '}');
 }
 

@@ -150,7 +150,8 @@ static fv_status read_graph(fv_model *m, const json_t *root, const char *path) {
   const json_t *graph = json_object_get(root, "graph");
   if (!graph) return FV_OK;
   const struct { const char *key; int64_t *v; } all[] = {{"features", &m->task.features}, {"words", &m->task.words},
-                                                         {"nodes", &m->task.nodes}, {"edges", &m->task.edges}};
+                                                         {"nodes", &m->task.nodes}, {"edges", &m->task.edges},
+                                                         {"block", &m->task.block}};
   for (size_t i = 0; i < FV_COUNT(all); i++) {
     *all[i].v = json_integer_value(json_object_get(graph, all[i].key));
     FV_REQUIRE(*all[i].v >= (i == 0) && *all[i].v < INT32_MAX, FV_ERR_CORRUPT,

@@ -70,11 +70,16 @@ static fv_status add_input(fv_asked *a, const char *input) {
   return strncmp(input, "test:", 5) ? add_lines(a, input) : add_tested(a, input + 5);
 }
 
+bool fv_model_of_nodes(const fv_model *m) { return m->task.nodes || m->task.block; }
+
 fv_status fv_asked_open(fv_model *m, const char *input, const char *data, fv_asked *a) {
-  const int64_t n = fv_model_answers(m);
   *a = (fv_asked){.m = m};
+  const bool block = m->task.block;
+  m->reading.neighbours.n = 0;
   FV_TRY(fv_dataset_open(data ? data : m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &a->data));
+  if (block) FV_TRY(fv_model_meet(m, a->data, 1));
   FV_TRY(fv_model_check_data(m, a->data));
+  const int64_t n = fv_model_answers(m);
   a->web = a->data->web;
   FV_TRY(add_input(a, input));
   FV_TRY(FV_NEW(&a->p, 2 * n));

@@ -93,7 +93,8 @@ int64_t fv_model_answers(const fv_model *m) {
 static int64_t room_for(const fv_model *m) {
   const int64_t pixels = fv_shape_count(m->task.image), longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
   const fv_problem *t = &m->task;
-  if (t->features) return 4 * FV_ALIGN + (t->nodes ? 0 : longest * (1 + t->edges + (t->words ? 2 * t->words : t->features)));
+  const int64_t nodes = t->nodes ? 0 : FV_MAX(longest, t->block);
+  if (t->features) return 4 * FV_ALIGN + nodes * (1 + t->edges + (t->words ? 2 * t->words : t->features));
   if (m->task.horizon) return m->task.past * m->task.channels;
   return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : longest;
 }
@@ -217,7 +218,7 @@ fv_status fv_lines_read(const char *input, fv_text_table **lines) {
 }
 
 fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
-  if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
+  if (!m->task.vocabulary[0] && !m->task.features) return fv_pictures_read(m, input, &q->pixels, &q->n);
   if (!strncmp(input, "test:", 5)) {
     q->n = 1;
     FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &q->data));
@@ -228,6 +229,7 @@ fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
                (long long)q->data->count[FV_SPLIT_TEST] - 1);
     return FV_OK;
   }
+  FV_REQUIRE(!m->task.features, FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", input);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
@@ -248,7 +250,7 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_status status = FV_OK;
   *json = NULL;
   if (m->task.horizon) return fv_series_predict(m, input, json);
-  if (m->task.nodes) return fv_nodes_predict(m, input, k, json);
+  if (fv_model_of_nodes(m)) return fv_nodes_predict(m, input, k, json);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_question_read(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));

@@ -88,6 +88,8 @@ const fv_option fv_train_settings_table[] = {
      .doc = "series: rows to be forecast; 0: 24"},
     {.name = FIELD(directed), .type = FV_OPT_BOOL, .def = "false",
      .doc = "graphs: a node looks along edges one way only, at where they come from"},
+    {.name = FIELD(neighbours), .type = FV_OPT_INTS, .min = 1, .max = 4095,
+     .doc = "graphs that are too large for one step: how many neighbours of a node are drawn, of each of these, ..."},
     {.name = FIELD(save_every), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e12,
      .doc = "steps between checkpoints; 0: each epoch"},
     {.name = FIELD(keep), .type = FV_OPT_INT, .def = "2", .min = 1, .max = 1000, .doc = "checkpoints kept"},

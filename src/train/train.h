@@ -31,6 +31,7 @@ typedef struct fv_train_settings {
   const char *text, *label, *vectors;
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad, joint, directed;
+  fv_int_list neighbours;
   int64_t past, horizon;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
@@ -184,7 +185,9 @@ void fv_prediction_json(fv_json *j, const fv_model *m, const char *key, fv_bytes
                         const float *score, int k, int64_t *best);
 
 /* ---- nodes of a graph (nodes.c, nodes_explain.c) ------------------------------------------------------------------ */
-/* A graph that a model was trained on, and the nodes that someone asked for: "node:ID,ID", "test:N" for node N of the
+bool fv_model_of_nodes(const fv_model *m);
+/* A graph that a model was trained on, all of it also where it was trained on surroundings of nodes (which the model
+ * then has forgotten), and the nodes that someone asked for: "node:ID,ID", "test:N" for node N of the
  * split, or a file with an ID a line ("-": standard input). */
 typedef struct fv_asked {
   fv_model *m;
