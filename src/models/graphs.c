@@ -21,7 +21,7 @@ fv_graph_input fv_graph_input_of(fv_graph *g, const fv_problem *task, int64_t n)
 }
 
 fv_nodes fv_graph_hidden(fv_graph *g, const fv_graph_settings *s, const fv_graph_input *in, int64_t hidden,
-                         bool training) {
+                         fv_value **each, bool training) {
   fv_nodes nodes = in->nodes;
   for (int64_t i = 0; i < hidden; i++) {
     char name[32];
@@ -30,6 +30,7 @@ fv_nodes fv_graph_hidden(fv_graph *g, const fv_graph_settings *s, const fv_graph
     fv_value *y = fv_graph_attention(g, &nodes, in->row_ptr, in->col, .name = name, .v2 = s->v2, .heads = s->heads,
                                      .width = s->width, .dropout = s->dropout, .training = training);
     nodes = (fv_nodes){.x = fv_op(g, "elu", NULL, y), .features = s->heads * s->width};
+    if (each) each[i] = nodes.x;
   }
   return nodes;
 }

@@ -10,12 +10,13 @@ typedef struct fv_graph_settings {
   int64_t layers, heads, width;
   int64_t out_heads;    /* node-classify */
   int64_t pool, hidden; /* graph-classify */
+  double pooled;
   double dropout;
   bool v2;
 } fv_graph_settings;
 #define FV_GRAPH_FIELD(name) #name, .offset = offsetof(fv_graph_settings, name)
 #define FV_GRAPH_OPTIONS                                                                                             \
-  {.name = FV_GRAPH_FIELD(layers), .type = FV_OPT_INT, .def = "2", .min = 1, .max = 16,                              \
+  {.name = FV_GRAPH_FIELD(layers), .type = FV_OPT_INT, .def = "2", .min = 1, .max = FV_GRAPH_LAYERS,                 \
    .doc = "layers of graph attention: how many edges away a node sees"},                                             \
       {.name = FV_GRAPH_FIELD(heads), .type = FV_OPT_INT, .def = "8", .min = 1, .max = 256,                          \
        .doc = "of the hidden layers, side by side"},                                                                 \
@@ -35,9 +36,11 @@ typedef struct fv_graph_input {
 } fv_graph_input;
 fv_graph_input fv_graph_input_of(fv_graph *g, const fv_problem *task, int64_t n);
 
-/* conv1, conv2, ...: `hidden` layers of heads side by side with ELU between; [V,heads*width]. */
+enum { FV_GRAPH_LAYERS = 16 };
+/* conv1, conv2, ...: `hidden` layers of heads side by side with ELU behind; [V,heads*width]. each: what every one of
+ * them gives; NULL: not wanted. */
 fv_nodes fv_graph_hidden(fv_graph *g, const fv_graph_settings *s, const fv_graph_input *in, int64_t hidden,
-                         bool training);
+                         fv_value **each, bool training);
 fv_status fv_graph_check_task(const fv_problem *task);
 
 #endif

@@ -18,6 +18,8 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {{"gat", "v2=false", "the default, as published"},
                                     {"gatv2", "v2=true", "scores that depend on both ends together"},
+                                    {"sampled", "neighbours=10,10 batch=32 epochs=100 patience=20 save_every=0",
+                                     "for graphs that are too large for one step: nodes with drawn neighbours"},
                                     {0}};
 
 /* The mean of `each` [V] over the nodes that are of the split, one number for the one graph: [1]. */
@@ -61,7 +63,7 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   const bool training = mode == FV_MODE_TRAIN;
   char name[32];
   const fv_graph_input in = fv_graph_input_of(g, task, n);
-  fv_nodes nodes = fv_graph_hidden(g, s, &in, s->layers - 1, training);
+  fv_nodes nodes = fv_graph_hidden(g, s, &in, s->layers - 1, NULL, training);
   nodes = fv_nodes_dropout(g, &nodes, s->dropout, training);
   snprintf(name, sizeof name, "conv%lld", (long long)s->layers);
   fv_value *logits = fv_graph_attention(g, &nodes, in.row_ptr, in.col, .name = name, .v2 = s->v2, .mean = true,

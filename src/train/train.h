@@ -147,8 +147,8 @@ bool fv_scores_better(const fv_model *m, const fv_scores *a, double metric, doub
 /* Learns from a dataset what the model has to know of its data, the statistics from the first n_train samples of the
  * fixed shuffle. In a dry ledger without statistics. */
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train);
-/* That these are such data: inputs, classes. */
-fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d);
+/* That these are such data: inputs, classes. A graph may be of another size: then that is the model's. */
+fv_status fv_model_check_data(fv_model *m, const fv_dataset *d);
 /* Of a whole split, as the model reads it, in order. */
 fv_loader_options fv_model_loader(const fv_model *m, const fv_dataset *d, fv_split split);
 

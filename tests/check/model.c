@@ -13,6 +13,7 @@
 #define PAIRS "number-words", NULL, NULL
 #define SERIES "waves", NULL, NULL
 #define GRAPH "communities", NULL, "batch=1 epochs=36" /* an epoch is one step */
+#define GRAPHS "motifs", NULL, NULL
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
@@ -29,6 +30,9 @@ static const ck_model models[] = {
     {"forecast", "darnn", "past=12 horizon=4 hidden=8", 68340, SERIES},
     {"node-classify", "gat", "heads=2 width=4", 4556, GRAPH},
     {"node-classify", "gatv2", "heads=2 width=4", 8976, GRAPH},
+    {"node-classify", "sampled", "heads=2 width=4 neighbours=4,3", 4556, "communities", NULL, "batch=8"},
+    {"graph-classify", "gat", "heads=2 width=4 layers=2", 21634, GRAPHS},
+    {"graph-classify", "gatv2", "heads=2 width=4 layers=2", 30210, GRAPHS},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
     {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},

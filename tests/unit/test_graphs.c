@@ -115,6 +115,33 @@ static void test_mistakes(void **state) {
   fv_dataset_close(d);
 }
 
+/* ---- many graphs ------------------------------------------------------------------------------------------------- */
+/* The busiest node of one kind of graph has more edges than that of the other. */
+static void test_many(void **state) {
+  (void)state;
+  double busiest[2] = {0};
+  fv_dataset *d;
+  OK(fv_dataset_open("motifs", NULL, 1, NULL, NULL, NULL, &d));
+  for (int64_t i = 0; i < d->count[FV_SPLIT_TRAIN]; i++) {
+    int32_t degree[20] = {0}, neighbour[400] = {0}, label = -1, most = 0;
+    float feature[40];
+    const int64_t n = d->length(d, FV_SPLIT_TRAIN, i);
+    d->read(d, FV_SPLIT_TRAIN, i, 0, (void *[FV_MAX_FIELDS]){degree, neighbour, feature, &label});
+    for (int64_t k = 0, e = 0; k < n; k++) {
+      bool itself = false;
+      most = FV_MAX(most, degree[k]);
+      for (const int64_t end = e + degree[k]; e < end; e++) {
+        assert_in_range(neighbour[e], 0, n - 1);
+        itself |= neighbour[e] == k;
+      }
+      assert_true(itself);
+    }
+    busiest[label] += (double)most / (double)(d->count[FV_SPLIT_TRAIN] / 2);
+  }
+  assert_true(busiest[1] > busiest[0] + 1);
+  fv_dataset_close(d);
+}
+
 /* ---- pickles ----------------------------------------------------------------------------------------------------- */
 static fv_status parse(const char *bytes, size_t n, fv_arena *arena, const fv_pickle **root) {
   return fv_pickle_parse(bytes, n, "test", arena, root);
@@ -181,7 +208,8 @@ static void test_citeseer(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_edges),    cmocka_unit_test(test_fields),
                                      cmocka_unit_test(test_numbers),  cmocka_unit_test(test_mistakes),
-                                     cmocka_unit_test(test_pickle),   cmocka_unit_test(test_cora),
+                                     cmocka_unit_test(test_pickle),   cmocka_unit_test(test_many),
+                                        cmocka_unit_test(test_cora),
                                      cmocka_unit_test(test_citeseer)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
