@@ -60,19 +60,34 @@ fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
 }
 
-/* Another graph may have another size: the model takes it on, unless it was made to run for this one. */
+static int64_t longest_of(const fv_dataset *d) {
+  for (int f = 0; f < d->n_fields; f++)
+    if (d->field[f].varies) return d->field[f].shape.dim[0];
+  return 0;
+}
+
+/* Another graph may have another size: the model takes it on, unless it was made to run for one already. */
+static void meet_size(fv_model *m, const fv_dataset *d, bool *changed) {
+  const fv_problem was = m->task;
+  const int64_t longest = longest_of(d), most = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  meet_graph(m, d);
+  *changed = m->task.words != was.words || m->task.nodes != was.nodes || m->task.edges != was.edges ||
+             m->task.block != was.block || longest > most || (longest == 0 && most > 0);
+  if (longest > most) choose_lengths(m, longest);
+  if (longest == 0) m->n_lengths = 0, m->length[0] = 0;
+}
+
 static fv_status check_graph(fv_model *m, const fv_dataset *d) {
   const fv_problem was = m->task;
+  bool changed = false, runs = m->eval.n > 0;
   const bool whole = fv_dataset_field(d, "node_label") >= 0;
   FV_REQUIRE(d->features == was.features && (!was.features || whole == (was.nodes > 0)), FV_ERR_REQUEST,
              "dataset '%s': expected %s of %lld features as the model was trained on, got %s of %lld", d->name,
              was.nodes ? "a graph" : "graphs", (long long)was.features, whole ? "a graph" : "graphs",
              (long long)d->features);
-  meet_graph(m, d);
-  const fv_problem *now = &m->task;
-  const bool same = now->words == was.words && now->nodes == was.nodes && now->edges == was.edges && now->block == was.block;
-  FV_REQUIRE(same || (!m->eval.n && !m->predict[0].program), FV_ERR_REQUEST,
-             "dataset '%s': expected a graph of the size of the last one", d->name);
+  for (int i = 0; i < FV_MAX_LENGTHS; i++) runs |= m->predict[i].program != NULL;
+  if (was.features) meet_size(m, d, &changed);
+  FV_REQUIRE(!changed || !runs, FV_ERR_REQUEST, "dataset '%s': expected a graph of the size of the last one", d->name);
   return FV_OK;
 }
 

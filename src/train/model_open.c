@@ -167,7 +167,10 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_graph(m, root, path));
   FV_TRY(read_labels(m, root, path));
   FV_TRY(read_lengths(m, root, path));
-  return read_tokenizers(m, root, path);
+  FV_TRY(read_tokenizers(m, root, path));
+  FV_REQUIRE(!m->task.features || (!m->task.image.ndim && !m->task.horizon && !m->task.vocabulary[0]), FV_ERR_CORRUPT,
+             "%s: metadata: expected a graph alone, got other data beside", path);
+  return FV_OK;
 }
 
 fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, const char *path) {
