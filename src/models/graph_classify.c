@@ -33,7 +33,7 @@ static fv_value *beside(fv_graph *g, int n, fv_value *const *each) {
 
 static fv_status check(const void *fields, const fv_problem *task) {
   (void)fields;
-  FV_REQUIRE(!task->nodes, FV_ERR_REQUEST, "recipe: expected a dataset of many graphs, got one graph");
+  FV_REQUIRE(!task->nodes && !task->block, FV_ERR_REQUEST, "recipe: expected a dataset of many graphs, got one graph");
   return fv_graph_check_task(task);
 }
 

@@ -55,6 +55,8 @@ static fv_value *first_of(fv_graph *g, fv_value *logits, const fv_problem *task,
 
 static fv_status check(const void *fields, const fv_problem *task) {
   (void)fields;
+  FV_REQUIRE(!task->features || task->nodes || task->block, FV_ERR_REQUEST,
+             "recipe: expected a graph whose nodes have classes, got many graphs");
   return fv_graph_check_task(task);
 }
 
