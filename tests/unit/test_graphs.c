@@ -142,6 +142,49 @@ static void test_many(void **state) {
   fv_dataset_close(d);
 }
 
+static fv_status hold_text(const char *text, const char *fold, fv_dataset **d) {
+  static const fv_dataset_def def = {.info = {.name = "graphs", .folds = 2}};
+  static fv_reading reading;
+  char copy[256], list[64];
+  snprintf(copy, sizeof copy, "%s", text);
+  snprintf(list, sizeof list, "%s", fold ? fold : "");
+  OK(FV_NEW(d, 1));
+  OK(fv_arena_new(&(*d)->arena));
+  (*d)->name = "graphs";
+  return fv_graph_text_hold(&(fv_data_open){.def = &def, .reading = &reading}, *d, "graphs.txt", copy, "fold.txt",
+                            fold ? list : NULL);
+}
+
+#define TWO "2\n3 0\n0 2 1 2\n1 1 0\n0 1 0\n2 1\n1 0\n1 0\n"
+
+static void test_text(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *fold, *words;
+  } bad[] = {
+      {"", NULL, "graphs.txt:1: number of graphs: expected a whole number from 1"},
+      {"2\n1 0\n0 0\n", NULL, "graphs.txt:4: number of nodes: expected a whole number from 1 to"},
+      {"1\n2 0\n0 2 1\n0 0\n", NULL, "graphs.txt:3: neighbour: expected a whole number from 0 to 1, got 'nothing'"},
+      {"1\n2 0\n0 1 1 1\n0 0\n", NULL, "graphs.txt:4: expected 1 numbers behind the neighbours, got 0"},
+      {"1\n2 0\n0 1 2\n0 0\n", NULL, "graphs.txt:3: neighbour: expected a whole number from 0 to 1, got '2'"},
+      {"1\n2 0\n0 1 -1\n0 0\n", NULL, "graphs.txt:3: neighbour: expected a whole number from 0 to 1, got '-1'"},
+      {"1\n2 0\n0 0 x\n0 0 1\n", NULL, "graphs.txt:3: expected a number, got 'x'"},
+      {"1\n2 0 9\n0 0\n0 0\n", NULL, "graphs.txt:2: expected the end of the line, got '9'"},
+      {"1\n1 0\n0 0\n1 0\n0 0\n", NULL, "graphs.txt:4: expected the end after 1 graphs, got more"},
+      {TWO, "2\n", "fold.txt:1: graph: expected a whole number from 0 to 1, got '2'"},
+  };
+  fv_dataset *d;
+  OK(hold_text(TWO, "1\n", &d));
+  assert_int_equal(d->count[FV_SPLIT_TRAIN], 1);
+  assert_int_equal(d->field[0].shape.dim[0], 3);
+  assert_int_equal(d->features, 2);
+  fv_dataset_close(d);
+  for (size_t i = 0; i < FV_COUNT(bad); i++) {
+    FAILS(FV_ERR_CORRUPT, bad[i].words, hold_text(bad[i].text, bad[i].fold, &d));
+    fv_dataset_close(d);
+  }
+}
+
 /* ---- pickles ----------------------------------------------------------------------------------------------------- */
 static fv_status parse(const char *bytes, size_t n, fv_arena *arena, const fv_pickle **root) {
   return fv_pickle_parse(bytes, n, "test", arena, root);
@@ -208,7 +251,7 @@ static void test_citeseer(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_edges),    cmocka_unit_test(test_fields),
                                      cmocka_unit_test(test_numbers),  cmocka_unit_test(test_mistakes),
-                                     cmocka_unit_test(test_pickle),   cmocka_unit_test(test_many),
+                                     cmocka_unit_test(test_pickle),   cmocka_unit_test(test_many), cmocka_unit_test(test_text),
                                         cmocka_unit_test(test_cora),
                                      cmocka_unit_test(test_citeseer)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
