@@ -41,16 +41,22 @@ static fv_value *split(fv_graph *g, fv_value *x, const fv_graph_attention_args *
   return fv_reshape(g, x, FV_SHAPE(fv_dim(x, 0), a->heads, a->width));
 }
 
-/* att . h: [V,H,D], [H,D] -> [V,H] */
-static fv_value *score(fv_graph *g, fv_value *h, fv_value *att) {
-  return fv_reduce(g, "sum", fv_mul(g, h, att), FV_SHAPE(2), false);
+/* [H,D] -> [H,H*D]: each head's part in its own columns, 0 elsewhere. As a product with it all heads' scores are one
+ * pass over h. */
+static fv_value *spread_heads(fv_graph *g, fv_value *att) {
+  const int64_t heads = fv_dim(att, 0), width = fv_dim(att, 1);
+  float *own = fv_arena_alloc(g->arena, (size_t)(heads * heads) * sizeof *own + 1);
+  if (!own) return fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "graph: out of memory"));
+  for (int64_t i = 0; i < heads; i++) own[i * heads + i] = 1;
+  fv_value *mask = fv_const_data(g, FV_F32, FV_SHAPE(heads, heads, 1), own);
+  return fv_reshape(g, fv_mul(g, fv_reshape(g, att, FV_SHAPE(1, heads, width)), mask), FV_SHAPE(heads, heads * width));
 }
 
 static void ends_of_gat(fv_graph *g, const fv_nodes *nodes, const fv_graph_attention_args *a, fv_value *ends[3]) {
-  fv_value *h = split(g, project(g, nodes, weight(g, "lin.weight", nodes, a), NULL), a);
-  ends[1] = score(g, h, scorer(g, "att_src", a));
-  ends[2] = score(g, h, scorer(g, "att_dst", a));
-  ends[0] = fv_dropout(g, h, a->dropout, a->training);
+  fv_value *h = project(g, nodes, weight(g, "lin.weight", nodes, a), NULL);
+  ends[1] = fv_project(g, h, spread_heads(g, scorer(g, "att_src", a)), NULL);
+  ends[2] = fv_project(g, h, spread_heads(g, scorer(g, "att_dst", a)), NULL);
+  ends[0] = split(g, fv_dropout(g, h, a->dropout, a->training), a);
 }
 
 static void ends_of_gatv2(fv_graph *g, const fv_nodes *nodes, const fv_graph_attention_args *a, fv_value *ends[3]) {

@@ -16,7 +16,7 @@ static const fv_option options[] = {
     {.name = FV_GRAPH_FIELD(hidden), .type = FV_OPT_INT, .def = "32", .min = 1, .max = 4096,
      .doc = "units between pooling and answer"},
     {.name = FV_GRAPH_FIELD(pooled), .type = FV_OPT_REAL, .def = "0.3", .min = 0, .max = 0.95,
-     .doc = "dropped share behind the pooling, where features are no longer few"},
+     .doc = "dropped share of the units before the answer; features are too few to drop"},
     {0}};
 
 static const fv_preset presets[] = {{"gat", "v2=false", "the default"},
@@ -55,7 +55,7 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   x = fv_additive_pool_layer(g, x, in.there, "pool", s->pool);
   fv_value *size = fv_reduce(g, "sum", fv_op(g, "cast", NULL, in.there), FV_SHAPE(1), true);
   x = beside(g, 2, (fv_value *[]){x, fv_op(g, "log1p", NULL, size)});
-  x = fv_op(g, "elu", NULL, fv_linear(g, fv_dropout(g, x, s->pooled, training), s->hidden, .name = "hidden"));
+  x = fv_op(g, "elu", NULL, fv_linear(g, x, s->hidden, .name = "hidden"));
   x = fv_linear(g, fv_dropout(g, x, s->pooled, training), task->n_classes, .name = "classifier");
   fv_classifier_outputs(g, x, task, mode);
 }
