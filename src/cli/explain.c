@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c: where a model looked, which words or rows of a series counted: a picture, a page or numbers, and a sketch in
- * the terminal. */
+/* explain.c: where a model looked, which words or rows of a series counted: a picture, a page or numbers, and a
+ * sketch in the terminal. */
 #include "cli.h"
 
 #include <stdlib.h>

@@ -142,7 +142,7 @@ static void put_verdict(fv_json *j, const session *s, const fv_sight *v) {
   fv_json_float(j, "probability", v->probability);
 }
 
-/* What a word was read as; one of several tokens is those of which it consists. */
+/* What a word was read as, where words are tokens. */
 static void put_token(fv_json *j, const fv_model *m, const fv_words *w, int64_t word) {
   const fv_tokenizer *t = m->reading.tokenizer[0];
   if (fv_tokenizer_get_kind(t) != FV_TOKENIZER_WORDS) return;

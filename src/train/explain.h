@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain.h (private): where a model looked, and whether that is what counted.
  *
- * A lens is the model's graph for one image, text or window of a series with its taps as outputs, and the gradient of the
- * predicted class's score with respect to them and to the image. A method turns those numbers into a map. The map of an
- * image is enlarged linearly to its size, drawn, its highest pixel taken, cells ordered by it; that of a text is a number
- * a word, the sum over the tokens of which it consists; that of a window is a number a row of the past. What can be taken
- * away, cells, words or segments of rows, is a unit.
+ * A lens is the model's graph for one image, text or window of a series with its taps as outputs, and the gradient
+ * of the predicted class's score with respect to them and to the image. A method turns those numbers into a map. The
+ * map of an image is enlarged linearly to its size, drawn, its highest pixel taken, cells ordered by it; that of a
+ * text is a number a word, the sum over the tokens of which it consists; that of a window is a number a row of the
+ * past. What can be taken away, cells, words or segments of rows, is a unit.
  *
- * Of series the score is how far the forecast goes from that of a flat past, where every row is the window's mean, along
- * the way it went: its gradient times the rows less that mean is the share of each (of a linear network exactly). Of
- * several channels the last is explained, where tables have what is to be forecast. */
+ * Of series the score is how far the forecast goes from that of a flat past, where every row is the window's mean,
+ * along the way it went: its gradient times the rows less that mean is the share of each (of a linear network
+ * exactly). Of several channels the last is explained, where tables have what is to be forecast. */
 #ifndef FV_TRAIN_EXPLAIN_H
 #define FV_TRAIN_EXPLAIN_H
 
@@ -79,7 +79,8 @@ typedef struct fv_sights {
   int64_t n;
   uint8_t *pixels;  /* of images [n,H,W,C] */
   fv_arena *arena;  /* holds texts */
-  /* Of series, standardised: [n,L,C], [n,H,C] twice; and what the network says of each row's channels, [n,L,C] or NULL. */
+  /* Of series, standardised: [n,L,C], [n,H,C] twice; and what the network says of each row's channels, [n,L,C] or
+   * NULL. */
   float *past, *future, *forecast, *channels;
   bool known; /* the future is there */
   fv_sight *v;

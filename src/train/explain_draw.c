@@ -193,9 +193,9 @@ static void page_how_series(fv_page *p, const fv_faith *f) {
   fv_page_paragraph(
       p,
       "Measured on %lld windows of the test split, whose past is cut into %d segments. Deletion gives the rows of "
-      "segments the window's mean, most important first, in %d steps; insertion begins with a flat past and brings them "
-      "back in the same order. What is watched is how much of the forecast stays: 1 is the forecast as it was, 0 that "
-      "of a flat past, by mean squared difference. The number is the area below that curve. The random order is the "
+      "segments the window's mean, most important first, in %d steps; insertion begins with a flat past and brings "
+      "them back in the same order. What is watched is how much of the forecast stays: 1 is the forecast as it was, 0 "
+      "that of a flat past, by mean squared difference. The number is the area below that curve. The random order is the "
       "mean of %d.",
       (long long)f->samples, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
   fv_page_paragraph(
@@ -256,9 +256,9 @@ static fv_status page_faith(fv_page *p, const fv_explained *e) {
   fv_page_paragraph(
       p,
       "Attention is no proof. The weights say what the network let pass at one place inside it, not why it decided. "
-      "A map deserves trust as far as its figures stand clearly apart from the random row: the %s falls sooner when its "
-      "%s are taken, and rises sooner when they are shown. Where they do not, the picture is decoration. What is left "
-      "of %s is unlike anything seen in training, so small differences mean little.",
+      "A map deserves trust as far as its figures stand clearly apart from the random row: the %s falls sooner when "
+      "its %s are taken, and rises sooner when they are shown. Where they do not, the picture is decoration. What is "
+      "left of %s is unlike anything seen in training, so small differences mean little.",
       w->measure, w->units, w->things);
   return FV_OK;
 }
@@ -308,7 +308,8 @@ static fv_status page_fill(fv_page *p, const fv_explained *e) {
   if (e->lens->texts) {
     fv_page_paragraph(p, "Above each text: its label where known, then the prediction, its probability and the method. "
                          "The strongest word is marked fully, the others in proportion; the number shows when the "
-                         "pointer rests on a word. Underlined words are not in the model's vocabulary: it read them all as <unk>.");
+                         "pointer rests on a word. Underlined words are not in the model's vocabulary: it read them "
+                         "all as <unk>.");
     return fv_explain_text_page(p, e);
   }
   for (int v = 0; v < e->lens->n_views; v++)

@@ -2,18 +2,19 @@
 /* explain_faith.c: does the model need what the map points at? Deletion and insertion curves (Petsiuk, Das & Saenko
  * 2018) and the pointing game (Zhang et al. 2016).
  * The image is cut into cells, as many as the model's own attention has, and they go in twenty steps, most important
- * first; what is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as in
- * the paper, would let small images be read before the first step.
- * Every order goes by the same cells, also the random one and that of gradients: scattered single pixels would spoil an
- * image more than whole cells do and make the comparison unfair.
- * Of a text words go, and are taken out: what is left closes up, as in DeYoung et al. 2020, whose comprehensiveness and
- * sufficiency are points of the same curves. Words made unknown in their places would still tell how many there were,
- * and say something only to networks that met unknown words in training. A text of which nothing is left is one unknown
- * word. Numbers of words are rounded up, so that 5 % of a short text is a word, too.
- * Of a series segments of the past go, twenty of them where there are as many rows. They take the window's mean, channel
- * by channel: a line drawn across the gap would tell of the rows beside it, and says nothing once all are gone; the mean
- * of training may be far off a level that drifts. In place of the probability stands what is left of the way that the
- * forecast goes from that of the flat past: 1 - |f(rows left) - f|^2 / |f(none) - f|^2, both summed over the windows. */
+ * first; what is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as
+ * in the paper, would let small images be read before the first step.
+ * Every order goes by the same cells, also the random one and that of gradients: scattered single pixels would spoil
+ * an image more than whole cells do and make the comparison unfair.
+ * Of a text words go, and are taken out: what is left closes up, as in DeYoung et al. 2020, whose comprehensiveness
+ * and sufficiency are points of the same curves. Words made unknown in their places would still tell how many there
+ * were, and say something only to networks that met unknown words in training. A text of which nothing is left is
+ * one unknown word. Numbers of words are rounded up, so that 5 % of a short text is a word, too.
+ * Of a series segments of the past go, twenty of them where there are as many rows. They take the window's mean,
+ * channel by channel: a line drawn across the gap would tell of the rows beside it, and says nothing once all are
+ * gone; the mean of training may be far off a level that drifts. In place of the probability stands what is left of
+ * the way that the forecast goes from that of the flat past: 1 - |f(rows left) - f|^2 / |f(none) - f|^2, both summed
+ * over the windows. */
 #include "train/explain.h"
 
 #include <math.h>
@@ -216,7 +217,8 @@ static void free_job(job *j) {
   for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&j->r[i]);
 }
 
-/* The cells are those of the model's first method; where that is the image itself, tenths of it. Of a past, twentieths. */
+/* The cells are those of the model's first method; where that is the image itself, tenths of it. Of a past,
+ * twentieths. */
 static void choose_cells(job *j) {
   const fv_explain_view *v = &j->lens->view[0];
   if (j->lens->series) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_lens.c: a model's graph made to tell where it looks. One image, text or window a run, samples side by side over
- * the workers, so a map does not depend on what else was asked for. The score explained is the largest: the predicted
- * class's; of series the forecast along a direction that is an input. */
+/* explain_lens.c: a model's graph made to tell where it looks. One image, text or window a run, samples side by side
+ * over the workers, so a map does not depend on what else was asked for. The score explained is the largest: the
+ * predicted class's; of series the forecast along a direction that is an input. */
 #include "train/explain.h"
 
 /* ---- the graph ------------------------------------------------------------------------------------------------- */

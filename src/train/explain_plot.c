@@ -90,11 +90,11 @@ static void add_lines(const fv_explained *e, drawing *d) {
 static void title_of(const fv_explained *e, char *text, size_t size) {
   const fv_faith *f = e->faith;
   const char *name = e->lens->view[e->view].method->name;
-  if (!f) snprintf(text, size, "Rows that counted, by %s", name);
-  else
-    snprintf(text, size, "Rows that counted, by %s: comprehensiveness %.3f (random %.3f), sufficiency %.3f (random %.3f)",
-             name, f->comprehensiveness[e->view], f->comprehensiveness[FV_EXPLAIN_METHODS], f->sufficiency[e->view],
-             f->sufficiency[FV_EXPLAIN_METHODS]);
+  const int n = snprintf(text, size, "Rows that counted, by %s", name), random = FV_EXPLAIN_METHODS;
+  if (!f) return;
+  snprintf(text + n, size - (size_t)n, ": comprehensiveness %.3f (random %.3f), sufficiency %.3f (random %.3f)",
+           f->comprehensiveness[e->view], f->comprehensiveness[random], f->sufficiency[e->view],
+           f->sufficiency[random]);
 }
 
 static fv_status draw(const fv_explained *e, drawing *d, fv_image *out) {

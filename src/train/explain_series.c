@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_series.c: windows of a series as a lens sees them. The forecast is run three times: of a flat past, of the past
- * as it is, and once more with the way from the first to the second as the direction whose slope is wanted. */
+/* explain_series.c: windows of a series as a lens sees them. The forecast is run three times: of a flat past, of the
+ * past as it is, and once more with the way from the first to the second as the direction whose slope is wanted. */
 #include "train/explain.h"
 
 static int64_t past_size(const fv_model *m) { return m->task.past * m->task.channels; }

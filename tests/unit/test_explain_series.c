@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Explaining forecasts: shares of a linear network that add up to the whole, attention that sums to one, rows flattened
- * against doing it by hand, orders that the figures must tell apart, and whole requests at several numbers of threads. */
+/* Explaining forecasts: shares of a linear network that add up to the whole, attention that sums to one, rows
+ * flattened against doing it by hand, orders that the figures must tell apart, and whole requests at several numbers
+ * of threads. */
 #include "test_io.h"
 
 #include "train/explain.h"
@@ -136,8 +137,8 @@ static void attention(void **state) {
 }
 
 /* ---- faithfulness ------------------------------------------------------------------------------------------------ */
-/* The share of the way left when the segments whose place in the order of view 0 is before `first` are flattened, or the
- * others; and the error. */
+/* The share of the way left when the segments whose place in the order of view 0 is before `first` are flattened, or
+ * the others; and the error. */
 static double by_hand(const seen *v, int64_t rows, int64_t first, bool others, double *error) {
   const int n = (int)FV_MIN(rows, FV_EXPLAIN_STEPS);
   fv_ranked rank[FV_EXPLAIN_STEPS];
@@ -269,7 +270,8 @@ static void result(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(shares),  cmocka_unit_test(attention), cmocka_unit_test(flattening),
-                                     cmocka_unit_test(orders),  cmocka_unit_test(threads),   cmocka_unit_test(result)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(shares), cmocka_unit_test(attention),
+                                     cmocka_unit_test(flattening), cmocka_unit_test(orders),
+                                     cmocka_unit_test(threads), cmocka_unit_test(result)};
   return cmocka_run_group_tests(tests, setup, scratch_remove);
 }
