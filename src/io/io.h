@@ -286,6 +286,7 @@ typedef struct fv_marked_word {
   const char *s; /* UTF-8, n bytes */
   int n;
   bool glued;    /* no blank before it */
+  bool unknown;  /* not in the vocabulary: underlined, in plain between angle brackets */
   double v, number; /* 0..1: how strongly it is marked; the weight as it is, where numbers are shown */
 } fv_marked_word;
 typedef struct fv_marked { /* a text of them, with a line above it (NULL: none) */

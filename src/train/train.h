@@ -175,10 +175,13 @@ fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json)
 int64_t fv_model_answers(const fv_model *m);
 
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
-/* What fv_model_predict and fv_model_explain do for a model of series: input is a CSV whose last rows are the past, or
- * test:N. */
+/* What fv_model_predict does for a model of series: input is a CSV whose last rows are the past, or test:N. */
 fv_status fv_series_predict(fv_model *m, const char *input, char **json);
-fv_status fv_series_explain(fv_model *m, const fv_explain_request *request, char **json);
+/* Row t of channel k in its own units; n of them as an array; the standardised error of all channels, as the metric has
+ * it. */
+double fv_series_value(const fv_channels *c, const float *rows, int64_t t, int64_t k);
+void fv_series_json(fv_json *j, const char *key, const fv_channels *c, const float *rows, int64_t n, int64_t k);
+double fv_series_error(const fv_problem *task, const float *forecast, const float *future);
 
 /* ---- images from files (pictures.c)
  * --------------------------------------------------------------------------------------- */

@@ -45,11 +45,13 @@ static int setup(void **state) {
   if (!mkdtemp(folder)) return -1;
   fv_setting words[] = {{"epochs", "2"}, {"ema", "0"}, {"word_dropout", "0"}, {"lr", "0.01"}, {"validation", "0"}};
   fv_setting pieces[] = {{"steps", "2"}, {"tokenizer", "bpe"}, {"vocabulary", "280"}, {"validation", "0"}};
+  fv_setting few[] = {{"steps", "2"}, {"vocabulary", "24"}, {"longest", "9"}, {"validation", "0"}};
   fv_setting scales[] = {{"steps", "2"}, {"validation", "0"}, {"sentences", "3"}};
   fv_setting han[] = {{"steps", "2"}, {"validation", "0"}, {"hidden", "8"}, {"width", "16"}};
   train("words", "sentiment", "tiny", words, FV_COUNT(words));
   train("pieces", "sentiment", "tiny", pieces, FV_COUNT(pieces));
   train("scales", "text-classify-multiscale", "tiny", scales, FV_COUNT(scales));
+  train("few", "sentiment", "tiny", few, FV_COUNT(few));
   train("han", "text-classify-multiscale", "han", han, FV_COUNT(han));
   return 0;
 }
@@ -62,6 +64,15 @@ static fv_model *open_model(const char *name) {
   fv_model *m;
   OK(fv_model_open(in_folder(name), 2, &m));
   return m;
+}
+
+static json_t *explain(fv_model *m, const fv_explain_request *rq) {
+  char *text;
+  json_t *root;
+  OK(fv_model_explain(m, rq, &text));
+  OK(fv_json_parse(text, strlen(text), "result", 1 << 24, &root));
+  fv_string_free(text);
+  return root;
 }
 
 /* ---- looking at texts -------------------------------------------------------------------------------------------- */
@@ -180,6 +191,47 @@ static void words_of_pieces(void **state) {
   fv_words_tokens(v.m, w, (const uint8_t[9]){0}, 0, tokens);
   assert_true(tokens[0] == FV_SPECIAL_UNK && tokens[1] == 0);
   look_away(&v);
+}
+
+/* Texts of the test split are read as they were written, to the tokens that the dataset has. */
+static void words_of_samples(void **state) {
+  (void)state;
+  enum { N = 40 };
+  fv_model *m = open_model("few");
+  fv_dataset *d;
+  fv_sights s = {.n = N};
+  int64_t index[N], unknown = 0;
+  OK(fv_dataset_open("verdicts", &m->reading, 0, NULL, NULL, NULL, &d));
+  OK(fv_arena_new(&s.arena));
+  OK(FV_NEW(&s.v, N));
+  for (int64_t i = 0; i < N; i++) index[i] = 3 * i;
+  OK(fv_words_of_samples(m, d, index, &s));
+  for (int64_t i = 0; i < N; i++) {
+    const fv_words *w = &s.v[i].words;
+    const fv_bytes text = d->text(d, FV_SPLIT_TEST, index[i], 0);
+    int32_t tokens[9], label;
+    d->read(d, FV_SPLIT_TEST, index[i], 0, (void *[FV_MAX_FIELDS]){tokens, &label});
+    assert_int_equal(w->n_tokens, d->length(d, FV_SPLIT_TEST, index[i]));
+    assert_memory_equal(w->token, tokens, (size_t)w->n_tokens * sizeof *tokens);
+    assert_int_equal(s.v[i].label, label);
+    assert_int_equal(strlen(w->s), text.n);
+    assert_memory_equal(w->s, text.s, text.n);
+    for (int64_t k = 0; k < w->n; k++) {
+      assert_int_equal(fv_word_is_unknown(m, w, k), w->token[k] == FV_SPECIAL_UNK);
+      unknown += fv_word_is_unknown(m, w, k);
+    }
+  }
+  assert_in_range(unknown, 1, 9 * N - 1);
+  fv_sights_free(&s);
+  fv_dataset_close(d);
+  json_t *r = explain(m, &(fv_explain_request){.input = "text:The zebra was awful", .terminal = true});
+  const json_t *word = json_array_get(json_object_get(json_array_get(json_object_get(r, "texts"), 0), "words"), 1);
+  assert_string_equal(json_string_value(json_object_get(word, "word")), "zebra");
+  assert_string_equal(json_string_value(json_object_get(word, "token")), "<unk>");
+  assert_non_null(strstr(json_string_value(json_object_get(r, "terminal")), "The(0."));
+  assert_non_null(strstr(json_string_value(json_object_get(r, "terminal")), " <zebra>(0."));
+  json_decref(r);
+  fv_model_free(m);
 }
 
 /* ---- faithfulness ------------------------------------------------------------------------------------------------ */
@@ -326,15 +378,6 @@ static void padding(void **state) {
 }
 
 /* ---- whole requests ---------------------------------------------------------------------------------------------- */
-static json_t *explain(fv_model *m, const fv_explain_request *rq) {
-  char *text;
-  json_t *root;
-  OK(fv_model_explain(m, rq, &text));
-  OK(fv_json_parse(text, strlen(text), "result", 1 << 24, &root));
-  fv_string_free(text);
-  return root;
-}
-
 static void files_and_json(void **state) {
   (void)state;
   fv_model *m = open_model("words");
@@ -393,9 +436,10 @@ static void bad_requests(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(weights),        cmocka_unit_test(gradients), cmocka_unit_test(words_of_pieces),
-      cmocka_unit_test(erasing),        cmocka_unit_test(faithful_order), cmocka_unit_test(sentences),
-      cmocka_unit_test(padding),        cmocka_unit_test(files_and_json), cmocka_unit_test(bad_requests),
+      cmocka_unit_test(weights), cmocka_unit_test(gradients), cmocka_unit_test(words_of_pieces),
+      cmocka_unit_test(words_of_samples), cmocka_unit_test(erasing), cmocka_unit_test(faithful_order),
+      cmocka_unit_test(sentences), cmocka_unit_test(padding), cmocka_unit_test(files_and_json),
+      cmocka_unit_test(bad_requests),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }
