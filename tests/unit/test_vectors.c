@@ -84,7 +84,7 @@ static void start_of_a_model(void **state) {
   const int file = mkstemp(path);
   assert_true(file >= 0);
   close(file);
-  static const char text[] = "food 2 -2 2 -2\nfilm -2 2 2 -2\n";
+  static const char text[] = "food 2 -2 2 -2\n<pad> 9 9 9 9\nfilm -2 2 2 -2\n";
   OK(fv_file_write(path, text, sizeof text - 1));
   fv_setting sets[] = {{"width", "4"}, {"hidden", "4"}, {"vectors", path}};
   fv_train_request rq = {.recipe = "sentiment", .data = "verdicts", .sets = sets, .n_sets = FV_COUNT(sets), .threads = 1};
@@ -93,7 +93,8 @@ static void start_of_a_model(void **state) {
   const fv_model *m = t->m;
   assert_int_equal(m->vectors.found, 2);
   const float *table = m->slab + m->params->v[fv_params_find(m->params, "embedding.weight")].offset;
-  const float want[4] = {-2, 2, 2, -2};
+  const float want[4] = {-2, 2, 2, -2}, nothing[4] = {0};
+  assert_memory_equal(table, nothing, sizeof nothing);
   assert_memory_equal(table + 4 * fv_tokenizer_find(m->reading.tokenizer[0], "film", 4), want, sizeof want);
   double sum = 0;
   for (int64_t i = 4; i < 4 * m->task.vocabulary[0]; i++) sum += (double)table[i] * (double)table[i];
