@@ -130,6 +130,8 @@ typedef struct fv_loader_options {
   int n_lengths;
   int64_t epoch, position; /* where to begin: epoch, and batch within it */
 } fv_loader_options;
+/* The first of n rising lengths that a sample of `length` fits; the last takes all that are longer. n 0: 0. */
+int fv_length_bucket(const int64_t *lengths, int n, int64_t length);
 
 typedef struct fv_batch {
   int64_t n;              /* samples that count, <= options.batch */

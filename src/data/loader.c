@@ -41,11 +41,15 @@ void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int3
 /* ---- the order of an epoch --------------------------------------------------------------------------------------- */
 static int64_t sample_of(const fv_loader *l, int64_t k) { return l->part ? l->part[k] : k; }
 
+int fv_length_bucket(const int64_t *lengths, int n, int64_t length) {
+  int b = 0;
+  while (b < n - 1 && lengths[b] < length) b++;
+  return b;
+}
+
 static int bucket_of(const fv_loader *l, int64_t k) {
   int64_t length = l->o.data->length(l->o.data, l->o.split, sample_of(l, k));
-  int b = 0;
-  while (b < l->o.n_lengths - 1 && l->o.length[b] < length) b++;
-  return b;
+  return fv_length_bucket(l->o.length, l->o.n_lengths, length);
 }
 
 /* Puts samples of like length together, otherwise in the order they have: a counting sort. Cut into batches, all but

@@ -450,14 +450,11 @@ static void write_group(void *arg, int64_t n, int worker) {
 /* Places by length of their source, in order within each: begin[b] .. begin[b+1] of `order`. */
 static void sort_by_length(const fv_writer *w, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
                            int64_t *order, int64_t begin[FV_MAX_LENGTHS + 1]) {
-  int64_t at = 0, before = 0;
+  int64_t at = 0;
   for (int b = 0; b < w->n_buckets; b++) {
     begin[b] = at;
-    for (int64_t i = 0; i < n; i++) {
-      const int64_t length = d->length(d, split, index ? index[i] : i);
-      if ((length > before || b == 0) && (length <= w->m->length[b] || b == w->n_buckets - 1)) order[at++] = i;
-    }
-    before = w->m->length[b];
+    for (int64_t i = 0; i < n; i++)
+      if (fv_length_bucket(w->m->length, w->n_buckets, d->length(d, split, index ? index[i] : i)) == b) order[at++] = i;
   }
   begin[w->n_buckets] = at;
 }

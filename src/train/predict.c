@@ -78,9 +78,7 @@ static int64_t index_of(const predict_job *j, int64_t i) { return j->index ? j->
 
 static int bucket_of(const predict_job *j, int64_t i) {
   int64_t length = j->m->n_lengths ? j->data->length(j->data, j->split, index_of(j, i)) : 0;
-  int b = 0;
-  while (b < j->m->n_lengths - 1 && j->m->length[b] < length) b++;
-  return b;
+  return fv_length_bucket(j->m->length, j->m->n_lengths, length);
 }
 
 int64_t fv_model_answers(const fv_model *m) {
