@@ -109,6 +109,9 @@ int64_t fv_ledger_total(const fv_ledger *ledger);
  * in any ledger. A failed call leaves the ledger as it was. */
 fv_status fv_slab_new(fv_ledger *ledger, fv_account account, int64_t bytes, void **slab);
 void fv_slab_free(void *slab); /* NULL is fine */
+/* The next piece of a slab that is laid out piece by piece: `bytes` at *at, which moves on to the next 64. slab NULL:
+ * NULL, so that the same calls count what it needs. */
+void *fv_slab_take(void *slab, int64_t *at, int64_t bytes);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 typedef struct fv_text { /* a growing string; zero-initialise, then append; `s` is NULL until the first append */

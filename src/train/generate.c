@@ -149,31 +149,25 @@ static fv_search_rules rules_of(const fv_writer *w, int64_t limit) {
                            .never = {fv_tokenizer_special(t, FV_SPECIAL_PAD), fv_tokenizer_special(t, FV_SPECIAL_BOS)}};
 }
 
-static void *take(char *memory, int64_t *at, int64_t bytes) {
-  void *piece = memory ? memory + *at : NULL;
-  *at += fv_round_up(bytes, FV_ALIGN);
-  return piece;
-}
-
 static int64_t lay_out(const fv_writer *w, int i, char *memory, desk *k) {
   const bucket *b = &w->bucket[i];
   const fv_search_rules rules = rules_of(w, b->limit);
   int64_t at = 0;
-  k->source = take(memory, &at, b->sentences * w->m->length[i] * 4);
-  k->token = take(memory, &at, b->rows * 4);
-  k->place = take(memory, &at, b->rows * 4);
-  k->parent = take(memory, &at, b->rows * 4);
-  k->chosen = take(memory, &at, b->limit * 4);
-  k->seen = take(memory, &at, b->rows * (b->limit + 1));
+  k->source = fv_slab_take(memory, &at, b->sentences * w->m->length[i] * 4);
+  k->token = fv_slab_take(memory, &at, b->rows * 4);
+  k->place = fv_slab_take(memory, &at, b->rows * 4);
+  k->parent = fv_slab_take(memory, &at, b->rows * 4);
+  k->chosen = fv_slab_take(memory, &at, b->limit * 4);
+  k->seen = fv_slab_take(memory, &at, b->rows * (b->limit + 1));
   for (int s = 0; s < b->n_states; s++) {
     const int64_t bytes = b->rows * b->state[s].bytes * (b->state[s].kind == CACHE ? b->limit : 1);
-    k->now[s] = take(memory, &at, bytes);
-    k->then[s] = b->state[s].kind == KEEP ? NULL : take(memory, &at, bytes);
+    k->now[s] = fv_slab_take(memory, &at, bytes);
+    k->then[s] = b->state[s].kind == KEEP ? NULL : fv_slab_take(memory, &at, bytes);
   }
-  k->search = take(memory, &at, b->sentences * (int64_t)sizeof *k->search);
-  k->searches = take(memory, &at, b->sentences * fv_search_bytes(&rules));
-  k->ranked = take(memory, &at, w->how.sample ? w->m->task.vocabulary[1] * (int64_t)sizeof *k->ranked : 0);
-  k->looked = take(memory, &at, w->aligns ? b->limit * b->rows * w->m->length[i] * 4 : 0);
+  k->search = fv_slab_take(memory, &at, b->sentences * (int64_t)sizeof *k->search);
+  k->searches = fv_slab_take(memory, &at, b->sentences * fv_search_bytes(&rules));
+  k->ranked = fv_slab_take(memory, &at, w->how.sample ? w->m->task.vocabulary[1] * (int64_t)sizeof *k->ranked : 0);
+  k->looked = fv_slab_take(memory, &at, w->aligns ? b->limit * b->rows * w->m->length[i] * 4 : 0);
   return at;
 }
 

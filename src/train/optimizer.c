@@ -65,22 +65,16 @@ void fv_optimizer_free(fv_optimizer *o) {
 }
 
 /* ---- tables of rows ------------------------------------------------------------------------------------------------ */
-static void *take(char *slab, int64_t *at, int64_t bytes) {
-  void *piece = slab ? slab + *at : NULL;
-  *at += fv_round_up(bytes, FV_ALIGN);
-  return piece;
-}
-
 static void lay_out(fv_row_table *t, int64_t shards, char *slab, int64_t *at) {
   const int64_t entries = shards * t->most;
-  t->id = take(slab, at, 4 * entries);
-  t->next = take(slab, at, 4 * entries);
-  t->gradient = take(slab, at, 4 * entries * t->width);
-  t->n = take(slab, at, 8 * shards);
-  t->head = take(slab, at, 4 * t->rows);
-  t->tail = take(slab, at, 4 * t->rows);
-  t->touched = take(slab, at, 4 * FV_MIN(entries, t->rows));
-  t->square = take(slab, at, 8 * FV_MIN(entries, t->rows));
+  t->id = fv_slab_take(slab, at, 4 * entries);
+  t->next = fv_slab_take(slab, at, 4 * entries);
+  t->gradient = fv_slab_take(slab, at, 4 * entries * t->width);
+  t->n = fv_slab_take(slab, at, 8 * shards);
+  t->head = fv_slab_take(slab, at, 4 * t->rows);
+  t->tail = fv_slab_take(slab, at, 4 * t->rows);
+  t->touched = fv_slab_take(slab, at, 4 * FV_MIN(entries, t->rows));
+  t->square = fv_slab_take(slab, at, 8 * FV_MIN(entries, t->rows));
 }
 
 fv_status fv_optimizer_add_tables(fv_optimizer *o, fv_ledger *ledger, const fv_graph *g) {
