@@ -42,8 +42,7 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   fv_scores scores;
   fv_status status = FV_OK;
   *json = NULL;
-  FV_TRY_DONE(fv_dataset_open(data ? data : m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &d));
-  FV_TRY_DONE(fv_model_check_data(m, d));
+  FV_TRY_DONE(fv_model_open_data(m, data, &d));
   FV_REQUIRE_DONE(d->count[split] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split '%s', got none",
                   d->name, fv_split_names[split]);
   const fv_loader_options o = fv_model_loader(m, d, split);
@@ -207,17 +206,13 @@ fv_status fv_lines_read(const char *input, fv_text_table **lines) {
 }
 
 fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
-  if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
-  if (!strncmp(input, "test:", 5)) {
+  if (fv_is_test_sample(input)) {
     q->n = 1;
-    FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &q->data));
-    FV_TRY(fv_model_check_data(m, q->data));
+    FV_TRY(fv_model_open_data(m, NULL, &q->data));
     FV_TRY(FV_NEW(&q->index, 1));
-    FV_REQUIRE(fv_parse_int(input + 5, q->index) && *q->index >= 0 && *q->index < q->data->count[FV_SPLIT_TEST],
-               FV_ERR_REQUEST, "%s: expected a number from 0 to %lld", input,
-               (long long)q->data->count[FV_SPLIT_TEST] - 1);
-    return FV_OK;
+    return fv_test_sample(input, q->data, q->index);
   }
+  if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
