@@ -101,6 +101,8 @@ fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, f
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
+/* One field alone, of draw 0; the dataset has it. */
+void fv_dataset_read_field(const fv_dataset *d, fv_split split, int64_t index, const char *field, void *out);
 
 /* ---- loader ------------------------------------------------------------------------------------------------------ */
 /* Deterministic augmentation of images; everything 0: none. */

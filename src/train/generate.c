@@ -290,12 +290,10 @@ static int64_t sample_of(const job *j, int64_t i) { return j->index ? j->index[i
 /* Those that are missing repeat the first. */
 static void read_sources(const group *g) {
   const int64_t length = g->j->w->m->length[g->j->b];
-  const int field = fv_dataset_field(g->j->data, "source");
   memset(g->k->source, 0, (size_t)(g->b->sentences * length) * 4);
   for (int64_t i = 0; i < g->b->sentences; i++) {
-    void *out[FV_MAX_FIELDS] = {NULL};
-    out[field] = g->k->source + i * length;
-    g->j->data->read(g->j->data, g->j->split, sample_of(g->j, g->j->order[g->first + (i < g->n ? i : 0)]), 0, out);
+    const int64_t sample = sample_of(g->j, g->j->order[g->first + (i < g->n ? i : 0)]);
+    fv_dataset_read_field(g->j->data, g->j->split, sample, "source", g->k->source + i * length);
   }
 }
 

@@ -91,49 +91,38 @@ static int64_t room_for(const fv_model *m) {
   return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : m->length[m->n_lengths - 1];
 }
 
-static void bind_image(const predict_job *j, int64_t i, fv_exec *exec, float *room) {
+/* The pixels lie behind the image that is made of them. */
+static void read_image(const predict_job *j, int64_t i, float *room) {
   const fv_model *m = j->m;
-  int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
-  const uint8_t *pixels = j->pixels + i * size;
-  if (j->data) {
-    void *out[FV_MAX_FIELDS] = {NULL};
-    out[fv_dataset_field(j->data, "image")] = room + size;
-    j->data->read(j->data, j->split, index_of(j, i), 0, out);
-    pixels = (const uint8_t *)(room + size);
-  }
+  const int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
+  const uint8_t *pixels = j->data ? (const uint8_t *)(room + size) : j->pixels + i * size;
+  if (j->data) fv_dataset_read_field(j->data, j->split, index_of(j, i), "image", room + size);
   fv_standardise(pixels, size / channels, (int)channels, m->mean, m->deviation, room);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
 }
 
-static void bind_text(const predict_job *j, int64_t i, int bucket, fv_exec *exec, void *room) {
-  void *out[FV_MAX_FIELDS] = {NULL};
-  out[fv_dataset_field(j->data, "tokens")] = room;
-  memset(room, 0, (size_t)j->m->length[bucket] * sizeof(int32_t));
-  j->data->read(j->data, j->split, index_of(j, i), 0, out);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), room);
+static void bind_sample(const predict_job *j, int64_t i, int bucket, fv_exec *exec, float *room) {
+  const fv_problem *task = &j->m->task;
+  const char *name = task->horizon ? "past" : task->image.ndim ? "image" : "tokens";
+  if (j->m->n_lengths) memset(room, 0, (size_t)j->m->length[bucket] * sizeof(int32_t));
+  if (task->image.ndim) read_image(j, i, room);
+  else fv_dataset_read_field(j->data, j->split, index_of(j, i), name, room);
+  fv_exec_bind_input(exec, fv_exec_input(exec, name), room);
 }
 
-static void bind_past(const predict_job *j, int64_t i, fv_exec *exec, void *room) {
-  void *out[FV_MAX_FIELDS] = {NULL};
-  out[fv_dataset_field(j->data, "past")] = room;
-  j->data->read(j->data, j->split, index_of(j, i), 0, out);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "past"), room);
+static void take_answer(const fv_exec *exec, const char *name, float *to, int64_t i, int64_t k) {
+  memcpy(to + i * k, fv_exec_output(exec, name)->data, (size_t)k * sizeof *to);
 }
 
 static void predict_one(void *arg, int64_t i, int worker) {
   const predict_job *j = arg;
   const int bucket = bucket_of(j, i);
   fv_exec *exec = j->m->predict[bucket].exec[worker];
-  float *room = j->m->sample + worker * room_for(j->m);
   const bool series = j->m->task.horizon > 0;
-  const char *answer = series ? "forecast" : "probabilities";
-  int64_t k = fv_model_answers(j->m);
-  if (series) bind_past(j, i, exec, room);
-  else if (j->m->task.image.ndim) bind_image(j, i, exec, room);
-  else bind_text(j, i, bucket, exec, room);
+  const int64_t k = fv_model_answers(j->m);
+  bind_sample(j, i, bucket, exec, j->m->sample + worker * room_for(j->m));
   fv_exec_run(exec);
-  memcpy(j->probabilities + i * k, fv_exec_output(exec, answer)->data, (size_t)k * sizeof(float));
-  if (j->scores && !series) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
+  take_answer(exec, series ? "forecast" : "probabilities", j->probabilities, i, k);
+  if (j->scores && !series) take_answer(exec, "scores", j->scores, i, k);
 }
 
 /* One sample alone is run here: waking threads would take longer. What was made for the last call serves the next. */
@@ -232,7 +221,6 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
-  if (m->task.horizon) return fv_series_predict(m, input, json);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_question_read(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
@@ -266,6 +254,7 @@ fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json
   if (m->recipe->writes) return fv_model_write(m, rq, json);
   FV_REQUIRE(rq->n_sets == 0, FV_ERR_REQUEST, "setting '%s' (predict): expected a model that writes, got one of %s",
              rq->sets[0].key, m->recipe->info.name);
+  if (m->task.horizon) return fv_series_predict(m, rq->input, json);
   return classify(m, rq->input, rq->top, json);
 }
 

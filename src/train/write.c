@@ -29,12 +29,10 @@ static int64_t end_of(const fv_model *m, const fv_written *w, int64_t i) {
 
 /* The source as it was read, up to and with <eos>; *n of `room` at most m's longest. */
 static int64_t read_source(const fv_model *m, const fv_question *q, int64_t i, int32_t *room) {
-  void *out[FV_MAX_FIELDS] = {NULL};
   const int64_t longest = m->length[m->n_lengths - 1];
   int64_t n = 0;
-  out[fv_dataset_field(q->data, "source")] = room;
   memset(room, 0, (size_t)longest * sizeof *room);
-  q->data->read(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, 0, out);
+  fv_dataset_read_field(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, "source", room);
   while (n < longest && room[n]) n++;
   return n;
 }
