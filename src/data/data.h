@@ -93,6 +93,8 @@ extern const fv_dataset_def *const fv_datasets[]; /* NULL-terminated; from datas
  * put there; it must outlive the dataset. NULL: defaults, which end with the dataset. */
 fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_t seed, fv_ledger *ledger,
                           fv_progress *progress, void *arg, fv_dataset **d);
+/* Into how many folds data without a test part are cut; 0: they have one. */
+int fv_dataset_folds(const char *name_or_path);
 /* Texts by themselves, to be read as `reading` says, which must have its tokenisers: the samples of split test, of no
  * class; of a pair they are the source. `texts` are the rows' first column, borrowed for the call. */
 fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset **d);

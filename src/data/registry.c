@@ -23,6 +23,11 @@ int fv_dataset_find(const char *name) {
   return -1;
 }
 
+int fv_dataset_folds(const char *name_or_path) {
+  const int row = fv_dataset_find(name_or_path);
+  return (row < 0 ? &path_def : fv_datasets[row])->info.folds;
+}
+
 /* A word without '/', '.' or '@' is meant as a name, unless something of that name lies here. */
 static bool looks_like_path(const char *text) { return strpbrk(text, "/.@") || fv_path_exists(text); }
 

@@ -17,8 +17,7 @@ static fv_status count_folds(const fv_train_request *rq, int *n) {
   const int recipe = fv_recipe_find(rq->recipe);
   FV_REQUIRE(recipe >= 0, FV_ERR_REQUEST, "recipe '%s': expected a known name", rq->recipe);
   const char *data = rq->data ? rq->data : fv_recipe_get_info(recipe).default_data;
-  const int set = fv_dataset_find(data);
-  *n = set < 0 ? 5 : fv_dataset_get_info(set).folds;
+  *n = fv_dataset_folds(data);
   FV_REQUIRE(*n > 0, FV_ERR_REQUEST, "folds (%s): expected data without a test part of their own; use seeds", data);
   return FV_OK;
 }
@@ -48,19 +47,23 @@ static fv_status run_one(const series *s, int i, fv_setting *sets, json_t **resu
   return status;
 }
 
+static double metric_of(const series *s, int i, const char *metric) {
+  return json_number_value(json_object_get(json_object_get(s->result[i], "metrics"), metric));
+}
+
 /* Of a number of every result, with the standard deviation of a sample. */
 static void statistics_json(const series *s, const char *metric, fv_json *j) {
   double sum = 0, square = 0, least = INFINITY, most = -INFINITY;
   for (int i = 0; i < s->n; i++) {
-    double v = json_number_value(json_object_get(json_object_get(s->result[i], "metrics"), metric));
+    const double v = metric_of(s, i, metric);
     sum += v;
     least = fmin(least, v);
     most = fmax(most, v);
   }
   const double mean = sum / s->n;
   for (int i = 0; i < s->n; i++) {
-    double v = json_number_value(json_object_get(json_object_get(s->result[i], "metrics"), metric));
-    square += (v - mean) * (v - mean);
+    const double off = metric_of(s, i, metric) - mean;
+    square += off * off;
   }
   fv_json_begin(j, metric, '{');
   fv_json_real(j, "mean", mean);
