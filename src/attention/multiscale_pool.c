@@ -52,7 +52,7 @@ static void pool(fv_graph *g, fv_value **x, fv_value **mask, int64_t scale) {
 /* out[0]: the result, out[1]: the weights of the scales. */
 static void pool_scales(fv_graph *g, fv_scale *scales, int n, fv_value *const *par, fv_value **out) {
   int64_t b = fv_dim(scales[0].x, 0), e = fv_dim(scales[0].x, 2);
-  fv_value *y[FV_MAX_LIST], *beside;
+  fv_value *y[FV_MAX_SCALES], *beside;
   for (int i = 0; i < n; i++) {
     fv_scale *s = &scales[i];
     fv_value *score = fv_pool_score(g, s->x, (fv_value *[]){par[i], par[n + i], par[2 * n + i]});
