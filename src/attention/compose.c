@@ -5,7 +5,6 @@
 #include "ops/additive_score.h"
 #include "ops/attend.h"
 #include "ops/broadcast_to.h"
-#include "ops/cast.h"
 #include "ops/matmul.h"
 #include "ops/softmax.h"
 
@@ -64,9 +63,7 @@ static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t,
 
 /* -slope |t + S - T - s|: [H,T,S] */
 static fv_value *distance_bias(fv_graph *g, fv_value *slopes, int64_t t, int64_t s) {
-  const fv_cast_attrs real = {.dtype = FV_CAST_REAL};
-  fv_value *queries = fv_op(g, "cast", &real, count_from(g, s - t, t, true));
-  fv_value *keys = fv_op(g, "cast", &real, count_from(g, 0, s, false));
+  fv_value *queries = fv_real(g, count_from(g, s - t, t, true)), *keys = fv_real(g, count_from(g, 0, s, false));
   fv_value *away = fv_op(g, "abs", NULL, fv_op(g, "sub", NULL, queries, keys));
   return fv_op(g, "neg", NULL, fv_mul(g, fv_reshape(g, slopes, FV_SHAPE(fv_dim(slopes, 0), 1, 1)), away));
 }

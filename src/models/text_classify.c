@@ -4,7 +4,6 @@
  *   cnn        convolutions of several widths over them (Kim 2014), side by side, kept at every place
  * pooled by soft attention over the places (Yang et al. 2016, the word level of their network). */
 #include "models/texts.h"
-#include "ops/concat.h"
 
 enum { ENCODER_LSTM, ENCODER_GRU, ENCODER_CNN, ENCODER_BOTH };
 static const char *const encoder_names[] = {"lstm", "gru", "cnn", "both", NULL};
@@ -37,14 +36,13 @@ static const fv_preset presets[] = {
 
 /* Padding is zero before each convolution and hidden after it by the pooling's mask. */
 static fv_value *convolutions(fv_graph *g, const settings *s, fv_value *x) {
-  fv_value *each[16];
-  int n = (int)FV_MIN(s->windows.n, (int64_t)FV_COUNT(each));
-  for (int i = 0; i < n; i++) {
+  fv_value *each[FV_MAX_LIST];
+  for (int i = 0; i < (int)s->windows.n; i++) {
     char name[32];
     snprintf(name, sizeof name, "conv.%d", i);
     each[i] = fv_text_convolution(g, x, s->windows.v[i], s->hidden, name);
   }
-  return n == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, n, each);
+  return fv_concat(g, 2, s->windows.n, each);
 }
 
 fv_status fv_text_classify_check(const void *fields, const fv_problem *task) {

@@ -7,7 +7,6 @@
  *           al. 2016). There every sentence is read by itself; here the network over words reads on from sentence to
  *           sentence, so that a word is read with what was said before. */
 #include "models/texts.h"
-#include "ops/cast.h"
 #include "ops/slice.h"
 
 enum { NETWORK_SCALES, NETWORK_HAN };
@@ -58,14 +57,10 @@ static fv_status check(const void *fields, const fv_problem *task) {
   return FV_OK;
 }
 
-static fv_value *real(fv_graph *g, fv_value *v) {
-  return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, v);
-}
-
 /* ---- scales ------------------------------------------------------------------------------------------------------ */
 /* Each sentence's share of its own words: rows of ones over their number, [N,S,T]. */
 static fv_value *shares_of(fv_graph *g, const fv_sentences *s) {
-  fv_value *member = real(g, s->member);
+  fv_value *member = fv_real(g, s->member);
   fv_value *words = fv_reduce(g, "sum", member, FV_SHAPE(2), true);
   return fv_op(g, "div", NULL, member, fv_op(g, "maximum", NULL, words, fv_const(g, 1)));
 }

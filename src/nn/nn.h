@@ -91,6 +91,9 @@ fv_value *fv_reinforce_loss(fv_graph *g, const fv_choice *choice, fv_value *rewa
 fv_value *fv_reshape(fv_graph *g, fv_value *x, fv_shape shape); /* one dimension may be -1 */
 fv_value *fv_permute(fv_graph *g, fv_value *x, fv_shape perm);
 fv_value *fv_reduce(fv_graph *g, const char *op, fv_value *x, fv_shape axes, bool keepdim); /* "mean", "amax", ... */
+fv_value *fv_real(fv_graph *g, fv_value *x);  /* the same numbers as the graph's real dtype */
+fv_value *fv_whole(fv_graph *g, fv_value *x); /* as i32, towards 0 */
+fv_value *fv_concat(fv_graph *g, int axis, int64_t n, fv_value *const *x); /* side by side; of one: itself */
 #define fv_add(g, a, b) fv_op((g), "add", NULL, (a), (b))
 #define fv_mul(g, a, b) fv_op((g), "mul", NULL, (a), (b))
 #define fv_relu(g, x) fv_op((g), "relu", NULL, (x))

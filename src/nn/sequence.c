@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sequence.c: the layers of nn.h that read sequences. */
 #include "nn/nn.h"
-#include "ops/cast.h"
 #include "ops/lookup.h"
 #include "ops/recurrent.h"
 
@@ -23,16 +22,15 @@ fv_value *fv_token_mask(fv_graph *g, fv_value *tokens) {
 }
 
 fv_value *fv_token_lengths(fv_graph *g, fv_value *tokens) {
-  fv_value *each = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, fv_token_mask(g, tokens));
-  return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, fv_reduce(g, "sum", each, FV_SHAPE(1), false));
+  return fv_whole(g, fv_reduce(g, "sum", fv_real(g, fv_token_mask(g, tokens)), FV_SHAPE(1), false));
 }
 
 fv_value *fv_word_dropout(fv_graph *g, fv_value *tokens, double rate, bool training) {
   if (!training || rate <= 0) return tokens;
-  fv_value *mask = fv_token_mask(g, tokens), *there = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, mask);
-  fv_value *kept = fv_op(g, "gt", NULL, fv_dropout(g, there, rate, true), fv_const(g, 0));
+  fv_value *mask = fv_token_mask(g, tokens);
+  fv_value *kept = fv_op(g, "gt", NULL, fv_dropout(g, fv_real(g, mask), rate, true), fv_const(g, 0));
   /* The mask as numbers is <unk> where there is a token and <pad> where there is none. */
-  return fv_op(g, "where", NULL, kept, tokens, fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, mask));
+  return fv_op(g, "where", NULL, kept, tokens, fv_whole(g, mask));
 }
 
 /* The four parameters of one layer and direction. */
