@@ -47,23 +47,16 @@ static fv_value *convolutions(fv_graph *g, const settings *s, fv_value *x) {
 
 fv_status fv_text_classify_check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
-  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "recipe: expected a dataset of texts, got none");
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "recipe: expected at least 2 classes, got %d",
-             (int)task->n_classes);
   FV_REQUIRE(s->windows.n >= 1, FV_ERR_REQUEST, "windows: expected at least one, got none");
-  for (int64_t i = 0; i < s->windows.n; i++)
-    FV_REQUIRE(s->windows.v[i] % 2, FV_ERR_REQUEST, "windows: expected odd numbers, got %d",
-               (int)s->windows.v[i]);
-  return FV_OK;
+  return fv_text_check(task, "windows", &s->windows);
 }
 
 void fv_text_classify_build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
   fv_value *tokens = fv_input(g, "tokens", FV_I32, FV_SHAPE(n, task->length));
-  fv_value *read = fv_word_dropout(g, tokens, s->word_dropout, training);
-  fv_value *x = fv_embedding(g, read, "embedding", task->vocabulary[0], s->width, 0.1);
-  x = fv_dropout(g, x, s->dropout, training);
+  fv_value *x = fv_text_vectors(g, tokens, task, .width = s->width, .dropout = s->dropout,
+                                .word_dropout = s->word_dropout, .training = training);
   if (s->encoder == ENCODER_CNN || s->encoder == ENCODER_BOTH) x = convolutions(g, s, x);
   if (s->encoder == ENCODER_BOTH) x = fv_dropout(g, x, s->dropout, training);
   if (s->encoder != ENCODER_CNN)

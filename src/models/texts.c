@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* texts.c: layers that recipes of texts share: convolutions over words, and sentences found in the graph itself, so
+/* texts.c: what recipes of texts share: word vectors, convolutions over words, and sentences found in the graph itself, so
  * that a model needs nothing but its tokens. */
 #include "models/texts.h"
 #include "ops/conv1d.h"
 #include "ops/cumsum.h"
 #include "ops/pad.h"
 #include "ops/slice.h"
+
+fv_status fv_text_check(const fv_problem *task, const char *setting, const fv_int_list *windows) {
+  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "expected a dataset of texts, got one of another kind");
+  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "expected at least 2 classes, got %d", (int)task->n_classes);
+  for (int64_t i = 0; i < windows->n; i++)
+    FV_REQUIRE(windows->v[i] % 2, FV_ERR_REQUEST, "%s: expected odd numbers, got %d", setting, (int)windows->v[i]);
+  return FV_OK;
+}
+
+fv_value *fv_text_vectors_of(fv_graph *g, fv_value *tokens, const fv_problem *task, const fv_word_vectors *how) {
+  fv_value *read = fv_word_dropout(g, tokens, how->word_dropout, how->training);
+  fv_value *x = fv_embedding(g, read, "embedding", task->vocabulary[0], how->width, 0.1);
+  return fv_dropout(g, x, how->dropout, how->training);
+}
 
 fv_value *fv_text_convolution(fv_graph *g, fv_value *x, int64_t window, int64_t channels, const char *name) {
   const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};

@@ -115,15 +115,15 @@ static fv_status check(const void *fields, const fv_problem *task) {
   const fv_translate *s = fields;
   const bool transformer = s->cell == FV_CELL_TRANSFORMER;
   FV_REQUIRE(task->vocabulary[0] > 0 && task->vocabulary[1] > 0, FV_ERR_REQUEST,
-             "translate: expected pairs of texts, got none");
-  FV_REQUIRE(transformer || s->hidden % 2 == 0, FV_ERR_REQUEST, "translate: hidden: expected an even number, got %d",
+             "expected pairs of texts, got none");
+  FV_REQUIRE(transformer || s->hidden % 2 == 0, FV_ERR_REQUEST, "hidden: expected an even number, got %d",
              (int)s->hidden);
   FV_REQUIRE(!transformer || s->width % s->heads == 0, FV_ERR_REQUEST,
-             "translate: heads: expected a divisor of width %d, got %d", (int)s->width, (int)s->heads);
+             "heads: expected a divisor of width %d, got %d", (int)s->width, (int)s->heads);
   FV_REQUIRE(!transformer || s->positions != FV_POSITIONS_ROTARY || s->width / s->heads % 2 == 0, FV_ERR_REQUEST,
-             "translate: positions=rotary: expected an even width of heads, got %d", (int)(s->width / s->heads));
+             "positions=rotary: expected an even width of heads, got %d", (int)(s->width / s->heads));
   FV_REQUIRE(!task->joint || task->vocabulary[0] == task->vocabulary[1], FV_ERR_REQUEST,
-             "translate: joint: expected one vocabulary, got %d and %d tokens", (int)task->vocabulary[0],
+             "joint: expected one vocabulary, got %d and %d tokens", (int)task->vocabulary[0],
              (int)task->vocabulary[1]);
   return FV_OK;
 }
