@@ -117,3 +117,8 @@ fv_value *fv_whole(fv_graph *g, fv_value *x) { return fv_op(g, "cast", &(fv_cast
 fv_value *fv_concat(fv_graph *g, int axis, int64_t n, fv_value *const *x) {
   return n == 1 ? x[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = axis}, (int)n, x);
 }
+
+fv_value *fv_stack(fv_graph *g, int64_t n, fv_value **x) {
+  for (int64_t i = 0; i < n; i++) x[i] = fv_reshape(g, x[i], FV_SHAPE(fv_dim(x[i], -2), 1, fv_dim(x[i], -1)));
+  return fv_concat(g, 1, n, x);
+}
