@@ -336,7 +336,6 @@ static fv_status put_all(const session *s, fv_json *j) {
     FV_TRY(status);
   }
   fv_json_end(j, '}');
-  FV_REQUIRE(!j->text.failed, FV_ERR_MEMORY, "explain: out of memory");
   return FV_OK;
 }
 
@@ -387,7 +386,5 @@ done:
   fv_sights_free(&s.sampled);
   fv_dataset_close(s.data);
   fv_lens_free(&s.lens);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "explain", json);
 }

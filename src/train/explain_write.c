@@ -83,13 +83,8 @@ fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **j
   fv_json_value(&j, NULL, entry);
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "explain: out of memory");
 done:
   fv_string_free(answer);
   json_decref(root);
-  if (status == FV_OK)
-    *json = j.text.s;
-  else
-    fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "explain", json);
 }

@@ -30,9 +30,7 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   fv_json_int(&j, "samples", s->samples);
   fv_json_int(&j, "parameters", m->params->count);
   fv_json_end(&j, '}');
-  FV_REQUIRE(!j.text.failed, FV_ERR_MEMORY, "eval: out of memory");
-  *json = j.text.s;
-  return FV_OK;
+  return fv_json_give(&j, FV_OK, "eval", json);
 }
 
 fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_report *report, void *arg,
@@ -63,7 +61,7 @@ done:
   return status;
 }
 
-/* ---- probabilities ------------------------------------------------------------------------------------------------- */
+/* ---- probabilities ----------------------------------------------------------------------------------------------- */
 typedef struct predict_job {
   fv_model *m;
   const uint8_t *pixels;  /* images as they are, or: */
@@ -154,7 +152,7 @@ fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, co
   return predict_all(&(predict_job){m, NULL, d, split, index, probabilities, scores}, n);
 }
 
-/* ---- predict ------------------------------------------------------------------------------------------------------- */
+/* ---- predict ----------------------------------------------------------------------------------------------------- */
 /* The k best of n, best first, ties to the lower class. */
 static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   for (int i = 0; i < k; i++) {
@@ -238,14 +236,11 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   fv_question_free(&q);
   fv_free(p);
   fv_free(best);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }
 
 fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json) {

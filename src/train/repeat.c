@@ -26,8 +26,8 @@ static fv_status first_seed(series *s) {
   s->first = 0;
   for (int i = 0; i < s->rq->n_sets && !s->folds; i++)
     if (!strcmp(s->rq->sets[i].key, "seed"))
-      FV_REQUIRE(fv_parse_int(s->rq->sets[i].value, &s->first), FV_ERR_REQUEST, "seed: expected a whole number, got '%s'",
-                 s->rq->sets[i].value);
+      FV_REQUIRE(fv_parse_int(s->rq->sets[i].value, &s->first), FV_ERR_REQUEST,
+                 "seed: expected a whole number, got '%s'", s->rq->sets[i].value);
   return FV_OK;
 }
 
@@ -90,9 +90,7 @@ static fv_status repeat_json(const series *s, char **json) {
   fv_json_real(&j, "seconds", seconds);
   fv_json_text(&j, "out", s->rq->out);
   fv_json_end(&j, '}');
-  FV_REQUIRE(!j.text.failed, FV_ERR_MEMORY, "repeat: out of memory");
-  *json = j.text.s;
-  return FV_OK;
+  return fv_json_give(&j, FV_OK, "repeat", json);
 }
 
 fv_status fv_train_repeat(const fv_train_request *rq, int seeds, char **json) {
@@ -100,7 +98,8 @@ fv_status fv_train_repeat(const fv_train_request *rq, int seeds, char **json) {
   fv_setting *sets = NULL;
   fv_status status = FV_OK;
   *json = NULL;
-  FV_REQUIRE(rq->recipe && rq->out && *rq->out, FV_ERR_REQUEST, "repeat: expected a recipe and a directory for the runs");
+  FV_REQUIRE(rq->recipe && rq->out && *rq->out, FV_ERR_REQUEST,
+             "repeat: expected a recipe and a directory for the runs");
   FV_REQUIRE(seeds >= 0 && seeds <= 100000, FV_ERR_REQUEST, "seeds: expected 1 to 100000, got %d", seeds);
   if (s.folds) FV_TRY(count_folds(rq, &s.n));
   FV_TRY(first_seed(&s));

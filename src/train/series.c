@@ -89,10 +89,7 @@ fv_status fv_series_predict(fv_model *m, const char *input, char **json) {
   put_forecast(&j, &w);
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   close_window(&w);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }

@@ -87,7 +87,6 @@ static fv_status answer_json(const fv_model *m, const fv_predict_request *rq, co
   for (int64_t i = 0; i < w->n; i++) FV_TRY_DONE(entry_json(m, q, w, i, rq->tokens, room, j));
   fv_json_end(j, ']');
   fv_json_end(j, '}');
-  FV_REQUIRE_DONE(!j->text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   fv_free(room);
   return status;
@@ -125,7 +124,5 @@ done:
   fv_question_free(&q);
   fv_writer_free(own);
   fv_written_free(&out);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }
