@@ -122,6 +122,7 @@ typedef struct fv_text { /* a growing string; zero-initialise, then append; `s` 
 void fv_text_printf(fv_text *t, const char *fmt, ...) FV_PRINTF(2, 3);
 void fv_text_append(fv_text *t, const char *bytes, size_t n);
 void fv_text_free(fv_text *t);
+bool fv_ends_with(const char *s, const char *end);
 /* Whole-string parses: no trailing bytes, no overflow, finite. false when not. (fv_parse_int, fv_parse_real,
  * fv_nearest_name: fovea/base.h) */
 bool fv_parse_bool(const char *s, bool *v);

@@ -67,19 +67,14 @@ static fv_status from_idx(const fv_model *m, const char *path, uint8_t **pixels,
   return status;
 }
 
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), k = strlen(end);
-  return n >= k && !strcmp(s + n - k, end);
-}
-
 fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n) {
   *pixels = NULL;
   *n = 0;
   fv_map map;
   FV_TRY(fv_map_open(input, &map));
   bool npy = map.size >= 6 && !memcmp(map.data, "\x93NUMPY", 6);
-  bool idx =
-      ends_with(input, ".gz") || ends_with(input, "ubyte") || (map.size >= 2 && map.data[0] == 0 && map.data[1] == 0);
+  bool idx = fv_ends_with(input, ".gz") || fv_ends_with(input, "ubyte") ||
+             (map.size >= 2 && map.data[0] == 0 && map.data[1] == 0);
   fv_map_close(&map);
   return npy ? from_npy(m, input, pixels, n) : idx ? from_idx(m, input, pixels, n) : from_image(m, input, pixels, n);
 }
