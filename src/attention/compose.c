@@ -100,6 +100,16 @@ void fv_attend(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in, fv_valu
   out[1] = out[0] ? attend_weights(g, a, in) : NULL;
 }
 
+fv_heads fv_heads_params(fv_graph *g, int64_t e) {
+  const fv_init xavier = {.kind = FV_INIT_XAVIER_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
+  fv_heads h;
+  h.w = fv_param(g, "in_proj_weight", FV_SHAPE(3 * e, e), xavier, FV_GROUP_DECAY);
+  h.b = fv_param(g, "in_proj_bias", FV_SHAPE(3 * e), zeros, FV_GROUP_NO_DECAY);
+  h.wo = fv_param(g, "out_proj.weight", FV_SHAPE(e, e), xavier, FV_GROUP_DECAY);
+  h.bo = fv_param(g, "out_proj.bias", FV_SHAPE(e), zeros, FV_GROUP_NO_DECAY);
+  return h;
+}
+
 fv_value *fv_swap_heads(fv_graph *g, fv_value *x) { return fv_permute(g, x, FV_SHAPE(0, 2, 1, 3)); }
 
 fv_value *fv_gate_channels(fv_graph *g, fv_value *x, fv_value *gate) {
