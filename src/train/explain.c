@@ -33,13 +33,10 @@ static fv_status check_request(session *s) {
 }
 
 /* ---- samples --------------------------------------------------------------------------------------------------- */
-static bool from_test(const char *input) { return input && !strncmp(input, "test:", 5); }
-
 static fv_status open_data(session *s) {
-  if (s->input && !from_test(s->input) && !s->rq->faithfulness) return FV_OK;
+  if (s->input && !fv_is_test_sample(s->input) && !s->rq->faithfulness) return FV_OK;
   s->e.data = s->rq->data ? s->rq->data : s->m->data;
-  FV_TRY(fv_dataset_open(s->e.data, &s->m->reading, (uint64_t)s->m->train.seed, &s->m->ledger, NULL, NULL, &s->data));
-  FV_TRY(fv_model_check_data(s->m, s->data));
+  FV_TRY(fv_model_open_data(s->m, s->e.data, &s->data));
   FV_REQUIRE(s->data->count[FV_SPLIT_TEST] > 0, FV_ERR_REQUEST,
              "dataset '%s': expected samples in split 'test', got none", s->e.data);
   return FV_OK;
@@ -101,14 +98,13 @@ static fv_status read_given(session *s) {
   const char *input = s->input;
   int64_t n = 1, index = 0;
   if (!input) return FV_OK;
-  if (!from_test(input)) {
+  if (!fv_is_test_sample(input)) {
     if (s->lens.texts) return read_lines(s);
     if (s->lens.series) return read_rows(s);
     FV_TRY(fv_pictures_read(s->m, input, &s->given.pixels, &n));
     return make_sights(s->m, n, &s->given);
   }
-  FV_REQUIRE(fv_parse_int(input + 5, &index) && index >= 0 && index < s->data->count[FV_SPLIT_TEST], FV_ERR_REQUEST,
-             "%s: expected a number from 0 to %lld", input, (long long)s->data->count[FV_SPLIT_TEST] - 1);
+  FV_TRY(fv_test_sample(input, s->data, &index));
   FV_TRY(make_sights(s->m, 1, &s->given));
   return read_index(s, &index, &s->given);
 }
@@ -340,7 +336,6 @@ static fv_status put_all(const session *s, fv_json *j) {
     FV_TRY(status);
   }
   fv_json_end(j, '}');
-  FV_REQUIRE(!j->text.failed, FV_ERR_MEMORY, "explain: out of memory");
   return FV_OK;
 }
 
@@ -391,7 +386,5 @@ done:
   fv_sights_free(&s.sampled);
   fv_dataset_close(s.data);
   fv_lens_free(&s.lens);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "explain", json);
 }

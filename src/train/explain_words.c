@@ -115,9 +115,7 @@ bool fv_word_is_unknown(const fv_model *m, const fv_words *w, int64_t word) {
 
 /* ---- back to tokens ---------------------------------------------------------------------------------------------- */
 int fv_words_bucket(const fv_model *m, const fv_words *w) {
-  int b = 0;
-  while (b < m->n_lengths - 1 && m->length[b] < w->n_tokens) b++;
-  return b;
+  return fv_length_bucket(m->length, m->n_lengths, w->n_tokens);
 }
 
 void fv_words_tokens(const fv_model *m, const fv_words *w, const uint8_t *kept, int bucket, int32_t *out) {

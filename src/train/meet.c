@@ -49,7 +49,7 @@ fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
 }
 
-fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
+static fv_status check_data(const fv_model *m, const fv_dataset *d) {
   int image = fv_dataset_field(d, "image"), text = fv_dataset_field(d, m->task.vocabulary[1] ? "source" : "tokens");
   FV_REQUIRE(!m->task.image.ndim || (image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image)),
              FV_ERR_REQUEST, "dataset '%s': expected images %s as the model was trained on, got %s", d->name,
@@ -64,6 +64,27 @@ fv_status fv_model_check_data(const fv_model *m, const fv_dataset *d) {
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
              "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
              d->n_classes);
+  return FV_OK;
+}
+
+fv_status fv_model_open_data(fv_model *m, const char *data, fv_dataset **d) {
+  const char *name = data ? data : m->data;
+  FV_TRY(fv_dataset_open(name, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, d));
+  fv_status status = check_data(m, *d);
+  if (status == FV_OK) return FV_OK;
+  fv_dataset_close(*d);
+  *d = NULL;
+  return status;
+}
+
+static const char sample_prefix[] = "test:";
+
+bool fv_is_test_sample(const char *input) { return !strncmp(input, sample_prefix, sizeof sample_prefix - 1); }
+
+fv_status fv_test_sample(const char *input, const fv_dataset *d, int64_t *index) {
+  const int64_t n = d->count[FV_SPLIT_TEST];
+  FV_REQUIRE(fv_parse_int(input + sizeof sample_prefix - 1, index) && *index >= 0 && *index < n, FV_ERR_REQUEST,
+             "%s: expected a number from 0 to %lld", input, (long long)n - 1);
   return FV_OK;
 }
 

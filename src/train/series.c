@@ -16,14 +16,10 @@ typedef struct window {
 /* ---- a window ---------------------------------------------------------------------------------------------------- */
 static fv_status open_input(window *w, const char *input) {
   fv_model *m = w->m;
-  w->known = !strncmp(input, "test:", 5);
+  w->known = fv_is_test_sample(input);
   if (!w->known) return fv_dataset_of_series(input, &m->reading, &w->data);
-  FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &w->data));
-  FV_TRY(fv_model_check_data(m, w->data));
-  FV_REQUIRE(fv_parse_int(input + 5, &w->index) && w->index >= 0 && w->index < w->data->count[FV_SPLIT_TEST],
-             FV_ERR_REQUEST, "%s: expected a number from 0 to %lld", input,
-             (long long)w->data->count[FV_SPLIT_TEST] - 1);
-  return FV_OK;
+  FV_TRY(fv_model_open_data(m, NULL, &w->data));
+  return fv_test_sample(input, w->data, &w->index);
 }
 
 static fv_status open_window(fv_model *m, const char *input, window *w) {
@@ -93,10 +89,7 @@ fv_status fv_series_predict(fv_model *m, const char *input, char **json) {
   put_forecast(&j, &w);
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   close_window(&w);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }

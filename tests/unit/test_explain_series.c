@@ -3,16 +3,9 @@
  * flattened against doing it by hand, orders that the figures must tell apart, and whole requests at several numbers
  * of threads. */
 #include "test_io.h"
-
 #include "train/explain.h"
 
-#include <math.h>
-
 enum { PAST = 40, HORIZON = 6, CHANNELS = 4 };
-
-static void assert_near(double got, double want, double within) {
-  if (!(fabs(got - want) <= within)) fail_msg("expected %.9g within %g, got %.9g", want, within, got);
-}
 
 static void train(const char *out, const char *net, const char *past) {
   char *json;
