@@ -40,8 +40,10 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {
     {"transformer", "cell=transformer", "the default: four layers each way of width 128"},
-    {"gru", "cell=gru width=256 hidden=512 layers=1 lr=0.002", "additive attention"},
-    {"lstm", "cell=lstm width=256 hidden=512 layers=1 lr=0.002", "multiplicative attention, input feeding"},
+    {"gru", "cell=gru width=256 hidden=256 layers=1 vocabulary=5000 lr=0.002 epochs=10",
+     "additive attention"},
+    {"lstm", "cell=lstm width=256 hidden=256 layers=1 vocabulary=5000 lr=0.002 epochs=10",
+     "multiplicative attention, input feeding"},
     {"tiny", "width=64 hidden=128 layers=2 heads=2 dropout=0.1 epochs=8", "a small Transformer, for number-words"},
     {0}};
 
