@@ -168,14 +168,15 @@ typedef struct fv_explain_request {
   const char *method; /* NULL: the recipe's first; "attention", "pooling", "rollout", "gradient" ... */
   int64_t samples;
   bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes;
-                       * comprehensiveness and sufficiency of texts */
+                       * comprehensiveness and sufficiency of texts and series */
   bool terminal;      /* also a heat map as text; texts with their words marked */
   int terminal_columns;
 } fv_explain_request;
-/* Of series: method, channel (the last), past, forecast, truth, rows (how much each row of the past counts). Of images
- * and texts: method, images or texts (these with their words and weights), maps (their names and peaks), and with
- * faithfulness: deletion_auc, insertion_auc, the same for random
- * order, pointing_game, samples; "terminal": the text when asked. */
+/* Result: method; images, or texts with their words (as written; token: as read) and weights, or of series channel (the
+ * last), past, forecast, truth, rows (how much each row of the past counts); maps (their names and peaks), and with
+ * faithfulness: samples, deletion_auc, insertion_auc, of images with boxes pointing_game, of texts and series
+ * comprehensiveness and sufficiency, of series error, error_without, error_alone, each also for a random order and the
+ * plain gradient (DeYoung et al. 2020; of series: docs/guide/26-forecasting.md); "terminal": the text when asked. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
 
 #ifdef __cplusplus

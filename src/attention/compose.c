@@ -5,7 +5,6 @@
 #include "ops/additive_score.h"
 #include "ops/attend.h"
 #include "ops/broadcast_to.h"
-#include "ops/cast.h"
 #include "ops/matmul.h"
 #include "ops/softmax.h"
 
@@ -64,9 +63,7 @@ static fv_value *order_mask(fv_graph *g, bool causal, int64_t window, int64_t t,
 
 /* -slope |t + S - T - s|: [H,T,S] */
 static fv_value *distance_bias(fv_graph *g, fv_value *slopes, int64_t t, int64_t s) {
-  const fv_cast_attrs real = {.dtype = FV_CAST_REAL};
-  fv_value *queries = fv_op(g, "cast", &real, count_from(g, s - t, t, true));
-  fv_value *keys = fv_op(g, "cast", &real, count_from(g, 0, s, false));
+  fv_value *queries = fv_real(g, count_from(g, s - t, t, true)), *keys = fv_real(g, count_from(g, 0, s, false));
   fv_value *away = fv_op(g, "abs", NULL, fv_op(g, "sub", NULL, queries, keys));
   return fv_op(g, "neg", NULL, fv_mul(g, fv_reshape(g, slopes, FV_SHAPE(fv_dim(slopes, 0), 1, 1)), away));
 }
@@ -101,6 +98,16 @@ static fv_value *attend_weights(fv_graph *g, const fv_sdpa_attrs *a, fv_value *c
 void fv_attend(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in, fv_value **out) {
   out[0] = fv_op_apply(g, "sdpa", a, FV_SDPA_SLOPES + 1, in);
   out[1] = out[0] ? attend_weights(g, a, in) : NULL;
+}
+
+fv_heads fv_heads_params(fv_graph *g, int64_t e) {
+  const fv_init xavier = {.kind = FV_INIT_XAVIER_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
+  fv_heads h;
+  h.w = fv_param(g, "in_proj_weight", FV_SHAPE(3 * e, e), xavier, FV_GROUP_DECAY);
+  h.b = fv_param(g, "in_proj_bias", FV_SHAPE(3 * e), zeros, FV_GROUP_NO_DECAY);
+  h.wo = fv_param(g, "out_proj.weight", FV_SHAPE(e, e), xavier, FV_GROUP_DECAY);
+  h.bo = fv_param(g, "out_proj.bias", FV_SHAPE(e), zeros, FV_GROUP_NO_DECAY);
+  return h;
 }
 
 fv_value *fv_swap_heads(fv_graph *g, fv_value *x) { return fv_permute(g, x, FV_SHAPE(0, 2, 1, 3)); }

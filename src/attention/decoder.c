@@ -19,14 +19,16 @@ static fv_value *side_by_side(fv_graph *g, int axis, fv_value *a, fv_value *b) {
 
 static void cell_params(fv_decoder *d, int64_t inputs, int64_t more) {
   const int64_t gates = d->gru ? 3 : 4, H = d->hidden;
-  const fv_init init = {.kind = FV_INIT_UNIFORM, .a = 1 / __builtin_sqrt((double)FV_MAX(H, 1))};
   fv_graph *g = d->g;
-  fv_value *ih = fv_param(g, "cell.weight_ih", FV_SHAPE(gates * H, inputs + more), init, FV_GROUP_DECAY);
-  d->w_state = fv_param(g, "cell.weight_hh", FV_SHAPE(gates * H, H), init, FV_GROUP_DECAY);
-  d->b_input = fv_param(g, "cell.bias_ih", FV_SHAPE(gates * H), init, FV_GROUP_NO_DECAY);
-  d->b_state = fv_param(g, "cell.bias_hh", FV_SHAPE(gates * H), init, FV_GROUP_NO_DECAY);
-  d->w_input = fv_slice_of(g, ih, 1, 0, inputs);
-  d->w_found = fv_slice_of(g, ih, 1, inputs, more);
+  fv_value *par[4];
+  fv_scope_push(g, "cell");
+  fv_recurrent_params(g, "", gates, inputs + more, H, par);
+  fv_scope_pop(g);
+  d->w_input = fv_slice_of(g, par[0], 1, 0, inputs);
+  d->w_found = fv_slice_of(g, par[0], 1, inputs, more);
+  d->w_state = par[1];
+  d->b_input = par[2];
+  d->b_state = par[3];
   if (!d->gru) d->w_state = side_by_side(g, 1, d->w_found, d->w_state);
 }
 
@@ -104,12 +106,6 @@ fv_decoder_state fv_decoder_step(const fv_decoder *d, const fv_decoder_state *s,
   return next;
 }
 
-/* T values [N,W] as one [N,T,W]. */
-static fv_value *stack(fv_graph *g, int64_t t, fv_value **each) {
-  for (int64_t i = 0; i < t; i++) each[i] = fv_reshape(g, each[i], FV_SHAPE(fv_dim(each[i], 0), 1, fv_dim(each[i], 1)));
-  return t == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 1}, (int)t, each);
-}
-
 void fv_decoder_run(const fv_decoder *d, fv_decoder_state s, fv_value *x, fv_value **h, fv_value **found,
                     fv_value **alpha) {
   const int64_t n = fv_dim(x, 0), t = fv_dim(x, 1);
@@ -121,7 +117,7 @@ void fv_decoder_run(const fv_decoder *d, fv_decoder_state s, fv_value *x, fv_val
     s = fv_decoder_step(d, &s, one, &each[t + i], &each[2 * t + i]);
     each[i] = d->gru ? s.h : s.feed;
   }
-  *h = stack(d->g, t, each);
-  if (d->gru) *found = stack(d->g, t, each + t);
-  *alpha = stack(d->g, t, each + 2 * t);
+  *h = fv_stack(d->g, t, each);
+  if (d->gru) *found = fv_stack(d->g, t, each + t);
+  *alpha = fv_stack(d->g, t, each + 2 * t);
 }

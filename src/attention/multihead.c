@@ -73,18 +73,14 @@ const fv_attention_def fv_attention_multihead = {
 
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads) {
   int64_t e = fv_dim(x, 2);
-  fv_init xavier = {.kind = FV_INIT_XAVIER_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
   fv_scope_push(g, "%s", name);
-  fv_value *w = fv_param(g, "in_proj_weight", FV_SHAPE(3 * e, e), xavier, FV_GROUP_DECAY);
-  fv_value *b = fv_param(g, "in_proj_bias", FV_SHAPE(3 * e), zeros, FV_GROUP_NO_DECAY);
-  fv_value *wo = fv_param(g, "out_proj.weight", FV_SHAPE(e, e), xavier, FV_GROUP_DECAY);
-  fv_value *bo = fv_param(g, "out_proj.bias", FV_SHAPE(e), zeros, FV_GROUP_NO_DECAY);
-  fv_value *qkv = fv_op(g, "linear", NULL, x, w, b), *part[3], *out[2];
+  const fv_heads h = fv_heads_params(g, e);
+  fv_value *qkv = fv_op(g, "linear", NULL, x, h.w, h.b), *part[3], *out[2];
   for (int i = 0; i < 3; i++)
     part[i] = fv_slice_of(g, qkv, 2, i * e, e);
   attend(g, &(multihead_attrs){.heads = heads}, part[0], part[1], part[2], fv_absent(g), out);
   fv_tap(g, "weights", FV_TAP_WEIGHTS, out[1]);
-  fv_value *y = fv_op(g, "linear", NULL, out[0], wo, bo);
+  fv_value *y = fv_op(g, "linear", NULL, out[0], h.wo, h.bo);
   fv_scope_pop(g);
   return y;
 }

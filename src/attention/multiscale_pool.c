@@ -2,8 +2,6 @@
 /* multiscale_pool: soft attention pooling at several scales. The sequence is max-pooled over windows of each scale,
  * each result is pooled by an attention of its own, and a second attention weighs the scales. */
 #include "attention/compose.h"
-#include "ops/cast.h"
-#include "ops/concat.h"
 #include "ops/pad.h"
 
 /* Stands for minus infinity: what is left out of a maximum. Finite, so that nothing multiplied by it is NaN. */
@@ -43,8 +41,7 @@ static void pool(fv_graph *g, fv_value **x, fv_value **mask, int64_t scale) {
   fv_shape places = FV_SHAPE(fv_dim(*x, 0), fv_dim(*x, 1), 1);
   fv_value *kept = fv_reshape(g, *mask, places);
   fv_value *most = max_over_windows(g, fv_op(g, "where", NULL, kept, *x, fv_const(g, LEAST)), scale);
-  fv_value *real = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, kept);
-  fv_value *some = fv_op(g, "gt", NULL, max_over_windows(g, real, scale), fv_const(g, 0));
+  fv_value *some = fv_op(g, "gt", NULL, max_over_windows(g, fv_real(g, kept), scale), fv_const(g, 0));
   *x = fv_op(g, "where", NULL, some, most, fv_const(g, 0));
   *mask = fv_reshape(g, some, FV_SHAPE(fv_dim(some, 0), fv_dim(some, 1)));
 }
@@ -52,14 +49,14 @@ static void pool(fv_graph *g, fv_value **x, fv_value **mask, int64_t scale) {
 /* out[0]: the result, out[1]: the weights of the scales. */
 static void pool_scales(fv_graph *g, fv_scale *scales, int n, fv_value *const *par, fv_value **out) {
   int64_t b = fv_dim(scales[0].x, 0), e = fv_dim(scales[0].x, 2);
-  fv_value *y[FV_MAX_LIST], *beside;
+  fv_value *y[FV_MAX_SCALES], *beside;
   for (int i = 0; i < n; i++) {
     fv_scale *s = &scales[i];
     fv_value *score = fv_pool_score(g, s->x, (fv_value *[]){par[i], par[n + i], par[2 * n + i]});
     s->alpha = fv_softmax_last(g, score, s->mask);
     y[i] = fv_reshape(g, fv_weigh(g, s->alpha, s->x), FV_SHAPE(b, 1, e));
   }
-  beside = n == 1 ? y[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 1}, n, y);
+  beside = fv_concat(g, 1, n, y);
   out[1] = fv_softmax_last(g, fv_pool_score(g, beside, par + 3 * n), NULL);
   out[0] = fv_weigh(g, out[1], beside);
 }

@@ -71,23 +71,15 @@ fv_value *fv_turn_heads(fv_graph *g, fv_value *heads, const fv_places *p) {
 }
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
-typedef struct heads {
-  fv_value *w, *b, *wo, *bo; /* [3E,E], [3E], [E,E], [E] */
-} heads;
-
-static heads heads_of(fv_graph *g, const char *name, int64_t e) {
-  fv_init xavier = {.kind = FV_INIT_XAVIER_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
+static fv_heads heads_of(fv_graph *g, const char *name, int64_t e) {
   fv_scope_push(g, "%s", name);
-  heads h = {.w = fv_param(g, "in_proj_weight", FV_SHAPE(3 * e, e), xavier, FV_GROUP_DECAY),
-             .b = fv_param(g, "in_proj_bias", FV_SHAPE(3 * e), zeros, FV_GROUP_NO_DECAY),
-             .wo = fv_param(g, "out_proj.weight", FV_SHAPE(e, e), xavier, FV_GROUP_DECAY),
-             .bo = fv_param(g, "out_proj.bias", FV_SHAPE(e), zeros, FV_GROUP_NO_DECAY)};
+  const fv_heads h = fv_heads_params(g, e);
   fv_scope_pop(g);
   return h;
 }
 
 /* Rows first E .. (first+n) E of the input projections, of x [N,T,E]: [N,T,nE]. */
-static fv_value *project_in(fv_graph *g, const heads *h, fv_value *x, int64_t first, int64_t n) {
+static fv_value *project_in(fv_graph *g, const fv_heads *h, fv_value *x, int64_t first, int64_t n) {
   const int64_t e = fv_dim(x, 2);
   fv_value *w = n == 3 ? h->w : fv_slice_of(g, h->w, 0, first * e, n * e);
   fv_value *b = n == 3 ? h->b : fv_slice_of(g, h->b, 0, first * e, n * e);
@@ -102,7 +94,7 @@ static fv_value *join_heads(fv_graph *g, fv_value *x) {
 }
 
 /* q, k, v [N,T or S,H,D]; the result projected. `tap`: the weights are marked by that name. */
-static fv_value *attend(fv_graph *g, const heads *h, fv_value *const qkv[3], fv_value *mask, bool causal,
+static fv_value *attend(fv_graph *g, const fv_heads *h, fv_value *const qkv[3], fv_value *mask, bool causal,
                         const char *tap, const fv_transformer_args *a) {
   fv_value *in[FV_SDPA_INPUTS], *out[2];
   for (int i = 0; i < FV_SDPA_INPUTS; i++) in[i] = i < 3 ? qkv[i] : fv_absent(g);
@@ -126,7 +118,7 @@ static fv_value *after(fv_graph *g, fv_value *before, fv_value *x) {
 
 static fv_value *attend_itself(fv_graph *g, fv_value *x, bool decoder, const fv_transformer_args *a) {
   const int64_t e = fv_dim(x, 2);
-  const heads h = heads_of(g, "self_attn", e);
+  const fv_heads h = heads_of(g, "self_attn", e);
   fv_value *all = project_in(g, &h, x, 0, 3), *part[3], *mask = decoder ? NULL : a->mask;
   for (int i = 0; i < 3; i++) part[i] = split_heads(g, fv_slice_of(g, all, 2, i * e, e), a->heads);
   for (int i = 0; i < 2 && a->rotary; i++) part[i] = fv_turn_heads(g, part[i], a->rotary);
@@ -142,13 +134,13 @@ static fv_value *attend_itself(fv_graph *g, fv_value *x, bool decoder, const fv_
 
 fv_memory fv_decoder_memory(fv_graph *g, fv_value *memory) {
   const int64_t e = fv_dim(memory, 2);
-  const heads h = heads_of(g, "multihead_attn", e);
+  const fv_heads h = heads_of(g, "multihead_attn", e);
   fv_value *both = project_in(g, &h, memory, 1, 2);
   return (fv_memory){.k = fv_slice_of(g, both, 2, 0, e), .v = fv_slice_of(g, both, 2, e, e)};
 }
 
 static fv_value *attend_memory(fv_graph *g, fv_value *x, const fv_memory *m, const fv_transformer_args *a) {
-  const heads h = heads_of(g, "multihead_attn", fv_dim(x, 2));
+  const fv_heads h = heads_of(g, "multihead_attn", fv_dim(x, 2));
   fv_value *part[3] = {split_heads(g, project_in(g, &h, x, 0, 1), a->heads), split_heads(g, m->k, a->heads),
                        split_heads(g, m->v, a->heads)};
   return attend(g, &h, part, a->mask, false, "multihead_attn.weights", a);

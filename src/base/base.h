@@ -109,6 +109,9 @@ int64_t fv_ledger_total(const fv_ledger *ledger);
  * in any ledger. A failed call leaves the ledger as it was. */
 fv_status fv_slab_new(fv_ledger *ledger, fv_account account, int64_t bytes, void **slab);
 void fv_slab_free(void *slab); /* NULL is fine */
+/* The next piece of a slab that is laid out piece by piece: `bytes` at *at, which moves on to the next 64. slab NULL:
+ * NULL, so that the same calls count what it needs. */
+void *fv_slab_take(void *slab, int64_t *at, int64_t bytes);
 
 /* ---- text -------------------------------------------------------------------------------------------------------- */
 typedef struct fv_text { /* a growing string; zero-initialise, then append; `s` is NULL until the first append */
@@ -119,6 +122,7 @@ typedef struct fv_text { /* a growing string; zero-initialise, then append; `s` 
 void fv_text_printf(fv_text *t, const char *fmt, ...) FV_PRINTF(2, 3);
 void fv_text_append(fv_text *t, const char *bytes, size_t n);
 void fv_text_free(fv_text *t);
+bool fv_ends_with(const char *s, const char *end);
 /* Whole-string parses: no trailing bytes, no overflow, finite. false when not. (fv_parse_int, fv_parse_real,
  * fv_nearest_name: fovea/base.h) */
 bool fv_parse_bool(const char *s, bool *v);

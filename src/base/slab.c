@@ -69,6 +69,12 @@ fv_status fv_slab_new(fv_ledger *ledger, fv_account account, int64_t bytes, void
   return FV_OK;
 }
 
+void *fv_slab_take(void *slab, int64_t *at, int64_t bytes) {
+  void *piece = slab ? (char *)slab + *at : NULL;
+  *at += fv_round_up(bytes, FV_ALIGN);
+  return piece;
+}
+
 void fv_slab_free(void *slab) {
   if (!slab) return;
   slab_head head = *head_of(slab);

@@ -113,6 +113,11 @@ bool fv_parse_real(const char *s, double *v) {
   return true;
 }
 
+bool fv_ends_with(const char *s, const char *end) {
+  const size_t n = strlen(s), k = strlen(end);
+  return n >= k && memcmp(s + n - k, end, k) == 0;
+}
+
 bool fv_parse_bool(const char *s, bool *v) {
   static const char *const yes[] = {"true", "1", "yes", "on"}, *const no[] = {"false", "0", "no", "off"};
   for (size_t i = 0; i < FV_COUNT(yes); i++) {

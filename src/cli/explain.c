@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain.c: where a model looked, or which words counted: a picture, a page or numbers, and a sketch in the
- * terminal. */
+/* explain.c: where a model looked, which words or rows of a series counted: a picture, a page or numbers, and a
+ * sketch in the terminal. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -60,12 +60,12 @@ static const cli_option options[] = {
      CLI_FIELD(method),
      .value = "NAME",
      .letter = 'm',
-     .doc = "how: attention, pooling, rollout, gradient, as the recipe has it; its first unless given"},
+     .doc = "how: attention, pooling, rollout, input-gradient, as the recipe has it; its first unless given"},
     {.name = "faithfulness",
      CLI_FIELD(faithfulness),
      .letter = 'f',
      .doc = "also deletion and insertion against a random order; the pointing game where the data has boxes; "
-            "comprehensiveness and sufficiency of texts; edges removed from graphs"},
+            "comprehensiveness and sufficiency of texts and series; edges removed from graphs"},
     {.name = "samples",
      .kind = CLI_NUMBER,
      CLI_FIELD(samples),

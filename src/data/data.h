@@ -108,6 +108,8 @@ extern const fv_dataset_def *const fv_datasets[]; /* NULL-terminated; from datas
  * put there; it must outlive the dataset. NULL: defaults, which end with the dataset. */
 fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_t seed, fv_ledger *ledger,
                           fv_progress *progress, void *arg, fv_dataset **d);
+/* Into how many folds data without a test part are cut; 0: they have one. */
+int fv_dataset_folds(const char *name_or_path);
 /* Texts by themselves, to be read as `reading` says, which must have its tokenisers: the samples of split test, of no
  * class; of a pair they are the source. `texts` are the rows' first column, borrowed for the call. */
 fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset **d);
@@ -116,6 +118,8 @@ fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, f
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
+/* One field alone, of draw 0; the dataset has it. */
+void fv_dataset_read_field(const fv_dataset *d, fv_split split, int64_t index, const char *field, void *out);
 
 /* ---- loader ------------------------------------------------------------------------------------------------------ */
 /* Deterministic augmentation of images; everything 0: none. */
@@ -145,6 +149,8 @@ typedef struct fv_loader_options {
   int n_lengths;
   int64_t epoch, position; /* where to begin: epoch, and batch within it */
 } fv_loader_options;
+/* The first of n rising lengths that a sample of `length` fits; the last takes all that are longer. n 0: 0. */
+int fv_length_bucket(const int64_t *lengths, int n, int64_t length);
 
 typedef struct fv_batch {
   int64_t n;              /* samples that count, <= options.batch */

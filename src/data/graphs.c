@@ -164,12 +164,6 @@ fv_status fv_web_splits(const fv_data_open *o, const fv_dataset *d, fv_web *w) {
 }
 
 /* ---- the dataset ------------------------------------------------------------------------------------------------- */
-void *fv_slab_take(char *slab, int64_t *at, int64_t bytes) {
-  void *piece = slab ? slab + *at : NULL;
-  *at += fv_round_up(bytes, FV_ALIGN);
-  return piece;
-}
-
 void fv_held_web_lay_out(const fv_net *n, fv_held_web *h, char *slab, int64_t *at) {
   h->degree = fv_slab_take(slab, at, 4 * n->nodes);
   h->w.begin = fv_slab_take(slab, at, 4 * (n->nodes + 1));

@@ -30,7 +30,6 @@ typedef struct fv_csr {
 fv_status fv_held_web_begin(const fv_data_open *o, fv_dataset *d, const fv_net *n, fv_csr *csr, fv_held_web **held);
 void fv_csr_free(fv_csr *csr);
 /* Cuts its arrays off the slab, from *at on; with the slab not there yet only counts. */
-void *fv_slab_take(char *slab, int64_t *at, int64_t bytes);
 void fv_held_web_lay_out(const fv_net *n, fv_held_web *h, char *slab, int64_t *at);
 fv_status fv_held_web_fill(const fv_dataset *d, const fv_net *n, const fv_csr *csr, fv_held_web *h);
 /* Of a graph of so many nodes: shared, all there is; or a sample's, which may vary. */

@@ -41,11 +41,15 @@ void fv_data_part_order(const fv_dataset *d, fv_split split, uint64_t seed, int3
 /* ---- the order of an epoch --------------------------------------------------------------------------------------- */
 static int64_t sample_of(const fv_loader *l, int64_t k) { return l->part ? l->part[k] : k; }
 
+int fv_length_bucket(const int64_t *lengths, int n, int64_t length) {
+  int b = 0;
+  while (b < n - 1 && lengths[b] < length) b++;
+  return b;
+}
+
 static int bucket_of(const fv_loader *l, int64_t k) {
   int64_t length = l->o.data->length(l->o.data, l->o.split, sample_of(l, k));
-  int b = 0;
-  while (b < l->o.n_lengths - 1 && l->o.length[b] < length) b++;
-  return b;
+  return fv_length_bucket(l->o.length, l->o.n_lengths, length);
 }
 
 /* Puts samples of like length together, otherwise in the order they have: a counting sort. Cut into batches, all but
@@ -237,13 +241,6 @@ static fv_status set_image(fv_loader *l) {
   return FV_OK;
 }
 
-/* Cuts a piece off the slab; with the slab not there yet, only counts. */
-static void *take(char *slab, int64_t *at, int64_t bytes) {
-  void *piece = slab ? slab + *at : NULL;
-  *at += fv_round_up(bytes, FV_ALIGN);
-  return piece;
-}
-
 static int64_t lay_out(fv_loader *l, char *slab) {
   const fv_dataset *d = l->o.data;
   const int longest = FV_MAX(l->o.n_lengths - 1, 0);
@@ -251,18 +248,18 @@ static int64_t lay_out(fv_loader *l, char *slab) {
   for (int s = 0; s < l->slots; s++) {
     for (int f = 0; f < d->n_fields; f++) {
       const int64_t bytes = l->o.batch * item_bytes(l, f, longest);
-      l->slot[s].field[f] = d->field[f].shared ? (void *)(uintptr_t)d->field[f].all : take(slab, &at, bytes);
+      l->slot[s].field[f] = d->field[f].shared ? (void *)(uintptr_t)d->field[f].all : fv_slab_take(slab, &at, bytes);
     }
-    l->slot[s].index = l->index[s] = take(slab, &at, l->o.batch * 8);
+    l->slot[s].index = l->index[s] = fv_slab_take(slab, &at, l->o.batch * 8);
   }
-  l->raw = take(slab, &at, pixels);
-  l->changed = take(slab, &at, pixels);
-  if (l->o.shuffle || l->o.n_lengths > 0) l->order = take(slab, &at, 4 * l->n);
+  l->raw = fv_slab_take(slab, &at, pixels);
+  l->changed = fv_slab_take(slab, &at, pixels);
+  if (l->o.shuffle || l->o.n_lengths > 0) l->order = fv_slab_take(slab, &at, 4 * l->n);
   if (l->o.n_lengths > 0) {
-    l->scratch_order = take(slab, &at, 4 * l->n);
-    l->batch_order = take(slab, &at, 4 * l->batches);
+    l->scratch_order = fv_slab_take(slab, &at, 4 * l->n);
+    l->batch_order = fv_slab_take(slab, &at, 4 * l->batches);
   }
-  if (l->n < count) l->part = take(slab, &at, 4 * count);
+  if (l->n < count) l->part = fv_slab_take(slab, &at, 4 * count);
   return at;
 }
 

@@ -20,7 +20,8 @@ static const char *last_found(const char *text, const char *word) {
   return found;
 }
 
-const char *fv_path_beside(fv_arena *arena, const char *path, const char *from, const char *to) {
+/* The file beside `path` whose name has the last `from` replaced by `to`. */
+static const char *beside_of(fv_arena *arena, const char *path, const char *from, const char *to) {
   const char *slash = strrchr(path, '/'), *at = last_found(slash ? slash + 1 : path, from);
   if (!at) return NULL;
   const char *beside = fv_arena_printf(arena, "%.*s%s%s", (int)(at - path), path, to, at + strlen(from));
@@ -33,7 +34,7 @@ typedef struct rename_rule {
 
 static const char *first_beside(fv_arena *arena, const char *path, const rename_rule *rules) {
   const char *found = NULL;
-  for (; rules->from && !found; rules++) found = fv_path_beside(arena, path, rules->from, rules->to);
+  for (; rules->from && !found; rules++) found = beside_of(arena, path, rules->from, rules->to);
   return found;
 }
 
@@ -45,9 +46,11 @@ const char *fv_path_labels(fv_arena *arena, const char *path) {
   return first_beside(arena, path, rules);
 }
 
-const char *fv_path_test_part(fv_arena *arena, const char *path) {
-  static const rename_rule rules[] = {{"train", "test"}, {"train", "t10k"}, {NULL, NULL}};
-  return first_beside(arena, path, rules);
+const char *fv_path_part(fv_arena *arena, const char *path, fv_split split) {
+  static const rename_rule rules[FV_SPLITS][4] = {
+      [FV_SPLIT_TEST] = {{"train", "test"}, {"train", "t10k"}},
+      [FV_SPLIT_VALIDATION] = {{"train", "valid"}, {"train", "val"}, {"train", "dev"}}};
+  return split == FV_SPLIT_TRAIN ? path : first_beside(arena, path, rules[split]);
 }
 
 /* ---- sizes ------------------------------------------------------------------------------------------------------- */

@@ -211,7 +211,7 @@ fv_status fv_path_open_csv(const fv_data_open *o, fv_dataset *d) {
   fv_part part[FV_SPLITS] = {0};
   layout train, test;
   name_table *names = NULL;
-  const char *test_path = fv_path_test_part(d->arena, o->path);
+  const char *test_path = fv_path_part(d->arena, o->path, FV_SPLIT_TEST);
   FV_TRY_DONE(FV_NEW(&names, 1));
   names->arena = d->arena;
   FV_TRY_DONE(find_layout(o->path, &train));

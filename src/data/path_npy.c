@@ -100,7 +100,7 @@ fv_status fv_path_open_npy(const fv_data_open *o, fv_dataset *d) {
   fv_status status = FV_OK;
   fv_part part[FV_SPLITS] = {0};
   bool fractions;
-  const char *test = fv_path_test_part(d->arena, o->path);
+  const char *test = fv_path_part(d->arena, o->path, FV_SPLIT_TEST);
   FV_TRY_DONE(measure(o, d->arena, o->path, &part[FV_SPLIT_TRAIN], &fractions));
   if (test) FV_TRY_DONE(measure(o, d->arena, test, &part[FV_SPLIT_TEST], NULL));
   FV_TRY_DONE(fv_path_number_classes(part, d));

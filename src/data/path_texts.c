@@ -28,15 +28,6 @@ static fv_status name_columns(const fv_data_open *o, fv_arena *arena, const char
   return FV_OK;
 }
 
-/* The names that stand for "train" in those of a part. */
-static const char *const part_names[FV_SPLITS][4] = {{NULL}, {"test", NULL}, {"valid", "val", "dev", NULL}};
-
-static const char *part_beside(fv_arena *arena, const char *path, const char *const *names) {
-  const char *found = NULL;
-  for (int i = 0; names[i] && !found; i++) found = fv_path_beside(arena, path, "train", names[i]);
-  return found;
-}
-
 fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d) {
   const char *columns[4] = {NULL};
   fv_texts_from from = {.options = {.skip_bad = o->reading->skip_bad}};
@@ -45,7 +36,7 @@ fv_status fv_path_open_texts(const fv_data_open *o, fv_dataset *d) {
   FV_TRY(fv_texts_new(d, &t));
   FV_TRY_DONE(name_columns(o, d->arena, columns, &from));
   for (int s = 0; s < FV_SPLITS; s++) {
-    from.path = s == FV_SPLIT_TRAIN ? o->path : part_beside(d->arena, o->path, part_names[s]);
+    from.path = fv_path_part(d->arena, o->path, (fv_split)s);
     if (from.path) FV_TRY_DONE(fv_texts_add(t, (fv_split)s, &from));
   }
   FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));
@@ -76,8 +67,7 @@ fv_status fv_path_open_parallel(const fv_data_open *o, fv_dataset *d) {
   FV_REQUIRE(train[0], FV_ERR_MEMORY, "dataset (%s): no memory for a name", o->path);
   FV_TRY(fv_texts_new(d, &t));
   for (int s = 0; s < FV_SPLITS; s++) {
-    for (int k = 0; k < 2; k++)
-      path[k] = s == FV_SPLIT_TRAIN ? train[k] : part_beside(d->arena, train[k], part_names[s]);
+    for (int k = 0; k < 2; k++) path[k] = fv_path_part(d->arena, train[k], (fv_split)s);
     if (path[0] && path[1]) FV_TRY_DONE(fv_texts_add_parallel(t, (fv_split)s, path, o->reading->skip_bad));
   }
   FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));

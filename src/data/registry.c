@@ -23,6 +23,11 @@ int fv_dataset_find(const char *name) {
   return -1;
 }
 
+int fv_dataset_folds(const char *name_or_path) {
+  const int row = fv_dataset_find(name_or_path);
+  return (row < 0 ? &path_def : fv_datasets[row])->info.folds;
+}
+
 /* A word without '/', '.' or '@' is meant as a name, unless something of that name lies here. */
 static bool looks_like_path(const char *text) { return strpbrk(text, "/.@") || fv_path_exists(text); }
 
@@ -63,14 +68,11 @@ static fv_status split_size(fv_data_open *o, fv_arena *arena) {
 }
 
 static fv_status check_labels(const fv_dataset *d) {
-  int field = fv_dataset_field(d, "label");
-  if (field < 0) return FV_OK;
+  if (fv_dataset_field(d, "label") < 0) return FV_OK;
   for (int s = 0; s < FV_SPLITS; s++)
     for (int64_t i = 0; i < d->count[s]; i++) {
       int32_t label = -1;
-      void *out[FV_MAX_FIELDS] = {[FV_MAX_FIELDS - 1] = NULL};
-      out[field] = &label;
-      d->read(d, (fv_split)s, i, 0, out);
+      fv_dataset_read_field(d, (fv_split)s, i, "label", &label);
       FV_REQUIRE(label >= 0 && label < d->n_classes, FV_ERR_CORRUPT,
                  "dataset (%s, %s sample %lld): expected a label from 0 to %d, got %d", d->name, fv_split_names[s],
                  (long long)i, d->n_classes - 1, label);
@@ -154,4 +156,10 @@ int fv_dataset_field(const fv_dataset *d, const char *name) {
   for (int i = 0; i < d->n_fields; i++)
     if (strcmp(d->field[i].name, name) == 0) return i;
   return -1;
+}
+
+void fv_dataset_read_field(const fv_dataset *d, fv_split split, int64_t index, const char *field, void *out) {
+  void *each[FV_MAX_FIELDS] = {NULL};
+  each[fv_dataset_field(d, field)] = out;
+  d->read(d, split, index, 0, each);
 }

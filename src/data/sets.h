@@ -190,12 +190,11 @@ fv_status fv_path_open_graph(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_graph(const char *path); /* "A,B", both there, tables */
 fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d); /* 70 % for training, 10 % validation, 20 % test */
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
-/* The file beside `path` whose name has the last `from` replaced by `to`; NULL when the name has none or no such file
- * is there. */
-const char *fv_path_beside(fv_arena *arena, const char *path, const char *from, const char *to);
-/* The same for the labels of a file of images, and for the test part of a training file. */
+/* Files beside a file, found by their names; NULL: there is none. The labels of a file of images: */
 const char *fv_path_labels(fv_arena *arena, const char *path);
-const char *fv_path_test_part(fv_arena *arena, const char *path);
+/* Another part of what a training file is part of: "test" or "t10k", "valid", "val" or "dev" where it has "train". Of
+ * split train it is the file itself. */
+const char *fv_path_part(fv_arena *arena, const char *path, fv_split split);
 bool fv_path_ends(const char *path, const char *suffix); /* "x.csv" and "x.csv.gz" both end in ".csv" */
 
 /* What a path holds for one split, measured; path NULL: no such part. */

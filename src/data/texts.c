@@ -308,22 +308,16 @@ static int64_t kept_bytes(const fv_texts *t, int k) {
   return n;
 }
 
-static void *take(char *slab, int64_t *at, int64_t bytes) {
-  void *piece = slab ? slab + *at : NULL;
-  *at += fv_round_up(bytes, FV_ALIGN);
-  return piece;
-}
-
 static int64_t lay_out(const fv_texts *t, const fv_dataset *d, const ids *all, held_texts *h, char *slab) {
   int64_t at = 0;
   for (int k = 0; k < h->n_texts; k++) {
-    h->begin[k] = take(slab, &at, 8 * (t->n + 1));
-    h->token[k] = take(slab, &at, 4 * all[k].n);
-    h->from[k] = take(slab, &at, 8 * (t->n + 1));
-    h->written[k] = take(slab, &at, kept_bytes(t, k));
+    h->begin[k] = fv_slab_take(slab, &at, 8 * (t->n + 1));
+    h->token[k] = fv_slab_take(slab, &at, 4 * all[k].n);
+    h->from[k] = fv_slab_take(slab, &at, 8 * (t->n + 1));
+    h->written[k] = fv_slab_take(slab, &at, kept_bytes(t, k));
   }
-  if (h->n_texts == 1) h->label = take(slab, &at, 4 * t->n);
-  for (int s = 0; s < FV_SPLITS; s++) h->of[s] = take(slab, &at, 4 * d->count[s]);
+  if (h->n_texts == 1) h->label = fv_slab_take(slab, &at, 4 * t->n);
+  for (int s = 0; s < FV_SPLITS; s++) h->of[s] = fv_slab_take(slab, &at, 4 * d->count[s]);
   return at;
 }
 

@@ -146,8 +146,9 @@ void fv_page_marked(fv_page *p, const fv_marked *text) {
   put(&p->text, "<p class=\"words\">");
   for (int64_t i = 0; i < text->n; i++) {
     const fv_marked_word *w = &text->word[i];
-    fv_text_printf(&p->text, "%s<span title=\"%.4f\" style=\"background:rgba(240,150,0,%.3f)\">",
-                   i > 0 && !w->glued ? " " : "", w->number, w->v);
+    fv_text_printf(&p->text, "%s<span title=\"%.4f%s\" style=\"background:rgba(240,150,0,%.3f)%s\">",
+                   i > 0 && !w->glued ? " " : "", w->number, w->unknown ? ", not in the vocabulary" : "", w->v,
+                   w->unknown ? ";text-decoration:underline dotted" : "");
     put_escaped_bytes(&p->text, w->s, (size_t)w->n);
     put(&p->text, "</span>");
   }

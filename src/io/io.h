@@ -196,6 +196,9 @@ void fv_json_float(fv_json *j, const char *key, float value); /* the digits a fl
 void fv_json_bool(fv_json *j, const char *key, bool value);
 void fv_json_value(fv_json *j, const char *key, const json_t *value);
 void fv_json_free(fv_json *j);
+/* How what made a text ends: it is handed over as *text, unless `status` is a failure or memory ran out, which is then
+ * said of `what`: it is freed. */
+fv_status fv_json_give(fv_json *j, fv_status status, const char *what, char **text);
 void fv_number_print(fv_text *t, double v); /* the digits alone, as in JSON */
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */
@@ -333,6 +336,7 @@ typedef struct fv_marked_word {
   const char *s; /* UTF-8, n bytes */
   int n;
   bool glued;    /* no blank before it */
+  bool unknown;  /* not in the vocabulary: underlined, in plain between angle brackets */
   double v, number; /* 0..1: how strongly it is marked; the weight as it is, where numbers are shown */
 } fv_marked_word;
 typedef struct fv_marked { /* a text of them, with a line above it (NULL: none) */

@@ -168,3 +168,10 @@ void fv_json_free(fv_json *j) {
   fv_text_free(&j->text);
   j->comma = false;
 }
+
+fv_status fv_json_give(fv_json *j, fv_status status, const char *what, char **text) {
+  if (status == FV_OK && j->text.failed) status = FV_FAIL(FV_ERR_MEMORY, "%s: out of memory", what);
+  if (status == FV_OK) *text = j->text.s;
+  else fv_json_free(j);
+  return status;
+}

@@ -117,9 +117,11 @@ static void put_word(const fv_marked_word *w, fv_term term, fv_text *out) {
     put_colour(out, 48, paper, term);
     put_colour(out, 38, bright ? (const uint8_t[]){0, 0, 0} : (const uint8_t[]){255, 255, 255}, term);
   }
+  const bool plain = term == FV_TERM_PLAIN;
+  if (w->unknown) fv_text_printf(out, "%s", plain ? "<" : "\033[4m");
   for (int i = 0; i < w->n; i++) fv_text_append(out, (unsigned char)w->s[i] < 32 ? "?" : &w->s[i], 1);
-  if (marked) fv_text_append(out, "\033[0m", 4);
-  if (term == FV_TERM_PLAIN) fv_text_printf(out, "(%.2f)", w->number);
+  if (marked || (w->unknown && !plain)) fv_text_append(out, "\033[0m", 4);
+  if (plain) fv_text_printf(out, "%s(%.2f)", w->unknown ? ">" : "", w->number);
 }
 
 fv_status fv_term_marked(const fv_marked *text, int columns, fv_term term, fv_text *out) {
@@ -127,7 +129,7 @@ fv_status fv_term_marked(const fv_marked *text, int columns, fv_term term, fv_te
   if (text->caption) fv_text_printf(out, "%s\n", text->caption);
   for (int64_t i = 0; i < text->n; i++) {
     const fv_marked_word *w = &text->word[i];
-    int wide = columns_of(w->s, w->n) + (term == FV_TERM_PLAIN ? 6 : 0), blank = at > 0 && !w->glued;
+    int wide = columns_of(w->s, w->n) + (term == FV_TERM_PLAIN ? 6 + 2 * w->unknown : 0), blank = at > 0 && !w->glued;
     if (at > 0 && at + blank + wide > columns) {
       fv_text_append(out, "\n", 1);
       at = blank = 0;

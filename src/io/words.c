@@ -36,6 +36,10 @@ static void put_word(pen *p, const fv_marked_word *w) {
     p->cv->c.fill(p->cv->cr);
     fv_canvas_colour(p->cv, 0x222222);
     fv_canvas_text(p->cv, p->x + INSIDE, p->y + LINE - 9, FV_ALIGN_LEFT, text);
+    if (w->unknown) {
+      p->cv->c.rectangle(p->cv->cr, p->x + INSIDE, p->y + LINE - 6, wide - 2 * INSIDE, 1);
+      p->cv->c.fill(p->cv->cr);
+    }
   }
   p->x += wide;
 }

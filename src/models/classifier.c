@@ -15,7 +15,7 @@ void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_problem *task
   fv_value *label = fv_input(g, "label", FV_I32, FV_SHAPE(fv_dim(logits, 0)));
   fv_reduce_attrs last = {.axes = {1, {-1}}};
   fv_value *right = fv_op(g, "eq", NULL, fv_op(g, "argmax", &last, logits), label);
-  fv_output(g, "each.accuracy", fv_op(g, "cast", NULL, right));
+  fv_output(g, "each.accuracy", fv_real(g, right));
   fv_cross_entropy_attrs mean = {.label_smoothing = task->label_smoothing};
   if (mode == FV_MODE_TRAIN) fv_output(g, "loss", fv_op(g, "cross_entropy", &mean, logits, label));
   else fv_output(g, "each.loss", fv_op_text(g, "cross_entropy", "reduction=none", 2, (fv_value *[]){logits, label}));

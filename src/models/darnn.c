@@ -19,13 +19,9 @@ typedef struct cell {
 } cell;
 
 static cell new_cell(fv_graph *g, const char *name, int64_t inputs, int64_t m) {
-  static const char *const names[] = {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"};
-  const fv_init init = {.kind = FV_INIT_UNIFORM, .a = 1 / __builtin_sqrt((double)m)};
-  const fv_shape shapes[] = {FV_SHAPE(4 * m, inputs), FV_SHAPE(4 * m, m), FV_SHAPE(4 * m), FV_SHAPE(4 * m)};
   cell k = {.h = fv_absent(g), .c = fv_absent(g), .m = m};
   fv_scope_push(g, "%s", name);
-  for (int i = 0; i < 4; i++)
-    k.par[i] = fv_param(g, names[i], shapes[i], init, i < 2 ? FV_GROUP_DECAY : FV_GROUP_NO_DECAY);
+  fv_recurrent_params(g, "_l0", 4, inputs, m, k.par);
   fv_scope_pop(g);
   return k;
 }
@@ -69,12 +65,6 @@ static fv_value *weights_of(fv_graph *g, const scorer *s, const cell *k) {
   return fv_softmax_last(g, fv_additive_score(g, s->keys, NULL, NULL, query(g, k, s->w), s->v), NULL);
 }
 
-/* The values side by side along a new axis 1: [n,T,...] */
-static fv_value *stacked(fv_graph *g, fv_value **v, int64_t n) {
-  for (int64_t i = 0; i < n; i++) v[i] = fv_reshape(g, v[i], FV_SHAPE(fv_dim(v[i], -2), 1, fv_dim(v[i], -1)));
-  return fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 1}, (int)n, v);
-}
-
 /* -> the states [n,T,m] */
 static fv_value *encode(fv_graph *g, const fv_forecast_settings *s, fv_value *x, fv_value **room) {
   const int64_t steps = fv_dim(x, 1);
@@ -86,8 +76,8 @@ static fv_value *encode(fv_graph *g, const fv_forecast_settings *s, fv_value *x,
     step(g, &k, fv_mul(g, weights[t], row_of(g, x, t)));
     states[t] = k.h;
   }
-  fv_tap(g, "channels", FV_TAP_CHANNELS, stacked(g, weights, steps));
-  return stacked(g, states, steps);
+  fv_tap(g, "channels", FV_TAP_CHANNELS, fv_stack(g, steps, weights));
+  return fv_stack(g, steps, states);
 }
 
 fv_value *fv_darnn(fv_graph *g, const fv_forecast_settings *s, const fv_problem *task, fv_value *past) {

@@ -49,19 +49,19 @@ static const fv_preset presets[] = {
 
 static fv_status check(const void *fields, const fv_problem *task) {
   const fv_forecast_settings *s = fields;
-  FV_REQUIRE(task->horizon > 0, FV_ERR_REQUEST, "forecast: expected a dataset of series, got none");
-  FV_REQUIRE(s->window % 2 == 1, FV_ERR_REQUEST, "forecast: window: expected an odd number, got %d", (int)s->window);
+  FV_REQUIRE(task->horizon > 0, FV_ERR_REQUEST, "expected a dataset of series, got none");
+  FV_REQUIRE(s->window % 2 == 1, FV_ERR_REQUEST, "window: expected an odd number, got %d", (int)s->window);
   FV_REQUIRE(s->model != MODEL_DARNN || task->past <= FV_DARNN_STEPS, FV_ERR_REQUEST,
-             "forecast: past: expected at most %d rows for darnn, which goes through them one by one, got %d",
+             "past: expected at most %d rows for darnn, which goes through them one by one, got %d",
              FV_DARNN_STEPS, (int)task->past);
   if (s->model != MODEL_PATCHTST) return FV_OK;
-  FV_REQUIRE(s->width % s->heads == 0, FV_ERR_REQUEST, "forecast: heads: expected a divisor of width %d, got %d",
+  FV_REQUIRE(s->width % s->heads == 0, FV_ERR_REQUEST, "heads: expected a divisor of width %d, got %d",
              (int)s->width, (int)s->heads);
   FV_REQUIRE(s->patch % s->stride == 0 && s->patch / s->stride <= FV_PATCH_STRIDES, FV_ERR_REQUEST,
-             "forecast: patch: expected a multiple of stride %d, at most %d of it, got %d", (int)s->stride,
+             "patch: expected a multiple of stride %d, at most %d of it, got %d", (int)s->stride,
              FV_PATCH_STRIDES, (int)s->patch);
   FV_REQUIRE(task->past % s->stride == 0 && task->past >= s->patch, FV_ERR_REQUEST,
-             "forecast: past: expected a multiple of stride %d that is at least the patch of %d, got %d",
+             "past: expected a multiple of stride %d that is at least the patch of %d, got %d",
              (int)s->stride, (int)s->patch, (int)task->past);
   return FV_OK;
 }

@@ -116,22 +116,22 @@ static fv_value *vit(fv_graph *g, const settings *s, fv_value *x, int64_t n_clas
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
   int64_t h = task->image.dim[0], w = task->image.dim[1];
-  FV_REQUIRE(task->image.ndim, FV_ERR_REQUEST, "image-classify: expected a dataset of images, got one of another kind");
-  FV_REQUIRE(task->image.ndim == 3 && h > 0 && w > 0, FV_ERR_REQUEST, "image-classify: expected images [H,W,C], got %s",
+  FV_REQUIRE(task->image.ndim, FV_ERR_REQUEST, "expected a dataset of images, got one of another kind");
+  FV_REQUIRE(task->image.ndim == 3 && h > 0 && w > 0, FV_ERR_REQUEST, "expected images [H,W,C], got %s",
              fv_shape_text(task->image));
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "image-classify: expected at least 2 classes, got %d",
+  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "expected at least 2 classes, got %d",
              (int)task->n_classes);
   if (s->arch == ARCH_CNN) {
-    FV_REQUIRE(s->kernel % 2, FV_ERR_REQUEST, "image-classify: kernel: expected an odd number, got %d", (int)s->kernel);
-    FV_REQUIRE(s->blocks.n >= 1, FV_ERR_REQUEST, "image-classify: blocks: expected a number for each stage, got none");
+    FV_REQUIRE(s->kernel % 2, FV_ERR_REQUEST, "kernel: expected an odd number, got %d", (int)s->kernel);
+    FV_REQUIRE(s->blocks.n >= 1, FV_ERR_REQUEST, "blocks: expected a number for each stage, got none");
     for (int64_t i = 1; i < s->blocks.n; i++)
       FV_REQUIRE(s->blocks.v[i] > 0, FV_ERR_REQUEST,
-                 "image-classify: blocks: expected at least 1 in every stage but the first, got 0");
+                 "blocks: expected at least 1 in every stage but the first, got 0");
     return FV_OK;
   }
   FV_REQUIRE(h % s->patch == 0 && w % s->patch == 0, FV_ERR_REQUEST,
-             "image-classify: patch: expected a divisor of the image's %dx%d, got %d", (int)h, (int)w, (int)s->patch);
-  FV_REQUIRE(s->dim % s->heads == 0, FV_ERR_REQUEST, "image-classify: heads: expected a divisor of dim %d, got %d",
+             "patch: expected a divisor of the image's %dx%d, got %d", (int)h, (int)w, (int)s->patch);
+  FV_REQUIRE(s->dim % s->heads == 0, FV_ERR_REQUEST, "heads: expected a divisor of dim %d, got %d",
              (int)s->dim, (int)s->heads);
   return FV_OK;
 }

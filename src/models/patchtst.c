@@ -24,7 +24,7 @@ static fv_value *patches_of(fv_graph *g, const fv_forecast_settings *s, fv_value
   fv_value *longer = fv_op(g, "concat", &(fv_concat_attrs){.axis = 1}, x, last);
   longer = fv_reshape(g, longer, FV_SHAPE(n, blocks, stride));
   for (int64_t i = 0; i < k; i++) each[i] = fv_slice_of(g, longer, 1, i, patches);
-  return k == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, (int)k, each);
+  return fv_concat(g, 2, k, each);
 }
 
 /* q, k, v [N,P,H,D]. *scores [N,H,P,P]: of the layer before (NULL: there is none); then of this one. */

@@ -60,7 +60,8 @@ typedef struct fv_recipe {
   bool writes;          /* it has the modes of writing */
   bool lower_is_better; /* of that one */
   const char *const *more_metrics; /* told beside it at the end; NULL-terminated, at most FV_MORE_METRICS; or NULL */
-  fv_status (*check)(const void *settings, const fv_problem *task); /* what the tables cannot say */
+  /* What the tables cannot say; a message need not name the recipe. */
+  fv_status (*check)(const void *settings, const fv_problem *task);
   void (*build)(fv_graph *g, const void *settings, const fv_problem *task, fv_mode mode, int64_t n);
 } fv_recipe;
 extern const fv_recipe *const fv_recipes[]; /* NULL-terminated; from models.list */

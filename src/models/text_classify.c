@@ -4,7 +4,6 @@
  *   cnn        convolutions of several widths over them (Kim 2014), side by side, kept at every place
  * pooled by soft attention over the places (Yang et al. 2016, the word level of their network). */
 #include "models/texts.h"
-#include "ops/concat.h"
 
 enum { ENCODER_LSTM, ENCODER_GRU, ENCODER_CNN, ENCODER_BOTH };
 static const char *const encoder_names[] = {"lstm", "gru", "cnn", "both", NULL};
@@ -37,35 +36,27 @@ static const fv_preset presets[] = {
 
 /* Padding is zero before each convolution and hidden after it by the pooling's mask. */
 static fv_value *convolutions(fv_graph *g, const settings *s, fv_value *x) {
-  fv_value *each[16];
-  int n = (int)FV_MIN(s->windows.n, (int64_t)FV_COUNT(each));
-  for (int i = 0; i < n; i++) {
+  fv_value *each[FV_MAX_LIST];
+  for (int i = 0; i < (int)s->windows.n; i++) {
     char name[32];
     snprintf(name, sizeof name, "conv.%d", i);
     each[i] = fv_text_convolution(g, x, s->windows.v[i], s->hidden, name);
   }
-  return n == 1 ? each[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = 2}, n, each);
+  return fv_concat(g, 2, s->windows.n, each);
 }
 
 fv_status fv_text_classify_check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
-  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "recipe: expected a dataset of texts, got none");
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "recipe: expected at least 2 classes, got %d",
-             (int)task->n_classes);
   FV_REQUIRE(s->windows.n >= 1, FV_ERR_REQUEST, "windows: expected at least one, got none");
-  for (int64_t i = 0; i < s->windows.n; i++)
-    FV_REQUIRE(s->windows.v[i] % 2, FV_ERR_REQUEST, "windows: expected odd numbers, got %d",
-               (int)s->windows.v[i]);
-  return FV_OK;
+  return fv_text_check(task, "windows", &s->windows);
 }
 
 void fv_text_classify_build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
   fv_value *tokens = fv_input(g, "tokens", FV_I32, FV_SHAPE(n, task->length));
-  fv_value *read = fv_word_dropout(g, tokens, s->word_dropout, training);
-  fv_value *x = fv_embedding(g, read, "embedding", task->vocabulary[0], s->width, 0.1);
-  x = fv_dropout(g, x, s->dropout, training);
+  fv_value *x = fv_text_vectors(g, tokens, task, .width = s->width, .dropout = s->dropout,
+                                .word_dropout = s->word_dropout, .training = training);
   if (s->encoder == ENCODER_CNN || s->encoder == ENCODER_BOTH) x = convolutions(g, s, x);
   if (s->encoder == ENCODER_BOTH) x = fv_dropout(g, x, s->dropout, training);
   if (s->encoder != ENCODER_CNN)

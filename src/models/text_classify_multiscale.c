@@ -7,7 +7,6 @@
  *           al. 2016). There every sentence is read by itself; here the network over words reads on from sentence to
  *           sentence, so that a word is read with what was said before. */
 #include "models/texts.h"
-#include "ops/cast.h"
 #include "ops/slice.h"
 
 enum { NETWORK_SCALES, NETWORK_HAN };
@@ -49,23 +48,13 @@ static const fv_preset presets[] = {
 
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
-  FV_REQUIRE(task->vocabulary[0] > 0, FV_ERR_REQUEST, "recipe: expected a dataset of texts, got none");
-  FV_REQUIRE(task->n_classes >= 2, FV_ERR_REQUEST, "recipe: expected at least 2 classes, got %d",
-             (int)task->n_classes);
-  for (int64_t i = 0; i < s->phrases.n; i++)
-    FV_REQUIRE(s->phrases.v[i] % 2, FV_ERR_REQUEST, "phrases: expected odd numbers, got %d",
-               (int)s->phrases.v[i]);
-  return FV_OK;
-}
-
-static fv_value *real(fv_graph *g, fv_value *v) {
-  return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, v);
+  return fv_text_check(task, "phrases", &s->phrases);
 }
 
 /* ---- scales ------------------------------------------------------------------------------------------------------ */
 /* Each sentence's share of its own words: rows of ones over their number, [N,S,T]. */
 static fv_value *shares_of(fv_graph *g, const fv_sentences *s) {
-  fv_value *member = real(g, s->member);
+  fv_value *member = fv_real(g, s->member);
   fv_value *words = fv_reduce(g, "sum", member, FV_SHAPE(2), true);
   return fv_op(g, "div", NULL, member, fv_op(g, "maximum", NULL, words, fv_const(g, 1)));
 }
@@ -125,9 +114,8 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
   const settings *s = fields;
   const bool training = mode == FV_MODE_TRAIN;
   fv_value *tokens = fv_input(g, "tokens", FV_I32, FV_SHAPE(n, task->length));
-  fv_value *read = fv_word_dropout(g, tokens, s->word_dropout, training);
-  fv_value *x = fv_embedding(g, read, "embedding", task->vocabulary[0], s->width, 0.1);
-  x = fv_dropout(g, x, s->dropout, training);
+  fv_value *x = fv_text_vectors(g, tokens, task, .width = s->width, .dropout = s->dropout,
+                                .word_dropout = s->word_dropout, .training = training);
   fv_value *words = fv_recurrent_net(g, x, s->hidden, .gru = s->cell == CELL_GRU, .bidirectional = true,
                                      .training = training, .lengths = fv_token_lengths(g, tokens));
   fv_value *y = s->network == NETWORK_HAN ? hierarchy(g, s, tokens, words, task)

@@ -9,7 +9,6 @@
  * padding, nor on which sentences it is put together with. */
 #include "models/translate.h"
 
-#include "ops/cast.h"
 #include "ops/cross_entropy.h"
 #include "ops/lines.h"
 #include "ops/reduce.h"
@@ -41,8 +40,10 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {
     {"transformer", "cell=transformer", "the default: four layers each way of width 128"},
-    {"gru", "cell=gru width=256 hidden=512 layers=1 lr=0.002", "additive attention"},
-    {"lstm", "cell=lstm width=256 hidden=512 layers=1 lr=0.002", "multiplicative attention, input feeding"},
+    {"gru", "cell=gru width=256 hidden=256 layers=1 vocabulary=5000 lr=0.002 epochs=10",
+     "additive attention"},
+    {"lstm", "cell=lstm width=256 hidden=256 layers=1 vocabulary=5000 lr=0.002 epochs=10",
+     "multiplicative attention, input feeding"},
     {"tiny", "width=64 hidden=128 layers=2 heads=2 dropout=0.1 epochs=8", "a small Transformer, for number-words"},
     {0}};
 
@@ -91,7 +92,6 @@ void fv_translate_output(const fv_translation *t, const char *name, int64_t i, f
 
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
 static fv_value *sum_last(fv_graph *g, fv_value *v) { return fv_reduce(g, "sum", v, FV_SHAPE(1), false); }
-static fv_value *real(fv_graph *g, fv_value *v) { return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, v); }
 
 /* The mean of each sentence [n,T] over the places that the mask has. */
 static fv_value *mean_of(fv_graph *g, fv_value *each, fv_value *mask) {
@@ -103,10 +103,10 @@ static void outputs(const fv_translation *t, fv_value *logits, fv_value *label) 
   const bool training = t->mode == FV_MODE_TRAIN;
   const fv_cross_entropy_attrs each = {.label_smoothing = training ? t->task->label_smoothing : 0, .ignore_zero = true,
                                        .ignore_index = -100, .reduction = FV_REDUCE_NONE};
-  fv_value *mask = real(g, fv_token_mask(g, label));
+  fv_value *mask = fv_real(g, fv_token_mask(g, label));
   const fv_reduce_attrs last = {.axes = {1, {-1}}};
   fv_value *right = fv_op(g, "eq", NULL, fv_op(g, "argmax", &last, logits), label);
-  fv_output(g, "each.token_accuracy", mean_of(g, fv_mul(g, real(g, right), mask), mask));
+  fv_output(g, "each.token_accuracy", mean_of(g, fv_mul(g, fv_real(g, right), mask), mask));
   fv_value *loss = mean_of(g, fv_op(g, "cross_entropy", &each, logits, label), mask);
   if (training) fv_output(g, "loss", fv_reduce(g, "mean", loss, FV_SHAPE(0), false));
   else fv_output(g, "each.loss", loss);
@@ -117,15 +117,15 @@ static fv_status check(const void *fields, const fv_problem *task) {
   const fv_translate *s = fields;
   const bool transformer = s->cell == FV_CELL_TRANSFORMER;
   FV_REQUIRE(task->vocabulary[0] > 0 && task->vocabulary[1] > 0, FV_ERR_REQUEST,
-             "translate: expected pairs of texts, got none");
-  FV_REQUIRE(transformer || s->hidden % 2 == 0, FV_ERR_REQUEST, "translate: hidden: expected an even number, got %d",
+             "expected pairs of texts, got none");
+  FV_REQUIRE(transformer || s->hidden % 2 == 0, FV_ERR_REQUEST, "hidden: expected an even number, got %d",
              (int)s->hidden);
   FV_REQUIRE(!transformer || s->width % s->heads == 0, FV_ERR_REQUEST,
-             "translate: heads: expected a divisor of width %d, got %d", (int)s->width, (int)s->heads);
+             "heads: expected a divisor of width %d, got %d", (int)s->width, (int)s->heads);
   FV_REQUIRE(!transformer || s->positions != FV_POSITIONS_ROTARY || s->width / s->heads % 2 == 0, FV_ERR_REQUEST,
-             "translate: positions=rotary: expected an even width of heads, got %d", (int)(s->width / s->heads));
+             "positions=rotary: expected an even width of heads, got %d", (int)(s->width / s->heads));
   FV_REQUIRE(!task->joint || task->vocabulary[0] == task->vocabulary[1], FV_ERR_REQUEST,
-             "translate: joint: expected one vocabulary, got %d and %d tokens", (int)task->vocabulary[0],
+             "joint: expected one vocabulary, got %d and %d tokens", (int)task->vocabulary[0],
              (int)task->vocabulary[1]);
   return FV_OK;
 }

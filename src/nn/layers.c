@@ -2,6 +2,8 @@
 /* layers.c: the layers of nn.h. */
 #include "nn/nn.h"
 
+#include "ops/cast.h"
+#include "ops/concat.h"
 #include "ops/conv2d.h"
 #include "ops/dropout.h"
 #include "ops/norm.h"
@@ -107,4 +109,16 @@ fv_value *fv_permute(fv_graph *g, fv_value *x, fv_shape perm) {
 fv_value *fv_reduce(fv_graph *g, const char *op, fv_value *x, fv_shape axes, bool keepdim) {
   fv_reduce_attrs a = {.axes = list_of(axes), .keepdim = keepdim};
   return fv_op(g, op, &a, x);
+}
+
+fv_value *fv_real(fv_graph *g, fv_value *x) { return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, x); }
+fv_value *fv_whole(fv_graph *g, fv_value *x) { return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, x); }
+
+fv_value *fv_concat(fv_graph *g, int axis, int64_t n, fv_value *const *x) {
+  return n == 1 ? x[0] : fv_op_apply(g, "concat", &(fv_concat_attrs){.axis = axis}, (int)n, x);
+}
+
+fv_value *fv_stack(fv_graph *g, int64_t n, fv_value **x) {
+  for (int64_t i = 0; i < n; i++) x[i] = fv_reshape(g, x[i], FV_SHAPE(fv_dim(x[i], -2), 1, fv_dim(x[i], -1)));
+  return fv_concat(g, 1, n, x);
 }

@@ -63,6 +63,10 @@ typedef struct fv_recurrent_args {
 #define fv_recurrent_net(g, x, hidden, ...) \
   fv_recurrent_layers((g), (x), (hidden), &(fv_recurrent_args){__VA_ARGS__})
 fv_value *fv_recurrent_layers(fv_graph *g, fv_value *x, int64_t hidden, const fv_recurrent_args *args);
+/* Of one layer in one direction: weight_ih [G H,inputs], weight_hh [G H,H], bias_ih, bias_hh [G H], each name followed
+ * by `suffix` ("_l0"). gates G: 4 of lstm, 3 of gru. */
+void fv_recurrent_params(fv_graph *g, const char *suffix, int64_t gates, int64_t inputs, int64_t hidden,
+                         fv_value *par[4]);
 
 /* ---- choices that are sampled (REINFORCE) ---- */
 typedef struct fv_choice {
@@ -91,6 +95,11 @@ fv_value *fv_reinforce_loss(fv_graph *g, const fv_choice *choice, fv_value *rewa
 fv_value *fv_reshape(fv_graph *g, fv_value *x, fv_shape shape); /* one dimension may be -1 */
 fv_value *fv_permute(fv_graph *g, fv_value *x, fv_shape perm);
 fv_value *fv_reduce(fv_graph *g, const char *op, fv_value *x, fv_shape axes, bool keepdim); /* "mean", "amax", ... */
+fv_value *fv_real(fv_graph *g, fv_value *x);  /* the same numbers as the graph's real dtype */
+fv_value *fv_whole(fv_graph *g, fv_value *x); /* as i32, towards 0 */
+fv_value *fv_concat(fv_graph *g, int axis, int64_t n, fv_value *const *x); /* side by side; of one: itself */
+/* n values [N,W] or [1,N,W], which become [N,1,W], along that axis: [N,n,W]. */
+fv_value *fv_stack(fv_graph *g, int64_t n, fv_value **x);
 #define fv_add(g, a, b) fv_op((g), "add", NULL, (a), (b))
 #define fv_mul(g, a, b) fv_op((g), "mul", NULL, (a), (b))
 #define fv_relu(g, x) fv_op((g), "relu", NULL, (x))

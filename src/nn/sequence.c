@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sequence.c: the layers of nn.h that read sequences. */
 #include "nn/nn.h"
-#include "ops/cast.h"
 #include "ops/lookup.h"
 #include "ops/recurrent.h"
 
@@ -23,31 +22,36 @@ fv_value *fv_token_mask(fv_graph *g, fv_value *tokens) {
 }
 
 fv_value *fv_token_lengths(fv_graph *g, fv_value *tokens) {
-  fv_value *each = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, fv_token_mask(g, tokens));
-  return fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, fv_reduce(g, "sum", each, FV_SHAPE(1), false));
+  return fv_whole(g, fv_reduce(g, "sum", fv_real(g, fv_token_mask(g, tokens)), FV_SHAPE(1), false));
 }
 
 fv_value *fv_word_dropout(fv_graph *g, fv_value *tokens, double rate, bool training) {
   if (!training || rate <= 0) return tokens;
-  fv_value *mask = fv_token_mask(g, tokens), *there = fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_REAL}, mask);
-  fv_value *kept = fv_op(g, "gt", NULL, fv_dropout(g, there, rate, true), fv_const(g, 0));
+  fv_value *mask = fv_token_mask(g, tokens);
+  fv_value *kept = fv_op(g, "gt", NULL, fv_dropout(g, fv_real(g, mask), rate, true), fv_const(g, 0));
   /* The mask as numbers is <unk> where there is a token and <pad> where there is none. */
-  return fv_op(g, "where", NULL, kept, tokens, fv_op(g, "cast", &(fv_cast_attrs){.dtype = FV_CAST_I32}, mask));
+  return fv_op(g, "where", NULL, kept, tokens, fv_whole(g, mask));
 }
 
-/* The four parameters of one layer and direction. */
-static void cell_params(fv_graph *g, const char *suffix, int64_t layer, int64_t gates, int64_t inputs, int64_t hidden,
-                        fv_value *par[4]) {
+void fv_recurrent_params(fv_graph *g, const char *suffix, int64_t gates, int64_t inputs, int64_t hidden,
+                         fv_value *par[4]) {
   const fv_init init = {.kind = FV_INIT_UNIFORM, .a = 1 / __builtin_sqrt((double)FV_MAX(hidden, 1))};
-  static const char *const names[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l"};
+  static const char *const names[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
   for (int i = 0; i < 4; i++) {
     char name[64];
-    snprintf(name, sizeof name, "%s%lld%s", names[i], (long long)layer, suffix);
+    snprintf(name, sizeof name, "%s%s", names[i], suffix);
     fv_shape shape = i == 0   ? FV_SHAPE(gates * hidden, inputs)
                      : i == 1 ? FV_SHAPE(gates * hidden, hidden)
                               : FV_SHAPE(gates * hidden);
     par[i] = fv_param(g, name, shape, init, i < 2 ? FV_GROUP_DECAY : FV_GROUP_NO_DECAY);
   }
+}
+
+static void layer_params(fv_graph *g, int64_t layer, const char *direction, int64_t gates, int64_t inputs,
+                         int64_t hidden, fv_value *par[4]) {
+  char suffix[32];
+  snprintf(suffix, sizeof suffix, "_l%lld%s", (long long)layer, direction);
+  fv_recurrent_params(g, suffix, gates, inputs, hidden, par);
 }
 
 static fv_value *one_layer(fv_graph *g, fv_value *x, int64_t hidden, int64_t layer, const fv_recurrent_args *a) {
@@ -56,9 +60,9 @@ static fv_value *one_layer(fv_graph *g, fv_value *x, int64_t hidden, int64_t lay
   const int lengths = a->gru ? FV_GRU_LENGTHS : FV_LSTM_LENGTHS, reverse = a->gru ? FV_GRU_REVERSE : FV_LSTM_REVERSE;
   for (int i = 0; i < FV_LSTM_INPUTS; i++) in[i] = none;
   in[0] = x;
-  cell_params(g, "", layer, gates, fv_dim(x, 2), hidden, in + 1);
+  layer_params(g, layer, "", gates, fv_dim(x, 2), hidden, in + 1);
   if (a->lengths) in[lengths] = a->lengths;
-  if (a->bidirectional) cell_params(g, "_reverse", layer, gates, fv_dim(x, 2), hidden, in + reverse);
+  if (a->bidirectional) layer_params(g, layer, "_reverse", gates, fv_dim(x, 2), hidden, in + reverse);
   const fv_recurrent_attrs attrs = {.bidirectional = a->bidirectional};
   return fv_op_apply(g, a->gru ? "gru" : "lstm", &attrs, reverse + (a->bidirectional ? 4 : 0), in);
 }

@@ -66,7 +66,8 @@ static fv_status build_backward(bench *b, const fv_node *node) {
   return fv_graph_check(g);
 }
 
-static fv_status build(bench *b) {
+static fv_status build(void *arg) {
+  bench *b = arg;
   const fv_attention_request *rq = b->rq;
   fv_graph *g = b->run.g;
   fv_value *in[FV_SDPA_INPUTS], *out[FV_SDPA_OUTPUTS];
@@ -88,7 +89,8 @@ static fv_status build(bench *b) {
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
-static void request_json(const bench *b, fv_json *j) {
+static void request_json(const void *arg, fv_json *j) {
+  const bench *b = arg;
   const fv_attention_request *rq = b->rq;
   fv_json_begin(j, "shape", '[');
   for (int i = 0; i < 5; i++) fv_json_int(j, NULL, rq->shape[i]);
@@ -108,22 +110,8 @@ fv_status fv_bench_attention(const fv_attention_request *rq, char **json) {
   bench b = {.rq = rq,
              .run = {.op = "sdpa", .grad_op = "sdpa_grad", .out = rq->out, .want_runs = rq->runs,
                      .memory_limit = rq->memory_limit, .threads = rq->threads}};
-  fv_json j = {0};
-  fv_status status = FV_OK;
   *json = NULL;
   b.run.shape = b.shape;
-  FV_TRY_DONE(check(&b));
-  FV_TRY_DONE(fv_graph_bench_open(&b.run));
-  FV_TRY_DONE(build(&b));
-  FV_TRY_DONE(fv_graph_bench_run(&b.run));
-  fv_json_begin(&j, NULL, '{');
-  request_json(&b, &j);
-  fv_graph_bench_json(&b.run, &j);
-  fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "bench: out of memory");
-done:
-  fv_graph_bench_close(&b.run);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  FV_TRY(check(&b));
+  return fv_graph_bench_run(&b.run, build, request_json, &b, json);
 }

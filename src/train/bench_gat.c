@@ -197,7 +197,6 @@ fv_status fv_bench_gat(const fv_bench_gat_request *rq, char **json) {
   FV_TRY_DONE(build(&l));
   FV_TRY_DONE(compile(&l));
   FV_TRY_DONE(measure(&l, &j));
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "bench: out of memory");
 done:
   fv_exec_free(l.exec);
   fv_slab_free(l.packed);
@@ -205,7 +204,5 @@ done:
   fv_graph_free(l.g);
   fv_pool_free(l.pool);
   fv_arena_free(l.arena);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "bench", json);
 }

@@ -31,7 +31,7 @@ fv_status fv_graph_bench_check(const fv_graph_bench *b, double bytes) {
 }
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
-fv_status fv_graph_bench_open(fv_graph_bench *b) {
+static fv_status open_graph(fv_graph_bench *b) {
   FV_TRY(fv_cpu_init());
   FV_TRY(fv_pool_new(b->threads ? b->threads : fv_cpu_count(), &b->pool));
   FV_TRY(fv_params_new(&b->params));
@@ -205,7 +205,7 @@ static fv_status save(const fv_graph_bench *b) {
   return fv_safetensors_write(b->out, arrays, n, NULL, 0);
 }
 
-fv_status fv_graph_bench_run(fv_graph_bench *b) {
+static fv_status run_graph(fv_graph_bench *b) {
   FV_TRY(compile(b));
   FV_TRY(make_inputs(b));
   FV_TRY(measure(b));
@@ -236,7 +236,7 @@ static void milliseconds_json(fv_graph_bench *b, fv_json *j, const char *name, i
   fv_json_real(j, name, median(b->seconds[which], b->runs) * 1e3);
 }
 
-void fv_graph_bench_json(fv_graph_bench *b, fv_json *j) {
+static void result_json(fv_graph_bench *b, fv_json *j) {
   const fv_profile_row *forward = row_of(b, b->op), *backward = row_of(b, b->grad_op);
   double all = median(b->seconds[FV_BENCH_ALL], b->runs), peak = median(b->ceiling, b->n_ceiling);
   double flops = 0, bytes = 0;
@@ -262,7 +262,7 @@ void fv_graph_bench_json(fv_graph_bench *b, fv_json *j) {
   nodes_json(b, j);
 }
 
-void fv_graph_bench_close(fv_graph_bench *b) {
+static void close_graph(fv_graph_bench *b) {
   for (int w = 0; w < FV_BENCH_TIMES; w++) fv_free(b->seconds[w]);
   for (int i = 0; i < FV_BENCH_INPUTS; i++) fv_slab_free(b->inputs[i]);
   fv_free(b->rows);
@@ -275,4 +275,20 @@ void fv_graph_bench_close(fv_graph_bench *b) {
   fv_graph_free(b->g);
   fv_params_free(b->params);
   fv_pool_free(b->pool);
+}
+
+fv_status fv_graph_bench_run(fv_graph_bench *b, fv_bench_build *build, fv_bench_request_json *request_json, void *arg,
+                             char **json) {
+  fv_json j = {0};
+  fv_status status = FV_OK;
+  FV_TRY_DONE(open_graph(b));
+  FV_TRY_DONE(build(arg));
+  FV_TRY_DONE(run_graph(b));
+  fv_json_begin(&j, NULL, '{');
+  request_json(arg, &j);
+  result_json(b, &j);
+  fv_json_end(&j, '}');
+done:
+  close_graph(b);
+  return fv_json_give(&j, status, "bench", json);
 }

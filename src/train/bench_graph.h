@@ -21,7 +21,7 @@ typedef struct fv_graph_bench {
   const char *out;
   int64_t want_runs, memory_limit; /* 0: as many as it takes; none */
   int threads;                     /* 0: all processors */
-  /* fv_graph_bench_open */
+  /* what the builder finds */
   fv_pool *pool;
   fv_params *params; /* what the graph's builder declares in it is packed before each run, as after a training step */
   fv_graph *g;
@@ -43,12 +43,11 @@ typedef struct fv_graph_bench {
 
 /* The limits that all have in common: runs, threads, `bytes` of inputs and results. */
 fv_status fv_graph_bench_check(const fv_graph_bench *b, double bytes);
-/* The threads and an empty graph. */
-fv_status fv_graph_bench_open(fv_graph_bench *b);
-/* Compiles the graph, fills the inputs, measures, writes the file asked for. */
-fv_status fv_graph_bench_run(fv_graph_bench *b);
-/* From "threads" on, what fv_bench_attention (fovea/train.h) tells. */
-void fv_graph_bench_json(fv_graph_bench *b, fv_json *j);
-void fv_graph_bench_close(fv_graph_bench *b);
+/* All of it: threads and an empty graph, what `build` adds to it, compiled and with its inputs filled, the runs, the
+ * file asked for. Told is what `request_json` says, then from "threads" on what fv_bench_attention (fovea/train.h) does. */
+typedef fv_status fv_bench_build(void *arg);
+typedef void fv_bench_request_json(const void *arg, fv_json *j);
+fv_status fv_graph_bench_run(fv_graph_bench *b, fv_bench_build *build, fv_bench_request_json *request_json, void *arg,
+                             char **json);
 
 #endif

@@ -61,7 +61,8 @@ static fv_status build_backward(bench *b, const fv_node *node) {
   return fv_graph_check(g);
 }
 
-static fv_status build(bench *b) {
+static fv_status build(void *arg) {
+  bench *b = arg;
   const int64_t *n = b->rq->shape, rows = b->gates * n[3];
   const fv_shape shape[WEIGHTS] = {FV_SHAPE(rows, n[2]), FV_SHAPE(rows, n[3]), FV_SHAPE(rows), FV_SHAPE(rows)};
   const fv_init uniform = {.kind = FV_INIT_UNIFORM, .a = 1 / sqrt((double)n[3])}; /* PyTorch's */
@@ -80,7 +81,8 @@ static fv_status build(bench *b) {
   return b->rq->backward ? build_backward(b, out[0]->producer) : fv_graph_check(g);
 }
 
-static void request_json(const bench *b, fv_json *j) {
+static void request_json(const void *arg, fv_json *j) {
+  const bench *b = arg;
   fv_json_text(j, "layer", b->run.op);
   fv_json_begin(j, "shape", '[');
   for (int i = 0; i < 4; i++) fv_json_int(j, NULL, b->rq->shape[i]);
@@ -90,8 +92,6 @@ static void request_json(const bench *b, fv_json *j) {
 }
 
 fv_status fv_bench_recurrent(const fv_recurrent_request *rq, char **json) {
-  fv_json j = {0};
-  fv_status status = FV_OK;
   *json = NULL;
   FV_REQUIRE(rq->kind == FV_RECURRENT_LSTM || rq->kind == FV_RECURRENT_GRU, FV_ERR_REQUEST,
              "kind (bench): expected lstm or gru, got %d", (int)rq->kind);
@@ -100,18 +100,6 @@ fv_status fv_bench_recurrent(const fv_recurrent_request *rq, char **json) {
                      .memory_limit = rq->memory_limit, .threads = rq->threads}};
   b.run.shape = b.shape;
   b.gates = b.lstm ? 4 : 3;
-  FV_TRY_DONE(check(&b));
-  FV_TRY_DONE(fv_graph_bench_open(&b.run));
-  FV_TRY_DONE(build(&b));
-  FV_TRY_DONE(fv_graph_bench_run(&b.run));
-  fv_json_begin(&j, NULL, '{');
-  request_json(&b, &j);
-  fv_graph_bench_json(&b.run, &j);
-  fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "bench: out of memory");
-done:
-  fv_graph_bench_close(&b.run);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  FV_TRY(check(&b));
+  return fv_graph_bench_run(&b.run, build, request_json, &b, json);
 }

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain.h (private): where a model looked, and whether that is what counted.
  *
- * A lens is the model's graph for one image or text with its taps as outputs, and the gradient of the predicted class's
- * score with respect to them and to the image. A method turns those numbers into a map. The map of an image is enlarged
- * linearly to its size, drawn, its highest pixel taken, cells ordered by it; that of a text is a number a word, the sum
- * over the tokens of which it consists. What can be taken away, cells or words, is a unit. */
+ * A lens is the model's graph for one image, text or window of a series with its taps as outputs, and the gradient
+ * of the predicted class's score with respect to them and to the image. A method turns those numbers into a map. The
+ * map of an image is enlarged linearly to its size, drawn, its highest pixel taken, cells ordered by it; that of a
+ * text is a number a word, the sum over the tokens of which it consists; that of a window is a number a row of the
+ * past. What can be taken away, cells, words or segments of rows, is a unit.
+ *
+ * Of series the score is how far the forecast goes from that of a flat past, where every row is the window's mean,
+ * along the way it went: its gradient times the rows less that mean is the share of each (of a linear network
+ * exactly). Of several channels the last is explained, where tables have what is to be forecast. */
 #ifndef FV_TRAIN_EXPLAIN_H
 #define FV_TRAIN_EXPLAIN_H
 
@@ -16,14 +21,17 @@ enum { FV_EXPLAIN_TAPS = 64, FV_EXPLAIN_METHODS = 8, FV_EXPLAIN_STEPS = 20, FV_E
 typedef struct fv_explain_taps {
   int n;
   const fv_tensor *tap[FV_EXPLAIN_TAPS], *gradient[FV_EXPLAIN_TAPS]; /* d score / d tap */
-  const fv_tensor *image; /* d score / d image; NULL: a text */
+  const fv_tensor *image; /* d score / d image, NULL: none; likewise of the past */
+  const fv_tensor *past;
+  const float *rows; /* [L,C]: the past less its mean */
   double *scratch; /* room for two numbers a token */
 } fv_explain_taps;
 
+#define FV_EXPLAIN_PAST "past"
 /* A row: methods are tried in their order, the first that applies is the default. Two rows of one name are the same
  * idea for different kinds of attention; the first that applies counts. */
 typedef struct fv_explain_method {
-  const char *name, *doc, *kind; /* kind of its taps; NULL: it needs none but an image */
+  const char *name, *doc, *kind; /* kind of its taps; NULL: it needs none but an image, FV_EXPLAIN_PAST: a past */
   void (*map)(const fv_explain_taps *t, int64_t cells, float *map);
 } fv_explain_method;
 extern const fv_explain_method fv_explain_methods[]; /* ends with name NULL */
@@ -31,13 +39,13 @@ extern const fv_explain_method fv_explain_methods[]; /* ends with name NULL */
 /* A method as it applies to this model. */
 typedef struct fv_explain_view {
   const fv_explain_method *method;
-  int h, w; /* of its map; of texts 1 and the most words */
+  int h, w; /* of its map; of texts 1 and the most words, of series 1 and the rows */
 } fv_explain_view;
 
 typedef struct fv_lens {
   fv_model *m;
-  bool texts;
-  fv_runner r[FV_MAX_LENGTHS]; /* one a length, made when needed; of images the first */
+  bool images, texts, series;  /* one of them */
+  fv_runner r[FV_MAX_LENGTHS]; /* one a length, made when needed; without lengths the first */
   int n_views, n_taps;
   fv_explain_view view[FV_EXPLAIN_METHODS];
   struct {
@@ -52,13 +60,13 @@ fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view);
 
 /* A text as the model read it. */
 typedef struct fv_words {
-  const char *s; /* given, or its tokens written out */
+  const char *s; /* as it was written */
   int64_t n, n_tokens;
   const fv_span *span;    /* n words of it */
   const int32_t *token, *word; /* and of which word each is a piece */
 } fv_words;
 
-/* One image or text and what became of it. */
+/* One image, text or window and what became of it. */
 typedef struct fv_sight {
   int64_t index, label; /* in the test split; -1: not from there */
   bool has_box;
@@ -69,15 +77,19 @@ typedef struct fv_sight {
 } fv_sight;
 typedef struct fv_sights {
   int64_t n;
-  uint8_t *pixels;  /* [n,H,W,C]; NULL: texts, in: */
-  fv_arena *arena;
+  uint8_t *pixels;  /* of images [n,H,W,C] */
+  fv_arena *arena;  /* holds texts */
+  /* Of series, standardised: [n,L,C], [n,H,C] twice; and what the network says of each row's channels, [n,L,C] or
+   * NULL. */
+  float *past, *future, *forecast, *channels;
+  bool known; /* the future is there */
   fv_sight *v;
   float *map[FV_EXPLAIN_METHODS]; /* of each view: [n,h,w] */
 } fv_sights;
 void fv_sights_free(fv_sights *s);
 /* x, y of the highest pixel of image i's map, enlarged into `pixels` [H,W]. */
 void fv_sight_peak(const fv_lens *lens, const fv_sights *s, int view, int64_t i, float *pixels, int64_t peak[2]);
-/* Runs every image or text through the lens: fills predictions and maps. */
+/* Runs every one of them through the lens: fills predictions and maps. */
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s);
 
 /* ---- texts (explain_words.c) ------------------------------------------------------------------------------------- */
@@ -87,6 +99,19 @@ fv_status fv_words_of_samples(const fv_model *m, const fv_dataset *d, const int6
 /* A text's tokens padded to the length `bucket`, those of words that `kept` names (NULL: all); of none it is <unk>. */
 void fv_words_tokens(const fv_model *m, const fv_words *w, const uint8_t *kept, int bucket, int32_t *out);
 int fv_words_bucket(const fv_model *m, const fv_words *w);
+/* Not in the vocabulary: read as <unk>. */
+bool fv_word_is_unknown(const fv_model *m, const fv_words *w, int64_t word);
+
+/* ---- windows of a series (explain_series.c) ---------------------------------------------------------------------- */
+/* Past and future of samples index[i] of the test split; s->v is there. */
+fv_status fv_windows_of_samples(const fv_model *m, const fv_dataset *d, const int64_t *index, fv_sights *s);
+/* Mean of each channel over a past [L,C]. */
+void fv_window_means(const fv_model *m, const float *past, float *mean);
+/* Mean squared difference of two forecasts [H,C] in the channel explained. */
+double fv_window_distance(const fv_model *m, const float *a, const float *b);
+/* Runs window i: fills its forecast, leaves the gradient in `exec`, and in `room` the past less its mean. */
+int64_t fv_window_room(const fv_model *m);
+void fv_window_run(const fv_lens *lens, fv_exec *exec, fv_sights *s, int64_t i, float *room);
 
 /* Of a model that writes (explain_write.c). */
 fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **json);
@@ -101,7 +126,8 @@ int64_t fv_map_peak(const float *v, int64_t n);
 bool fv_box_holds(const float box[4], int64_t x, int64_t y);
 
 /* ---- faithfulness (explain_faith.c) ---------------------------------------------------------------------------- */
-/* Mean probability of the predicted class after each twentieth of the units, and the area below (0 to 1). */
+/* Mean probability of the predicted class after each twentieth of the units, and the area below (0 to 1). Of series in
+ * its place: 1 less the mean squared change of the forecast over that which taking all makes. */
 typedef struct fv_faith_curve {
   double p[FV_EXPLAIN_STEPS + 1], auc;
 } fv_faith_curve;
@@ -114,6 +140,8 @@ typedef struct fv_faith {
   /* What the probability loses when the first 5, 10, 20 and 50 % go, and when they alone are left: means of the four
    * (DeYoung et al. 2020). */
   double comprehensiveness[FV_EXPLAIN_METHODS + 1], sufficiency[FV_EXPLAIN_METHODS + 1];
+  /* Of series: the forecast's mean squared error as it is; the same four means when rows are gone or alone left. */
+  double error, error_without[FV_EXPLAIN_METHODS + 1], error_alone[FV_EXPLAIN_METHODS + 1];
   bool has_boxes;
   double pointing[FV_EXPLAIN_METHODS], pointing_chance;
 } fv_faith;
@@ -138,13 +166,17 @@ typedef struct fv_explained {
 } fv_explained;
 /* "3 -> 8 (0.97)" */
 void fv_explain_caption(const fv_explained *e, int64_t i, char *text, size_t size);
+/* Of series (explain_plot.c): the first of those shown. */
+fv_status fv_explain_plot(const fv_explained *e, fv_image *out);
+fv_status fv_explain_plot_terminal(const fv_explained *e, int columns, fv_text *out);
+void fv_explain_plot_json(const fv_explained *e, fv_json *j);
 /* Of texts (explain_text.c). */
 fv_status fv_explain_text_sheet(const fv_explained *e, const char *path);
 fv_status fv_explain_text_page(fv_page *p, const fv_explained *e);
 fv_status fv_explain_text_terminal(const fv_explained *e, int columns, fv_text *out);
 fv_status fv_explain_sheet(const fv_explained *e, const char *path);
 fv_status fv_explain_page(const fv_explained *e, const char *path);
-/* The first image beside its map; all texts shown. */
+/* The first image beside its map; all texts shown; the attention over a past. */
 fv_status fv_explain_terminal(const fv_explained *e, int columns, fv_text *out);
 
 #endif

@@ -76,8 +76,17 @@ static fv_status fill_tiles(const fv_explained *e, fv_image *images, char (*capt
   return FV_OK;
 }
 
+static fv_status plot_sheet(const fv_explained *e, const char *path) {
+  fv_image image;
+  FV_TRY(fv_explain_plot(e, &image));
+  fv_status status = fv_image_write_png(path, &image);
+  fv_image_free(&image);
+  return status;
+}
+
 fv_status fv_explain_sheet(const fv_explained *e, const char *path) {
   if (e->lens->texts) return fv_explain_text_sheet(e, path);
+  if (e->lens->series) return plot_sheet(e, path);
   fv_status status = FV_OK;
   int64_t room = e->n_shown * (1 + e->lens->n_views);
   fv_image *images = NULL, sheet = {0};
@@ -102,7 +111,23 @@ done:
 }
 
 /* ---- page ------------------------------------------------------------------------------------------------------ */
-enum { COLUMNS = 6, CELL = 48 };
+/* What the families call things. */
+typedef struct wording {
+  const char *title, *things, *units, *shown; /* "Where the model looked", "images", "cells", "Maps" */
+  const char *taken, *left, *measure;         /* below and beside the curves */
+} wording;
+
+static const wording *wording_of(const fv_lens *lens) {
+  static const wording images = {"Where the model looked", "images", "cells", "Maps", "cells taken away, %",
+                                 "cells shown, %", "probability of the prediction"};
+  static const wording texts = {"Which words counted", "texts", "words", "Texts", "words taken out, %",
+                                "words left, %", "probability of the prediction"};
+  static const wording series = {"Which rows counted", "windows", "segments", "Forecast", "segments flattened, %",
+                                 "segments left, %", "agreement with the forecast"};
+  return lens->texts ? &texts : lens->series ? &series : &images;
+}
+
+enum { COLUMNS = 8, CELL = 48 };
 
 /* Order k of the figures: a view, or the one after them, random. */
 static void page_row(const fv_faith *f, int k, const char *name, char (*text)[CELL]) {
@@ -113,14 +138,17 @@ static void page_row(const fv_faith *f, int k, const char *name, char (*text)[CE
   snprintf(text[3], CELL, "%.1f %%", 100 * pointing);
   snprintf(text[4], CELL, "%.3f", f->comprehensiveness[k]);
   snprintf(text[5], CELL, "%.3f", f->sufficiency[k]);
+  snprintf(text[6], CELL, "%.3f", f->error_without[k]);
+  snprintf(text[7], CELL, "%.3f", f->error_alone[k]);
 }
 
 static void page_table(fv_page *p, const fv_explained *e) {
   const fv_faith *f = e->faith;
   char text[(FV_EXPLAIN_METHODS + 2) * COLUMNS][CELL] = {
       "order", "deletion: lower is better", "insertion: higher is better", "peak in the box",
-      "comprehensiveness: higher is better", "sufficiency: lower is better"};
-  const bool wanted[COLUMNS] = {true, true, true, f->has_boxes, e->lens->texts, e->lens->texts};
+      "comprehensiveness: higher is better", "sufficiency: lower is better", "error without", "error of them alone"};
+  const bool erased = !e->lens->images, errors = e->lens->series;
+  const bool wanted[COLUMNS] = {true, true, true, f->has_boxes, erased, erased, errors, errors};
   const char *cells[FV_COUNT(text)];
   int64_t rows = 1, columns = 0, n = 0;
   for (int v = 0; v < e->lens->n_views; v++)
@@ -148,29 +176,43 @@ static fv_status page_curves(fv_page *p, const fv_explained *e) {
     deletion[n].y = f->deletion[v].p;
     insertion[n++].y = f->insertion[v].p;
   }
-  const bool texts = e->lens->texts;
-  fv_panel panels[] = {{.title = "Deletion",
-                        .x_label = texts ? "words taken out, %" : "cells taken away, %",
-                        .y_label = "probability of the prediction",
-                        .series = deletion,
-                        .n_series = n},
-                       {.title = "Insertion",
-                        .x_label = texts ? "words left, %" : "cells shown, %",
-                        .y_label = "probability of the prediction",
-                        .series = insertion,
-                        .n_series = n}};
+  const wording *w = wording_of(e->lens);
+  fv_panel panels[] = {
+      {.title = "Deletion", .x_label = w->taken, .y_label = w->measure, .series = deletion, .n_series = n},
+      {.title = "Insertion", .x_label = w->left, .y_label = w->measure, .series = insertion, .n_series = n}};
   fv_image chart;
+  char caption[96];
   FV_TRY(fv_figure_draw(&(fv_figure){.panels = panels, .n_panels = 2}, &chart));
-  fv_status status = fv_page_image(p, &chart, chart.w / 2,
-                                   texts ? "The mean over the texts; dashed: words in random order"
-                                         : "The mean over the images; dashed: cells in random order");
+  snprintf(caption, sizeof caption, "The mean over the %s; dashed: %s in random order", w->things, w->units);
+  fv_status status = fv_page_image(p, &chart, chart.w / 2, caption);
   fv_image_free(&chart);
   return status;
 }
 
+static void page_how_series(fv_page *p, const fv_faith *f) {
+  fv_page_paragraph(
+      p,
+      "Measured on %lld windows of the test split, whose past is cut into %d segments. Deletion gives the rows of "
+      "segments the window's mean, most important first, in %d steps; insertion begins with a flat past and brings "
+      "them back in the same order. What is watched is how much of the forecast stays: 1 is the forecast as it was, 0 "
+      "that of a flat past, by mean squared difference. The number is the area below that curve. The random order is the "
+      "mean of %d.",
+      (long long)f->samples, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
+  fv_page_paragraph(
+      p,
+      "Comprehensiveness is what is lost when the first 5, 10, 20 and 50 %% of the segments are flattened, sufficiency "
+      "what is lost when they alone are left; each is the mean of the four (DeYoung et al. 2020). The errors are those "
+      "of the forecast against what came, standardised, in the same eight cases; as it is it errs by %.3f.",
+      f->error);
+}
+
 static void page_how(fv_page *p, const fv_explained *e) {
   const fv_faith *f = e->faith;
-  if (!e->lens->texts) {
+  if (e->lens->series) {
+    page_how_series(p, f);
+    return;
+  }
+  if (e->lens->images) {
     fv_page_paragraph(
         p,
         "Measured on %lld images of the test split, cut into %dx%d cells. Deletion replaces the cells by the training "
@@ -193,6 +235,7 @@ static void page_how(fv_page *p, const fv_explained *e) {
 
 static fv_status page_faith(fv_page *p, const fv_explained *e) {
   const fv_faith *f = e->faith;
+  const wording *w = wording_of(e->lens);
   fv_page_heading(p, "Does it matter where the map points?");
   if (!f) {
     fv_page_paragraph(
@@ -213,11 +256,10 @@ static fv_status page_faith(fv_page *p, const fv_explained *e) {
   fv_page_paragraph(
       p,
       "Attention is no proof. The weights say what the network let pass at one place inside it, not why it decided. "
-      "A map deserves trust as far as its figures stand clearly apart from the random row: the probability falls "
-      "sooner when its %s are taken, and rises sooner when they are shown. Where they do not, the picture is "
-      "decoration. %s are unlike anything seen in training, so small differences mean little.",
-      e->lens->texts ? "words" : "cells",
-      e->lens->texts ? "Texts with words taken out" : "Images with cells taken away");
+      "A map deserves trust as far as its figures stand clearly apart from the random row: the %s falls sooner when "
+      "its %s are taken, and rises sooner when they are shown. Where they do not, the picture is decoration. What is "
+      "left of %s is unlike anything seen in training, so small differences mean little.",
+      w->measure, w->units, w->things);
   return FV_OK;
 }
 
@@ -243,22 +285,31 @@ static fv_status page_images(fv_page *p, const fv_explained *e) {
   return FV_OK;
 }
 
+static fv_status page_plot(fv_page *p, const fv_explained *e) {
+  fv_image image;
+  FV_TRY(fv_explain_plot(e, &image));
+  fv_status status = fv_page_image(p, &image, image.w / 2, NULL);
+  fv_image_free(&image);
+  return status;
+}
+
 static fv_status page_fill(fv_page *p, const fv_explained *e) {
   const fv_model *m = e->lens->m;
+  const wording *w = wording_of(e->lens);
   char lead[512];
-  const bool texts = e->lens->texts;
   snprintf(lead, sizeof lead, "%s, trained on %s; %s%s%s", m->recipe->info.name, m->data,
-           e->input ? "input: " : texts ? "texts" : "images", e->input ? "" : " of the test split of ",
-           e->input ? e->input : e->data);
-  fv_page_begin(p, texts ? "Which words counted" : "Where the model looked", lead);
+           e->input ? "input: " : w->things, e->input ? "" : " of the test split of ", e->input ? e->input : e->data);
+  fv_page_begin(p, w->title, lead);
   FV_TRY(page_faith(p, e));
-  fv_page_heading(p, texts ? "Texts" : "Maps");
-  for (int v = 0; texts && v < e->lens->n_views; v++)
+  fv_page_heading(p, w->shown);
+  for (int v = 0; !e->lens->images && v < e->lens->n_views; v++)
     fv_page_paragraph(p, "%s: %s.", e->lens->view[v].method->name, e->lens->view[v].method->doc);
-  if (texts) {
+  if (e->lens->series) return page_plot(p, e);
+  if (e->lens->texts) {
     fv_page_paragraph(p, "Above each text: its label where known, then the prediction, its probability and the method. "
                          "The strongest word is marked fully, the others in proportion; the number shows when the "
-                         "pointer rests on a word. Words that the model does not know are <unk>.");
+                         "pointer rests on a word. Underlined words are not in the model's vocabulary: it read them "
+                         "all as <unk>.");
     return fv_explain_text_page(p, e);
   }
   for (int v = 0; v < e->lens->n_views; v++)
@@ -289,6 +340,7 @@ static void put_beside(const fv_image *from, int x, fv_image *to) {
 fv_status fv_explain_terminal(const fv_explained *e, int columns, fv_text *out) {
   enum { GAP = 2 };
   if (e->lens->texts) return fv_explain_text_terminal(e, columns, out);
+  if (e->lens->series) return fv_explain_plot_terminal(e, columns, out);
   const fv_explain_view *v = &e->lens->view[e->view];
   fv_status status = FV_OK;
   fv_image image = {0}, heat = {0}, both = {0};

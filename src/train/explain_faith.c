@@ -2,14 +2,19 @@
 /* explain_faith.c: does the model need what the map points at? Deletion and insertion curves (Petsiuk, Das & Saenko
  * 2018) and the pointing game (Zhang et al. 2016).
  * The image is cut into cells, as many as the model's own attention has, and they go in twenty steps, most important
- * first; what is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as in
- * the paper, would let small images be read before the first step.
- * Every order goes by the same cells, also the random one and that of gradients: scattered single pixels would spoil an
- * image more than whole cells do and make the comparison unfair.
- * Of a text words go, and are taken out: what is left closes up, as in DeYoung et al. 2020, whose comprehensiveness and
- * sufficiency are points of the same curves. Words made unknown in their places would still tell how many there were,
- * and say something only to networks that met unknown words in training. A text of which nothing is left is one unknown
- * word. Numbers of words are rounded up, so that 5 % of a short text is a word, too. */
+ * first; what is taken away shows the training mean. Insertion begins with the mean everywhere: a blurred start, as
+ * in the paper, would let small images be read before the first step.
+ * Every order goes by the same cells, also the random one and that of gradients: scattered single pixels would spoil
+ * an image more than whole cells do and make the comparison unfair.
+ * Of a text words go, and are taken out: what is left closes up, as in DeYoung et al. 2020, whose comprehensiveness
+ * and sufficiency are points of the same curves. Words made unknown in their places would still tell how many there
+ * were, and say something only to networks that met unknown words in training. A text of which nothing is left is
+ * one unknown word. Numbers of words are rounded up, so that 5 % of a short text is a word, too.
+ * Of a series segments of the past go, twenty of them where there are as many rows. They take the window's mean,
+ * channel by channel: a line drawn across the gap would tell of the rows beside it, and says nothing once all are
+ * gone; the mean of training may be far off a level that drifts. In place of the probability stands what is left of
+ * the way that the forecast goes from that of the flat past: 1 - |f(rows left) - f|^2 / |f(none) - f|^2, both summed
+ * over the windows. */
 #include "train/explain.h"
 
 #include <math.h>
@@ -39,7 +44,8 @@ void fv_faith_order(const float *pixels, int h, int w, int gh, int gw, fv_ranked
 
 /* ---- curves ---------------------------------------------------------------------------------------------------- */
 typedef struct worker {
-  float *x, *batch, *pixels; /* the image; STEPS stages of it or of a text; its map enlarged */
+  float *x, *batch, *pixels; /* the image or past; STEPS stages of it or of a text; its map enlarged */
+  float *blank;              /* of each channel: what stands where something was taken */
   fv_ranked *rank;
   int32_t *shuffle;
   uint8_t *kept; /* words */
@@ -52,9 +58,14 @@ typedef struct job {
   worker *workers;
   int n_orders, order[ORDERS]; /* a view, or -1 - k: the k-th random one */
   int h, w, channels, gh, gw;
-  float blank[4];
-  float *p; /* [samples, orders, 2, LEVELS] */
+  int n_measures;
+  float *p; /* [samples, orders, 2, measures, LEVELS]: probability; of series the forecast's change and its error */
 } job;
+
+/* The curve of the k-th order of a sample. */
+static float *curve_of(const job *j, int64_t sample, int k, int direction, int measure) {
+  return j->p + (((sample * j->n_orders + k) * 2 + direction) * j->n_measures + measure) * LEVELS;
+}
 
 /* What can be taken away. */
 static int units_of(const job *j, int64_t sample) {
@@ -93,6 +104,7 @@ static void fill_texts(const job *j, int64_t sample, bool insertion, const worke
   }
 }
 
+/* Likewise; a past is an image of one row. */
 static void fill_images(const job *j, bool insertion, const worker *k) {
   int cells = j->gh * j->gw;
   int32_t *place = k->shuffle; /* of each cell in the order */
@@ -103,47 +115,70 @@ static void fill_images(const job *j, bool insertion, const worker *k) {
     const float *in = k->x;
     for (int i = 0; i < j->h * j->w; i++) {
       bool before = place[cell_of(i / j->w, i % j->w, j->h, j->w, j->gh, j->gw)] < gone;
-      for (int c = 0; c < j->channels; c++) *out++ = before == insertion ? in[c] : j->blank[c];
+      for (int c = 0; c < j->channels; c++) *out++ = before == insertion ? in[c] : k->blank[c];
       in += j->channels;
     }
   }
 }
 
-/* p[1..STEPS] */
+/* A forecast [H,C] as the two measures have it, at p[0] and p[LEVELS]. */
+static void put_forecast(const job *j, int64_t sample, const float *forecast, float *p) {
+  const fv_model *m = j->lens->m;
+  const int64_t size = m->task.horizon * m->task.channels;
+  p[0] = (float)fv_window_distance(m, forecast, j->s->forecast + sample * size);
+  p[LEVELS] = (float)fv_window_distance(m, forecast, j->s->future + sample * size);
+}
+
+static void read_stages(const job *j, int64_t sample, const fv_exec *exec, float *p) {
+  const fv_problem *task = &j->lens->m->task;
+  const int64_t size = j->lens->series ? task->horizon * task->channels : task->n_classes;
+  const float *all = fv_exec_output(exec, j->lens->series ? "forecast" : "probabilities")->data;
+  for (int s = 1; s <= STEPS; s++, all += size) {
+    if (j->lens->series) put_forecast(j, sample, all, p + s);
+    else p[s] = all[j->s->v[sample].prediction];
+  }
+}
+
+/* p[1..STEPS] of each measure */
 static void run_stages(const job *j, int64_t sample, bool insertion, int at, float *p) {
-  const fv_sight *v = &j->s->v[sample];
   const worker *k = &j->workers[at];
   const bool texts = j->lens->texts;
-  fv_exec *exec = j->r[texts ? fv_words_bucket(j->lens->m, &v->words) : 0].exec[at];
+  fv_exec *exec = j->r[texts ? fv_words_bucket(j->lens->m, &j->s->v[sample].words) : 0].exec[at];
   if (texts) fill_texts(j, sample, insertion, k);
   else fill_images(j, insertion, k);
-  fv_exec_bind_input(exec, fv_exec_input(exec, texts ? "tokens" : "image"), k->batch);
+  fv_exec_bind_input(exec, fv_exec_input(exec, texts ? "tokens" : j->lens->series ? "past" : "image"), k->batch);
   fv_exec_run(exec);
-  const float *all = fv_exec_output(exec, "probabilities")->data;
-  for (int s = 0; s < STEPS; s++) p[s + 1] = all[s * j->lens->m->task.n_classes + v->prediction];
+  read_stages(j, sample, exec, p);
+}
+
+static void read_sample(const job *j, int64_t sample, const worker *k) {
+  const fv_model *m = j->lens->m;
+  const int64_t size = (int64_t)j->h * j->w * j->channels;
+  if (j->lens->images)
+    fv_standardise(j->s->pixels + sample * size, size / j->channels, j->channels, m->mean, m->deviation, k->x);
+  if (!j->lens->series) return;
+  memcpy(k->x, j->s->past + sample * size, (size_t)size * sizeof *k->x);
+  fv_window_means(m, k->x, k->blank);
 }
 
 static void run_task(void *arg, int64_t task, int at) {
   const job *j = arg;
-  const fv_model *m = j->lens->m;
   const worker *k = &j->workers[at];
-  int64_t sample = task / j->n_orders;
-  const bool texts = j->lens->texts, random = j->order[task % j->n_orders] < 0;
-  float *deletion = j->p + task * 2 * LEVELS, *insertion = deletion + LEVELS; /* [0]: before the first step */
-  if (!texts) {
-    int64_t size = fv_shape_count(m->task.image);
-    fv_standardise(j->s->pixels + sample * size, size / j->channels, j->channels, m->mean, m->deviation, k->x);
-  }
-  rank_units(j, sample, j->order[task % j->n_orders], k);
+  const int64_t sample = task / j->n_orders, forecast = j->lens->m->task.horizon * j->lens->m->task.channels;
+  const int order = (int)(task % j->n_orders), levels = j->n_measures * LEVELS;
+  float *deletion = curve_of(j, sample, order, 0, 0), *insertion = deletion + levels; /* [0]: before the first step */
+  read_sample(j, sample, k);
+  rank_units(j, sample, j->order[order], k);
   run_stages(j, sample, false, at, deletion);
-  deletion[0] = j->s->v[sample].probability;
-  if (random && !texts) {
-    for (int s = 0; s < LEVELS; s++)
-      insertion[s] = deletion[STEPS - s]; /* backwards, it inserts in another random order */
+  if (j->lens->series) put_forecast(j, sample, j->s->forecast + sample * forecast, deletion);
+  else deletion[0] = j->s->v[sample].probability;
+  if (j->order[order] < 0 && !j->lens->texts) {
+    for (int s = 0; s < levels; s++) /* backwards, it inserts in another random order */
+      insertion[s] = deletion[s / LEVELS * LEVELS + STEPS - s % LEVELS];
     return;
   }
   run_stages(j, sample, true, at, insertion);
-  insertion[0] = deletion[STEPS];
+  for (int s = 0; s < levels; s += LEVELS) insertion[s] = deletion[s + STEPS];
 }
 
 /* ---- making and freeing ---------------------------------------------------------------------------------------- */
@@ -155,7 +190,10 @@ static fv_status make_worker(const job *j, worker *k) {
     FV_TRY(FV_NEW(&k->rank, longest));
     return FV_NEW(&k->shuffle, longest);
   }
-  int64_t size = fv_shape_count(j->lens->m->task.image);
+  const int64_t size = (int64_t)j->h * j->w * j->channels;
+  FV_TRY(FV_NEW(&k->blank, j->channels));
+  for (int c = 0; j->lens->images && c < j->channels; c++) /* the mean, standardised */
+    k->blank[c] = j->lens->m->deviation[c] > 0 ? 0 : j->lens->m->mean[c];
   FV_TRY(FV_NEW(&k->x, size));
   FV_TRY(FV_NEW(&k->batch, STEPS * size));
   FV_TRY(FV_NEW(&k->pixels, j->h * j->w));
@@ -167,6 +205,7 @@ static void free_job(job *j) {
   for (int i = 0; j->workers && i < fv_pool_threads(j->lens->m->pool); i++) {
     worker *k = &j->workers[i];
     fv_free(k->x);
+    fv_free(k->blank);
     fv_free(k->batch);
     fv_free(k->pixels);
     fv_free(k->rank);
@@ -178,18 +217,24 @@ static void free_job(job *j) {
   for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&j->r[i]);
 }
 
-/* The cells are those of the model's first method; where that is the image itself, tenths of it. */
+/* The cells are those of the model's first method; where that is the image itself, tenths of it. Of a past,
+ * twentieths. */
 static void choose_cells(job *j) {
   const fv_explain_view *v = &j->lens->view[0];
+  if (j->lens->series) {
+    j->gh = 1;
+    j->gw = FV_MIN(j->w, STEPS);
+    return;
+  }
   j->gh = v->method->kind ? v->h : FV_MIN(j->h, 10);
   j->gw = v->method->kind ? v->w : FV_MIN(j->w, 10);
 }
 
 static void describe_images(job *j) {
-  const fv_model *m = j->lens->m;
-  j->h = (int)m->task.image.dim[0], j->w = (int)m->task.image.dim[1], j->channels = (int)m->task.image.dim[2];
+  const fv_problem *task = &j->lens->m->task;
+  const fv_shape shape = j->lens->series ? FV_SHAPE(1, task->past, task->channels) : task->image;
+  j->h = (int)shape.dim[0], j->w = (int)shape.dim[1], j->channels = (int)shape.dim[2];
   choose_cells(j);
-  for (int c = 0; c < j->channels; c++) j->blank[c] = m->deviation[c] > 0 ? 0 : m->mean[c]; /* the mean, standardised */
 }
 
 static fv_status make_runners(job *j) {
@@ -205,7 +250,7 @@ static fv_status make_runners(job *j) {
 
 static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *views, job *j) {
   const int workers = fv_pool_threads(lens->m->pool);
-  *j = (job){.lens = lens, .s = s};
+  *j = (job){.lens = lens, .s = s, .n_measures = lens->series ? 2 : 1};
   if (!lens->texts) describe_images(j);
   for (int i = 0; i < lens->n_views; i++)
     if (views[i]) j->order[j->n_orders++] = i;
@@ -213,15 +258,19 @@ static fv_status make_job(const fv_lens *lens, const fv_sights *s, const bool *v
   FV_TRY(make_runners(j));
   FV_TRY(FV_NEW(&j->workers, workers));
   for (int i = 0; i < workers; i++) FV_TRY(make_worker(j, &j->workers[i]));
-  return FV_NEW(&j->p, s->n * j->n_orders * 2 * LEVELS);
+  return FV_NEW(&j->p, s->n * j->n_orders * 2 * j->n_measures * LEVELS);
 }
 
 /* ---- figures --------------------------------------------------------------------------------------------------- */
 /* Adds the curves of the k-th order to a mean over `of` of them. */
-static void add_curve(const job *j, int k, int direction, int64_t of, fv_faith_curve *curve) {
+static void add_curve(const job *j, int k, int direction, int measure, int64_t of, fv_faith_curve *curve) {
   for (int64_t i = 0; i < j->s->n; i++)
-    for (int s = 0; s < LEVELS; s++)
-      curve->p[s] += (double)j->p[((i * j->n_orders + k) * 2 + direction) * LEVELS + s] / (double)of;
+    for (int s = 0; s < LEVELS; s++) curve->p[s] += (double)curve_of(j, i, k, direction, measure)[s] / (double)of;
+}
+
+/* From the forecast's change to what is left of it. `all`: the change when nothing is left. */
+static void turn_curve(fv_faith_curve *c, double all) {
+  for (int s = 0; s < LEVELS; s++) c->p[s] = 1 - (all > 0 ? c->p[s] / all : 0);
 }
 
 /* Trapezoids over [0, 1]. */
@@ -237,15 +286,27 @@ static double lost(const fv_faith_curve *c, double whole) {
   return sum / FV_COUNT(step);
 }
 
+static void add_errors(const job *j, int k, int to, int64_t of, fv_faith *f) {
+  fv_faith_curve without = {{0}, 0}, alone = {{0}, 0};
+  add_curve(j, k, 0, 1, of, &without);
+  add_curve(j, k, 1, 1, of, &alone);
+  f->error_without[to] -= lost(&without, 0);
+  f->error_alone[to] -= lost(&alone, 0);
+  if (k == 0) f->error = without.p[0];
+}
+
 static void add_figures(const job *j, fv_faith *f) {
   int random = FV_EXPLAIN_METHODS;
   for (int k = 0; k < j->n_orders; k++) {
     int to = j->order[k] < 0 ? random : j->order[k];
     int64_t of = j->s->n * (to == random ? FV_EXPLAIN_RANDOM : 1);
-    add_curve(j, k, 0, of, &f->deletion[to]);
-    add_curve(j, k, 1, of, &f->insertion[to]);
+    add_curve(j, k, 0, 0, of, &f->deletion[to]);
+    add_curve(j, k, 1, 0, of, &f->insertion[to]);
+    if (j->lens->series) add_errors(j, k, to, of, f);
   }
   for (int i = 0; i <= random; i++) {
+    if (j->lens->series) turn_curve(&f->insertion[i], f->deletion[i].p[STEPS]);
+    if (j->lens->series) turn_curve(&f->deletion[i], f->deletion[i].p[STEPS]);
     close_curve(&f->deletion[i]);
     close_curve(&f->insertion[i]);
     f->comprehensiveness[i] = lost(&f->deletion[i], f->deletion[i].p[0]);
@@ -286,7 +347,7 @@ fv_status fv_faith_measure(const fv_lens *lens, const fv_sights *s, const bool *
     f->cells_h = j.gh, f->cells_w = j.gw;
     fv_pool_run(lens->m->pool, s->n * j.n_orders, run_task, &j);
     add_figures(&j, f);
-    if (!lens->texts) point(&j, f);
+    if (lens->images) point(&j, f);
   }
   free_job(&j);
   return status;

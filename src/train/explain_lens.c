@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_lens.c: a model's graph made to tell where it looks. One image or text a run, samples side by side over the
- * workers, so a map does not depend on what else was asked for. The score explained is the largest: the predicted
- * class's. */
+/* explain_lens.c: a model's graph made to tell where it looks. One image, text or window a run, samples side by side
+ * over the workers, so a map does not depend on what else was asked for. The score explained is the largest: the
+ * predicted class's; of series the forecast along a direction that is an input. */
 #include "train/explain.h"
 
 /* ---- the graph ------------------------------------------------------------------------------------------------- */
@@ -11,19 +11,27 @@ static fv_value *named(const fv_named_list *list, const char *name) {
   return NULL;
 }
 
-/* d score / d (taps, image) as outputs "d.NAME". */
+static fv_value *score_of(fv_graph *g) {
+  fv_value *scores = named(&g->outputs, "scores"), *forecast = named(&g->outputs, "forecast");
+  if (scores) return fv_reduce(g, "amax", scores, FV_SHAPE(1), false);
+  if (!forecast) return NULL;
+  fv_value *toward = fv_input(g, "toward", FV_F32, FV_SHAPE(1, fv_dim(forecast, 1), fv_dim(forecast, 2)));
+  return fv_reduce(g, "sum", fv_mul(g, forecast, toward), FV_SHAPE(1, 2), false);
+}
+
+/* d score / d (taps, image or past) as outputs "d.NAME". Taps of series are there to be read alone. */
 static fv_status add_gradients(fv_lens *lens, fv_graph *g) {
-  fv_value *wrt[FV_EXPLAIN_TAPS + 1], *grads[FV_EXPLAIN_TAPS + 1], *image = named(&g->inputs, "image");
-  fv_value *scores = named(&g->outputs, "scores");
-  int n = lens->n_taps;
-  FV_REQUIRE(scores, FV_ERR_REQUEST, "explain: expected a model that scores classes, got one of recipe '%s'",
+  fv_value *wrt[FV_EXPLAIN_TAPS + 1], *grads[FV_EXPLAIN_TAPS + 1], *score = score_of(g);
+  fv_value *seen = named(&g->inputs, lens->series ? "past" : "image");
+  const int n_taps = lens->series ? 0 : lens->n_taps;
+  int n = n_taps;
+  FV_REQUIRE(score, FV_ERR_REQUEST, "explain: expected a model that scores classes, got one of recipe '%s'",
              lens->m->recipe->info.name);
   for (int i = 0; i < n; i++) wrt[i] = g->taps.v[i].value;
-  if (image) wrt[n++] = image;
-  fv_value *score = fv_reduce(g, "amax", scores, FV_SHAPE(1), false);
+  if (seen) wrt[n++] = seen;
   FV_TRY(fv_graph_differentiate(g, score, false, n, wrt, grads));
-  for (int i = 0; i < lens->n_taps; i++) fv_output(g, lens->tap[i].gradient, grads[i]);
-  if (image) fv_output(g, "d.image", grads[n - 1]);
+  for (int i = 0; i < n_taps; i++) fv_output(g, lens->tap[i].gradient, grads[i]);
+  if (seen) fv_output(g, lens->series ? "d.past" : "d.image", grads[n - 1]);
   return fv_graph_check(g);
 }
 
@@ -75,11 +83,22 @@ static bool view_grid(const fv_graph *g, const fv_explain_method *m, const fv_sh
   return true;
 }
 
+/* Of series a number a row. */
+static bool view_rows(const fv_lens *lens, const fv_graph *g, const fv_explain_method *m, fv_explain_view *view) {
+  *view = (fv_explain_view){.method = m, .h = 1, .w = (int)lens->m->task.past};
+  if (!m->kind || strcmp(m->kind, FV_TAP_ROWS)) return m->kind && !strcmp(m->kind, FV_EXPLAIN_PAST);
+  for (int i = 0; i < g->taps.n; i++)
+    if (!strcmp(g->taps.v[i].kind, FV_TAP_ROWS)) return true;
+  return false;
+}
+
 static void list_views(fv_lens *lens, const fv_graph *g) {
   for (const fv_explain_method *m = fv_explain_methods; m->name && lens->n_views < FV_EXPLAIN_METHODS; m++) {
     fv_explain_view *view = &lens->view[lens->n_views];
     if (view_known(lens, m->name)) continue;
-    if (lens->texts ? view_words(lens, g, m, view) : view_grid(g, m, &lens->m->task.image, view)) lens->n_views++;
+    lens->n_views += lens->texts    ? view_words(lens, g, m, view)
+                     : lens->series ? view_rows(lens, g, m, view)
+                                    : view_grid(g, m, &lens->m->task.image, view);
   }
 }
 
@@ -101,7 +120,8 @@ static fv_status make_runner(fv_lens *lens, int bucket) {
 
 /* What there is to see is known from the longest. */
 fv_status fv_lens_new(fv_model *m, fv_lens *lens) {
-  *lens = (fv_lens){.m = m, .texts = m->task.vocabulary[0] > 0};
+  *lens = (fv_lens){.m = m, .texts = m->task.vocabulary[0] > 0, .series = m->task.horizon > 0};
+  lens->images = !lens->texts && !lens->series;
   if (m->n_lengths) lens->tokens = m->length[m->n_lengths - 1];
   return make_runner(lens, FV_MAX(m->n_lengths - 1, 0));
 }
@@ -115,7 +135,8 @@ fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view) {
   const char *names[FV_EXPLAIN_METHODS + 1] = {NULL}, *all[2 * FV_EXPLAIN_METHODS] = {NULL};
   char list[256] = "";
   *view = 0;
-  if (!method || !strcmp(method, "attention")) return FV_OK;
+  /* The last view knows nothing of attention. */
+  if (!method || (!strcmp(method, "attention") && lens->n_views > 1)) return FV_OK;
   for (int i = 0; i < lens->n_views; i++) {
     names[i] = lens->view[i].method->name;
     if (!strcmp(names[i], method)) {
@@ -138,6 +159,10 @@ fv_status fv_lens_find(const fv_lens *lens, const char *method, int *view) {
 void fv_sights_free(fv_sights *s) {
   fv_free(s->pixels);
   fv_arena_free(s->arena);
+  fv_free(s->past);
+  fv_free(s->future);
+  fv_free(s->forecast);
+  fv_free(s->channels);
   fv_free(s->v);
   for (int i = 0; i < FV_EXPLAIN_METHODS; i++) fv_free(s->map[i]);
   *s = (fv_sights){0};
@@ -146,14 +171,16 @@ void fv_sights_free(fv_sights *s) {
 typedef struct look {
   fv_lens *lens;
   fv_sights *s;
-  float *x; /* [workers, image or longest text] */
+  float *x; /* [workers, size]: an image, the longest text, what a window needs */
+  int64_t size;
   double *scratch; /* [workers, 2 tokens] */
   float *cells; /* [workers, tokens] */
 } look;
 
 static void map_cells(const look *l, const fv_exec *exec, const fv_explain_view *view, int worker, int64_t cells,
                       float *map) {
-  fv_explain_taps t = {.image = fv_exec_output(exec, "d.image"), .scratch = l->scratch + worker * 2 * l->lens->tokens};
+  fv_explain_taps t = {.image = fv_exec_output(exec, "d.image"), .past = fv_exec_output(exec, "d.past"),
+                       .rows = l->x + worker * l->size, .scratch = l->scratch + worker * 2 * l->lens->tokens};
   for (int i = 0; view->method->kind && i < l->lens->n_taps; i++) {
     if (strcmp(l->lens->tap[i].kind, view->method->kind)) continue;
     t.tap[t.n] = fv_exec_output(exec, l->lens->tap[i].name);
@@ -181,26 +208,37 @@ static fv_exec *bind(const look *l, int64_t i, int worker) {
     const fv_words *w = &l->s->v[i].words;
     const int bucket = fv_words_bucket(m, w);
     fv_exec *exec = l->lens->r[bucket].exec[worker];
-    int32_t *tokens = (int32_t *)(l->x + worker * l->lens->tokens);
+    int32_t *tokens = (int32_t *)(l->x + worker * l->size);
     fv_words_tokens(m, w, NULL, bucket, tokens);
     fv_exec_bind_input(exec, fv_exec_input(exec, "tokens"), tokens);
     return exec;
   }
   fv_exec *exec = l->lens->r[0].exec[worker];
-  int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
-  float *x = l->x + worker * size;
-  fv_standardise(l->s->pixels + i * size, size / channels, (int)channels, m->mean, m->deviation, x);
+  const int64_t channels = m->task.image.dim[2];
+  float *x = l->x + worker * l->size;
+  fv_standardise(l->s->pixels + i * l->size, l->size / channels, (int)channels, m->mean, m->deviation, x);
   fv_exec_bind_input(exec, fv_exec_input(exec, "image"), x);
   return exec;
 }
 
-static void look_at(void *arg, int64_t i, int worker) {
-  const look *l = arg;
+static fv_exec *classify(const look *l, int64_t i, int worker) {
   fv_exec *exec = bind(l, i, worker);
   fv_exec_run(exec);
   const float *p = fv_exec_output(exec, "probabilities")->data;
   l->s->v[i].prediction = fv_map_peak(p, l->lens->m->task.n_classes);
   l->s->v[i].probability = p[l->s->v[i].prediction];
+  return exec;
+}
+
+static fv_exec *forecast(const look *l, int64_t i, int worker) {
+  fv_exec *exec = l->lens->r[0].exec[worker];
+  fv_window_run(l->lens, exec, l->s, i, l->x + worker * l->size);
+  return exec;
+}
+
+static void look_at(void *arg, int64_t i, int worker) {
+  const look *l = arg;
+  const fv_exec *exec = l->lens->series ? forecast(l, i, worker) : classify(l, i, worker);
   for (int k = 0; k < l->lens->n_views; k++) map_view(l, exec, k, i, worker);
 }
 
@@ -212,12 +250,17 @@ static fv_status make_runners(fv_lens *lens, const fv_sights *s) {
   return FV_OK;
 }
 
+static int64_t size_of(const fv_lens *lens) {
+  if (lens->series) return fv_window_room(lens->m);
+  return lens->texts ? lens->tokens : fv_shape_count(lens->m->task.image);
+}
+
 fv_status fv_lens_look(fv_lens *lens, fv_sights *s) {
   fv_status status = FV_OK;
-  look l = {.lens = lens, .s = s};
+  look l = {.lens = lens, .s = s, .size = size_of(lens)};
   int workers = fv_pool_threads(lens->m->pool);
   FV_TRY(make_runners(lens, s));
-  FV_TRY_DONE(FV_NEW(&l.x, workers * (lens->texts ? lens->tokens : fv_shape_count(lens->m->task.image))));
+  FV_TRY_DONE(FV_NEW(&l.x, workers * l.size));
   FV_TRY_DONE(FV_NEW(&l.scratch, FV_MAX(workers * 2 * lens->tokens, 1)));
   FV_TRY_DONE(FV_NEW(&l.cells, FV_MAX(workers * lens->tokens, 1)));
   for (int k = 0; k < lens->n_views; k++) FV_TRY_DONE(FV_NEW(&s->map[k], s->n * lens->view[k].h * lens->view[k].w));

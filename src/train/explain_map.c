@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* explain_map.c: the methods, each a row: from attention weights and gradients to one number a place.
  * Yang et al. 2016 (pooling), Woo et al. 2018 (spatial), Abnar & Zuidema 2020 (rollout), Chefer et al. 2021 (gradient
- * times attention), Simonyan et al. 2014 (input gradient; of texts times the input: Denil et al. 2014). */
+ * times attention), Simonyan et al. 2014 (input gradient; of texts and series times the input: Denil et al. 2014). */
 #include "train/explain.h"
 
 #include <math.h>
@@ -89,6 +89,12 @@ static void through_layers(const fv_explain_taps *t, bool gradient, double keep,
   for (int64_t i = 0; i < cells; i++) map[i] = (float)v[i + 1]; /* behind the class token */
 }
 
+/* What the channel explained, the last, or all of them together gave each row. */
+static void last_rows(const fv_explain_taps *t, int64_t cells, float *map) {
+  const fv_tensor *rows = t->tap[t->n - 1];
+  memcpy(map, (const float *)rows->data + (rows->shape.dim[1] - 1) * cells, (size_t)cells * sizeof *map);
+}
+
 static void rollout(const fv_explain_taps *t, int64_t cells, float *map) {
   through_layers(t, false, 0.5, 0.5, cells, map);
 }
@@ -119,14 +125,31 @@ static void token_gradient(const fv_explain_taps *t, int64_t cells, float *map) 
   }
 }
 
+/* Each row's share of how far the forecast is from that of a flat past; none where the row draws it back. */
+static void past_gradient(const fv_explain_taps *t, int64_t cells, float *map) {
+  const float *d = t->past->data;
+  const int64_t channels = t->past->shape.dim[2];
+  double all = 0;
+  for (int64_t i = 0; i < cells; i++) {
+    double sum = 0;
+    for (int64_t c = i * channels; c < (i + 1) * channels; c++) sum += (double)d[c] * (double)t->rows[c];
+    map[i] = (float)FV_MAX(sum, 0);
+    all += (double)map[i];
+  }
+  for (int64_t i = 0; i < cells && all > 0; i++) map[i] = (float)((double)map[i] / all);
+}
+
 const fv_explain_method fv_explain_methods[] = {
     {"pooling", "how much each word weighed in what was pooled, over all scales or levels", FV_TAP_TOKENS, last_tap},
     {"pooling", "how much each place weighed when the last map was pooled", FV_TAP_POOLING, last_tap},
     {"rollout", "attention followed through all layers from the class token to the patches", FV_TAP_WEIGHTS, rollout},
+    {"attention", "how much of the last layer's attention each row of the past got", FV_TAP_ROWS, last_rows},
     {"spatial", "the last spatial gate: which places it let through", FV_TAP_SPATIAL, last_tap},
     {"gradient", "attention of all layers, weighted by what it added to the score", FV_TAP_WEIGHTS, relevance},
     {"gradient", "pooling weights times their effect on the score", FV_TAP_POOLING, last_tap_gradient},
     {"input-gradient", "how strongly the score reacts to each pixel; knows nothing of attention", NULL, input_gradient},
     {"input-gradient", "how strongly the score hangs on each word's vector; knows nothing of attention", FV_TAP_INPUT,
      token_gradient},
+    {"input-gradient", "what each row adds to the forecast, by its slope; knows nothing of attention", FV_EXPLAIN_PAST,
+     past_gradient},
     {0}};

@@ -16,10 +16,10 @@ static void free_marked(marked *all, int64_t n) {
   fv_free(all);
 }
 
-static fv_marked_word word_of(const fv_words *w, int64_t k, float weight, double most) {
+static fv_marked_word word_of(const fv_model *m, const fv_words *w, int64_t k, float weight, double most) {
   const fv_span span = w->span[k];
   fv_marked_word word = {.s = w->s + span.from, .n = span.to - span.from, .number = (double)weight,
-                         .glued = k > 0 && w->span[k - 1].to == span.from};
+                         .glued = k > 0 && w->span[k - 1].to == span.from, .unknown = fv_word_is_unknown(m, w, k)};
   if (most > 0) word.v = FV_MAX((double)weight / most, 0);
   if (word.n == 0) word.s = "<unk>", word.n = 5; /* an empty text is read as that */
   return word;
@@ -31,7 +31,7 @@ static fv_status mark(const fv_explained *e, int view, int64_t i, marked *out) {
   const double most = (double)map[fv_map_peak(map, w->n)];
   char caption[96];
   FV_TRY(FV_NEW(&out->word, w->n));
-  for (int64_t k = 0; k < w->n; k++) out->word[k] = word_of(w, k, map[k], most);
+  for (int64_t k = 0; k < w->n; k++) out->word[k] = word_of(e->lens->m, w, k, map[k], most);
   fv_explain_caption(e, i, caption, sizeof caption);
   snprintf(out->caption, sizeof out->caption, "%s, %s", caption, e->lens->view[view].method->name);
   out->text = (fv_marked){out->caption, out->word, w->n};

@@ -56,24 +56,25 @@ static fv_status find_words(const fv_tokenizer *t, fv_arena *arena, size_t size,
   return FV_OK;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------------------------- */
-static fv_status read_line(const fv_model *m, fv_arena *arena, fv_encoder *e, fv_bytes line, fv_words *w) {
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+static fv_status read_text(const fv_model *m, fv_arena *arena, fv_encoder *e, fv_bytes text, fv_words *w) {
   const fv_tokenizer *t = m->reading.tokenizer[0];
   const fv_span nothing = {0, 0};
   const int32_t unknown = fv_tokenizer_special(t, FV_SPECIAL_UNK);
   fv_tokens tokens;
   int32_t *ids;
-  char *s = fv_arena_alloc(arena, line.n + 1);
+  char *s = fv_arena_alloc(arena, text.n + 1);
   FV_REQUIRE(s, FV_ERR_MEMORY, "explain: out of memory");
-  memcpy(s, line.s, line.n);
-  FV_TRY(fv_encoder_run(e, line.s, line.n, 0, &tokens));
+  if (text.n) memcpy(s, text.s, text.n);
+  s[text.n] = 0;
+  FV_TRY(fv_encoder_run(e, text.s, text.n, 0, &tokens));
   w->s = s;
   w->n_tokens = FV_MAX(FV_MIN(tokens.n, m->length[m->n_lengths - 1]), 1);
   ARENA_NEW(arena, ids, w->n_tokens);
   FV_REQUIRE(ids, FV_ERR_MEMORY, "explain: out of memory");
   memcpy(ids, tokens.n ? tokens.id : &unknown, (size_t)w->n_tokens * sizeof *ids);
   w->token = ids;
-  return find_words(t, arena, line.n, tokens.n ? tokens.span : &nothing, w);
+  return find_words(t, arena, text.n, tokens.n ? tokens.span : &nothing, w);
 }
 
 fv_status fv_words_of_lines(const fv_model *m, const fv_text_table *lines, fv_sights *s) {
@@ -81,65 +82,40 @@ fv_status fv_words_of_lines(const fv_model *m, const fv_text_table *lines, fv_si
   fv_status status = FV_OK;
   FV_TRY(fv_encoder_new(m->reading.tokenizer[0], &e));
   for (int64_t i = 0; i < s->n && status == FV_OK; i++)
-    status = read_line(m, s->arena, e, fv_text_table_get(lines, i, 0), &s->v[i].words);
+    status = read_text(m, s->arena, e, fv_text_table_get(lines, i, 0), &s->v[i].words);
   fv_encoder_free(e);
   return status;
 }
 
-/* ---- samples of a dataset: their tokens are all that was kept ---------------------------------------------------- */
-static fv_status write_tokens(const fv_tokenizer *t, fv_arena *arena, fv_words *w, size_t *size, fv_span *spans) {
-  const bool blanks = fv_tokenizer_get_kind(t) == FV_TOKENIZER_WORDS;
-  *size = 0;
-  for (int64_t k = 0; k < w->n_tokens; k++) *size += fv_tokenizer_token(t, w->token[k]).n + 1;
-  char *s = fv_arena_alloc(arena, *size + 1);
-  FV_REQUIRE(s, FV_ERR_MEMORY, "explain: out of memory");
-  *size = 0;
-  for (int64_t k = 0; k < w->n_tokens; k++) {
-    const fv_bytes token = fv_tokenizer_token(t, w->token[k]);
-    if (blanks && k) s[(*size)++] = ' ';
-    spans[k] = (fv_span){(int32_t)*size, (int32_t)(*size + token.n)};
-    memcpy(s + *size, token.s, token.n);
-    *size += token.n;
-  }
-  s[*size] = 0;
-  w->s = s;
-  return FV_OK;
-}
-
-static fv_status read_sample(const fv_model *m, const fv_dataset *d, fv_arena *arena, fv_sight *v) {
-  const fv_tokenizer *t = m->reading.tokenizer[0];
-  fv_words *w = &v->words;
-  int32_t *ids, label = -1;
-  fv_span *spans;
-  size_t size;
-  const int named = fv_dataset_field(d, "label");
-  w->n_tokens = d->length(d, FV_SPLIT_TEST, v->index);
-  ARENA_NEW(arena, ids, w->n_tokens);
-  ARENA_NEW(arena, spans, w->n_tokens);
-  FV_REQUIRE(ids && spans, FV_ERR_MEMORY, "explain: out of memory");
-  void *out[FV_MAX_FIELDS] = {NULL};
-  out[fv_dataset_field(d, "tokens")] = ids;
-  if (named >= 0) out[named] = &label;
-  d->read(d, FV_SPLIT_TEST, v->index, 0, out);
-  v->label = label;
-  w->token = ids;
-  FV_TRY(write_tokens(t, arena, w, &size, spans));
-  return find_words(t, arena, size, spans, w);
-}
-
 fv_status fv_words_of_samples(const fv_model *m, const fv_dataset *d, const int64_t *index, fv_sights *s) {
-  for (int64_t i = 0; i < s->n; i++) {
-    s->v[i].index = index[i];
-    FV_TRY(read_sample(m, d, s->arena, &s->v[i]));
+  const int label = fv_dataset_field(d, "label");
+  fv_encoder *e;
+  fv_status status = FV_OK;
+  FV_TRY(fv_encoder_new(m->reading.tokenizer[0], &e));
+  for (int64_t i = 0; i < s->n && status == FV_OK; i++) {
+    fv_sight *v = &s->v[i];
+    int32_t of = -1;
+    void *out[FV_MAX_FIELDS] = {NULL};
+    if (label >= 0) out[label] = &of;
+    d->read(d, FV_SPLIT_TEST, index[i], 0, out);
+    v->index = index[i];
+    v->label = of;
+    status = read_text(m, s->arena, e, d->text(d, FV_SPLIT_TEST, index[i], 0), &v->words);
   }
-  return FV_OK;
+  fv_encoder_free(e);
+  return status;
+}
+
+bool fv_word_is_unknown(const fv_model *m, const fv_words *w, int64_t word) {
+  const int32_t unknown = fv_tokenizer_special(m->reading.tokenizer[0], FV_SPECIAL_UNK);
+  for (int64_t k = 0; k < w->n_tokens; k++)
+    if (w->word[k] == word && w->token[k] == unknown) return w->span[word].to > w->span[word].from;
+  return false;
 }
 
 /* ---- back to tokens ---------------------------------------------------------------------------------------------- */
 int fv_words_bucket(const fv_model *m, const fv_words *w) {
-  int b = 0;
-  while (b < m->n_lengths - 1 && m->length[b] < w->n_tokens) b++;
-  return b;
+  return fv_length_bucket(m->length, m->n_lengths, w->n_tokens);
 }
 
 void fv_words_tokens(const fv_model *m, const fv_words *w, const uint8_t *kept, int bucket, int32_t *out) {

@@ -39,11 +39,6 @@ done:
   return status;
 }
 
-static bool ends(const char *path, const char *with) {
-  const size_t n = strlen(path), k = strlen(with);
-  return n >= k && !strcmp(path + n - k, with);
-}
-
 static void sketch(const json_t *entry, fv_json *j) {
   fv_text text = {0};
   fv_text_printf(&text, "%s\n%s\n", json_string_value(json_object_get(entry, "text")),
@@ -54,7 +49,7 @@ static void sketch(const json_t *entry, fv_json *j) {
 
 static fv_status write_out(const fv_explain_request *rq, const char *answer, const json_t *entry) {
   if (!rq->out) return FV_OK;
-  if (ends(rq->out, ".json")) return fv_file_write(rq->out, answer, strlen(answer));
+  if (fv_ends_with(rq->out, ".json")) return fv_file_write(rq->out, answer, strlen(answer));
   return draw(entry, rq->out);
 }
 
@@ -63,7 +58,7 @@ fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **j
   json_t *root = NULL;
   fv_json j = {0};
   fv_status status = FV_OK;
-  FV_REQUIRE(!rq->out || ends(rq->out, ".png") || ends(rq->out, ".json"), FV_ERR_REQUEST,
+  FV_REQUIRE(!rq->out || fv_ends_with(rq->out, ".png") || fv_ends_with(rq->out, ".json"), FV_ERR_REQUEST,
              "explain (%s): out: expected a name that ends in .png or .json, got '%s'", m->recipe->info.name, rq->out);
   FV_REQUIRE(!rq->faithfulness, FV_ERR_REQUEST, "explain (%s): faithfulness: expected a model that gives labels",
              m->recipe->info.name);
@@ -83,13 +78,8 @@ fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **j
   fv_json_value(&j, NULL, entry);
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "explain: out of memory");
 done:
   fv_string_free(answer);
   json_decref(root);
-  if (status == FV_OK)
-    *json = j.text.s;
-  else
-    fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "explain", json);
 }

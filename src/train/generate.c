@@ -149,31 +149,25 @@ static fv_search_rules rules_of(const fv_writer *w, int64_t limit) {
                            .never = {fv_tokenizer_special(t, FV_SPECIAL_PAD), fv_tokenizer_special(t, FV_SPECIAL_BOS)}};
 }
 
-static void *take(char *memory, int64_t *at, int64_t bytes) {
-  void *piece = memory ? memory + *at : NULL;
-  *at += fv_round_up(bytes, FV_ALIGN);
-  return piece;
-}
-
 static int64_t lay_out(const fv_writer *w, int i, char *memory, desk *k) {
   const bucket *b = &w->bucket[i];
   const fv_search_rules rules = rules_of(w, b->limit);
   int64_t at = 0;
-  k->source = take(memory, &at, b->sentences * w->m->length[i] * 4);
-  k->token = take(memory, &at, b->rows * 4);
-  k->place = take(memory, &at, b->rows * 4);
-  k->parent = take(memory, &at, b->rows * 4);
-  k->chosen = take(memory, &at, b->limit * 4);
-  k->seen = take(memory, &at, b->rows * (b->limit + 1));
+  k->source = fv_slab_take(memory, &at, b->sentences * w->m->length[i] * 4);
+  k->token = fv_slab_take(memory, &at, b->rows * 4);
+  k->place = fv_slab_take(memory, &at, b->rows * 4);
+  k->parent = fv_slab_take(memory, &at, b->rows * 4);
+  k->chosen = fv_slab_take(memory, &at, b->limit * 4);
+  k->seen = fv_slab_take(memory, &at, b->rows * (b->limit + 1));
   for (int s = 0; s < b->n_states; s++) {
     const int64_t bytes = b->rows * b->state[s].bytes * (b->state[s].kind == CACHE ? b->limit : 1);
-    k->now[s] = take(memory, &at, bytes);
-    k->then[s] = b->state[s].kind == KEEP ? NULL : take(memory, &at, bytes);
+    k->now[s] = fv_slab_take(memory, &at, bytes);
+    k->then[s] = b->state[s].kind == KEEP ? NULL : fv_slab_take(memory, &at, bytes);
   }
-  k->search = take(memory, &at, b->sentences * (int64_t)sizeof *k->search);
-  k->searches = take(memory, &at, b->sentences * fv_search_bytes(&rules));
-  k->ranked = take(memory, &at, w->how.sample ? w->m->task.vocabulary[1] * (int64_t)sizeof *k->ranked : 0);
-  k->looked = take(memory, &at, w->aligns ? b->limit * b->rows * w->m->length[i] * 4 : 0);
+  k->search = fv_slab_take(memory, &at, b->sentences * (int64_t)sizeof *k->search);
+  k->searches = fv_slab_take(memory, &at, b->sentences * fv_search_bytes(&rules));
+  k->ranked = fv_slab_take(memory, &at, w->how.sample ? w->m->task.vocabulary[1] * (int64_t)sizeof *k->ranked : 0);
+  k->looked = fv_slab_take(memory, &at, w->aligns ? b->limit * b->rows * w->m->length[i] * 4 : 0);
   return at;
 }
 
@@ -296,12 +290,10 @@ static int64_t sample_of(const job *j, int64_t i) { return j->index ? j->index[i
 /* Those that are missing repeat the first. */
 static void read_sources(const group *g) {
   const int64_t length = g->j->w->m->length[g->j->b];
-  const int field = fv_dataset_field(g->j->data, "source");
   memset(g->k->source, 0, (size_t)(g->b->sentences * length) * 4);
   for (int64_t i = 0; i < g->b->sentences; i++) {
-    void *out[FV_MAX_FIELDS] = {NULL};
-    out[field] = g->k->source + i * length;
-    g->j->data->read(g->j->data, g->j->split, sample_of(g->j, g->j->order[g->first + (i < g->n ? i : 0)]), 0, out);
+    const int64_t sample = sample_of(g->j, g->j->order[g->first + (i < g->n ? i : 0)]);
+    fv_dataset_read_field(g->j->data, g->j->split, sample, "source", g->k->source + i * length);
   }
 }
 
@@ -450,14 +442,11 @@ static void write_group(void *arg, int64_t n, int worker) {
 /* Places by length of their source, in order within each: begin[b] .. begin[b+1] of `order`. */
 static void sort_by_length(const fv_writer *w, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
                            int64_t *order, int64_t begin[FV_MAX_LENGTHS + 1]) {
-  int64_t at = 0, before = 0;
+  int64_t at = 0;
   for (int b = 0; b < w->n_buckets; b++) {
     begin[b] = at;
-    for (int64_t i = 0; i < n; i++) {
-      const int64_t length = d->length(d, split, index ? index[i] : i);
-      if ((length > before || b == 0) && (length <= w->m->length[b] || b == w->n_buckets - 1)) order[at++] = i;
-    }
-    before = w->m->length[b];
+    for (int64_t i = 0; i < n; i++)
+      if (fv_length_bucket(w->m->length, w->n_buckets, d->length(d, split, index ? index[i] : i)) == b) order[at++] = i;
   }
   begin[w->n_buckets] = at;
 }

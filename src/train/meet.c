@@ -81,7 +81,8 @@ static fv_status check_graph(fv_model *m, const fv_dataset *d) {
   const fv_problem was = m->task;
   bool changed = false, runs = m->eval.n > 0;
   const bool whole = fv_dataset_field(d, "node_label") >= 0;
-  FV_REQUIRE(d->features == was.features && (!was.features || whole == (was.nodes > 0)), FV_ERR_REQUEST,
+  const bool kind = !was.features || whole == (was.nodes > 0) || (whole && was.block > 0);
+  FV_REQUIRE(d->features == was.features && kind, FV_ERR_REQUEST,
              "dataset '%s': expected %s of %lld features as the model was trained on, got %s of %lld", d->name,
              was.nodes ? "a graph" : "graphs", (long long)was.features, whole ? "a graph" : "graphs",
              (long long)d->features);
@@ -91,7 +92,7 @@ static fv_status check_graph(fv_model *m, const fv_dataset *d) {
   return FV_OK;
 }
 
-fv_status fv_model_check_data(fv_model *m, const fv_dataset *d) {
+static fv_status check_data(fv_model *m, const fv_dataset *d) {
   int image = fv_dataset_field(d, "image"), text = fv_dataset_field(d, m->task.vocabulary[1] ? "source" : "tokens");
   FV_REQUIRE(!m->task.image.ndim || (image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image)),
              FV_ERR_REQUEST, "dataset '%s': expected images %s as the model was trained on, got %s", d->name,
@@ -107,6 +108,27 @@ fv_status fv_model_check_data(fv_model *m, const fv_dataset *d) {
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
              "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
              d->n_classes);
+  return FV_OK;
+}
+
+fv_status fv_model_open_data(fv_model *m, const char *data, fv_dataset **d) {
+  const char *name = data ? data : m->data;
+  FV_TRY(fv_dataset_open(name, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, d));
+  fv_status status = check_data(m, *d);
+  if (status == FV_OK) return FV_OK;
+  fv_dataset_close(*d);
+  *d = NULL;
+  return status;
+}
+
+static const char sample_prefix[] = "test:";
+
+bool fv_is_test_sample(const char *input) { return !strncmp(input, sample_prefix, sizeof sample_prefix - 1); }
+
+fv_status fv_test_sample(const char *input, const fv_dataset *d, int64_t *index) {
+  const int64_t n = d->count[FV_SPLIT_TEST];
+  FV_REQUIRE(fv_parse_int(input + sizeof sample_prefix - 1, index) && *index >= 0 && *index < n, FV_ERR_REQUEST,
+             "%s: expected a number from 0 to %lld", input, (long long)n - 1);
   return FV_OK;
 }
 

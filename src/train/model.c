@@ -168,7 +168,10 @@ fv_status fv_model_declare(fv_model *m) {
   m->task.label_smoothing = m->train.label_smoothing;
   m->task.joint = m->train.joint;
   m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
-  if (m->recipe->check) FV_TRY(m->recipe->check(m->settings, &m->task));
+  if (m->recipe->check) {
+    fv_status status = m->recipe->check(m->settings, &m->task);
+    if (status != FV_OK) return fv_error_prefix(status, "%s", m->recipe->info.name);
+  }
   fv_graph *g;
   FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, 1, false, &g)); /* for its parameters */
   fv_graph_free(g);

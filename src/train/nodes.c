@@ -75,11 +75,9 @@ bool fv_model_of_nodes(const fv_model *m) { return m->task.nodes || m->task.bloc
 fv_status fv_asked_open(fv_model *m, const char *input, const char *data, fv_asked *a) {
   *a = (fv_asked){.m = m};
   m->reading.neighbours.n = 0;
-  FV_TRY(fv_dataset_open(data ? data : m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &a->data));
+  FV_TRY(fv_model_open_data(m, data, &a->data));
   FV_REQUIRE(a->data->web, FV_ERR_REQUEST, "dataset '%s': expected a graph whose nodes have classes, got others",
              a->data->name);
-  if (m->task.block) m->task.nodes = a->data->web->nodes; /* from now on */
-  FV_TRY(fv_model_check_data(m, a->data));
   const int64_t n = fv_model_answers(m);
   a->web = a->data->web;
   FV_TRY(add_input(a, input));

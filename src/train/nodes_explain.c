@@ -348,15 +348,10 @@ static void put_fidelity(fv_json *j, const fidelity *f) {
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------- */
-static bool ends(const char *path, const char *end) {
-  const size_t n = strlen(path), k = strlen(end);
-  return n >= k && !strcmp(path + n - k, end);
-}
-
 static fv_status check_request(const fv_explain_request *rq) {
   FV_REQUIRE(!rq->method || !strcmp(rq->method, "attention"), FV_ERR_REQUEST,
              "explain: method: expected attention for a graph, got '%s'", rq->method);
-  FV_REQUIRE(!rq->out || ends(rq->out, ".png") || ends(rq->out, ".html") || ends(rq->out, ".json") || ends(rq->out, ".dot"),
+  FV_REQUIRE(!rq->out || fv_ends_with(rq->out, ".png") || fv_ends_with(rq->out, ".html") || fv_ends_with(rq->out, ".json") || fv_ends_with(rq->out, ".dot"),
              FV_ERR_REQUEST, "explain: out: expected a name that ends in .png, .html, .dot or .json, got '%s'", rq->out);
   return FV_OK;
 }
@@ -366,7 +361,7 @@ static fv_status write_picture(const lens *l, const sketch *s, const char *out) 
   fv_page p = {0};
   FV_TRY(fv_neighbourhood_picture(&s->h, &image));
   fv_status status = FV_OK;
-  if (ends(out, ".png")) status = fv_image_write_png(out, &image);
+  if (fv_ends_with(out, ".png")) status = fv_image_write_png(out, &image);
   else {
     fv_page_begin(&p, l->a.m->recipe->info.name, s->title);
     status = fv_page_image(&p, &image, image.w / 2, NULL);
@@ -380,8 +375,8 @@ static fv_status write_picture(const lens *l, const sketch *s, const char *out) 
 static fv_status write_out(const lens *l, const sketch *s, const fv_json *j, const char *out) {
   fv_text dot = {0};
   if (!out) return FV_OK;
-  if (ends(out, ".json")) return fv_file_write(out, j->text.s, j->text.n);
-  if (!ends(out, ".dot")) return write_picture(l, s, out);
+  if (fv_ends_with(out, ".json")) return fv_file_write(out, j->text.s, j->text.n);
+  if (!fv_ends_with(out, ".dot")) return write_picture(l, s, out);
   fv_neighbourhood_dot(&s->h, &dot);
   fv_status status = dot.failed ? FV_FAIL(FV_ERR_MEMORY, "explain: out of memory") : fv_file_write(out, dot.s, dot.n);
   fv_text_free(&dot);

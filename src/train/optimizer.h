@@ -42,13 +42,24 @@ typedef struct fv_optimizer {
 
 fv_status fv_optimizer_new(fv_ledger *ledger, const fv_params *params, const fv_train_settings *settings,
                            int64_t shards, fv_optimizer *o);
-/* The tables of rows of a differentiated graph, the largest of those that will run. */
-fv_status fv_optimizer_add_tables(fv_optimizer *o, fv_ledger *ledger, const fv_graph *g);
-/* After a shard ran: keeps the rows' gradients. */
-void fv_optimizer_take_rows(fv_optimizer *o, const fv_exec *exec, int64_t shard);
 void fv_optimizer_free(fv_optimizer *o);
 /* One step (from 0) with learning rate `rate`. *norm: of the mean gradient, before clipping (0 when clipping is off). A
  * gradient that is not finite with clipping on leaves the parameters alone and fails with FV_ERR_NUMERIC. */
 fv_status fv_optimizer_step(fv_optimizer *o, float *slab, int64_t step, double rate, fv_pool *pool, double *norm);
+
+/* The rule for `size` numbers, and one use of it: those of the slab from `at` on. */
+fv_status fv_optimizer_new_update(const fv_optimizer *o, int64_t size, fv_single **update);
+void fv_optimizer_update(const fv_optimizer *o, fv_single *update, float *slab, int64_t at, float *gradient,
+                         float *hyper, fv_pool *pool);
+
+/* ---- tables of rows (optimizer_rows.c) --------------------------------------------------------------------------- */
+/* Those of a differentiated graph, the largest of those that will run. */
+fv_status fv_optimizer_add_tables(fv_optimizer *o, fv_ledger *ledger, const fv_graph *g);
+void fv_optimizer_free_tables(fv_optimizer *o);
+/* After a shard ran: keeps the rows' gradients. */
+void fv_optimizer_take_rows(fv_optimizer *o, const fv_exec *exec, int64_t shard);
+/* The parts of a step: each row's mean gradient and its squares; the rows' update. */
+void fv_optimizer_gather_rows(fv_optimizer *o, fv_pool *pool);
+void fv_optimizer_update_rows(fv_optimizer *o, float *slab, float *hyper, fv_pool *pool);
 
 #endif

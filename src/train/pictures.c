@@ -67,42 +67,14 @@ static fv_status from_idx(const fv_model *m, const char *path, uint8_t **pixels,
   return status;
 }
 
-/* test:N of the dataset the model was trained on */
-static fv_status from_test(fv_model *m, const char *number, uint8_t **pixels, int64_t *n) {
-  fv_dataset *d;
-  int64_t index;
-  FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, NULL, NULL, NULL, &d));
-  fv_status status = FV_OK;
-  *pixels = NULL;
-  int field = fv_dataset_field(d, "image");
-  FV_REQUIRE_DONE(field >= 0 && fv_shape_equal(d->field[field].shape, m->task.image), FV_ERR_REQUEST,
-                  "dataset '%s': expected images %s, got others", m->data, fv_shape_text(m->task.image));
-  FV_REQUIRE_DONE(fv_parse_int(number, &index) && index >= 0 && index < d->count[FV_SPLIT_TEST], FV_ERR_REQUEST,
-                  "test:%s: expected a number from 0 to %lld", number, (long long)d->count[FV_SPLIT_TEST] - 1);
-  FV_TRY_DONE(FV_NEW(pixels, fv_shape_count(m->task.image)));
-  void *out[FV_MAX_FIELDS] = {NULL};
-  out[field] = *pixels;
-  d->read(d, FV_SPLIT_TEST, index, 0, out);
-  *n = 1;
-done:
-  fv_dataset_close(d);
-  return status;
-}
-
-static bool ends_with(const char *s, const char *end) {
-  size_t n = strlen(s), k = strlen(end);
-  return n >= k && !strcmp(s + n - k, end);
-}
-
-fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n) {
+fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n) {
   *pixels = NULL;
   *n = 0;
-  if (!strncmp(input, "test:", 5)) return from_test(m, input + 5, pixels, n);
   fv_map map;
   FV_TRY(fv_map_open(input, &map));
   bool npy = map.size >= 6 && !memcmp(map.data, "\x93NUMPY", 6);
-  bool idx =
-      ends_with(input, ".gz") || ends_with(input, "ubyte") || (map.size >= 2 && map.data[0] == 0 && map.data[1] == 0);
+  bool idx = fv_ends_with(input, ".gz") || fv_ends_with(input, "ubyte") ||
+             (map.size >= 2 && map.data[0] == 0 && map.data[1] == 0);
   fv_map_close(&map);
   return npy ? from_npy(m, input, pixels, n) : idx ? from_idx(m, input, pixels, n) : from_image(m, input, pixels, n);
 }

@@ -30,9 +30,7 @@ static fv_status eval_json(const fv_model *m, const fv_dataset *d, fv_split spli
   fv_json_int(&j, "samples", s->samples);
   fv_json_int(&j, "parameters", m->params->count);
   fv_json_end(&j, '}');
-  FV_REQUIRE(!j.text.failed, FV_ERR_MEMORY, "eval: out of memory");
-  *json = j.text.s;
-  return FV_OK;
+  return fv_json_give(&j, FV_OK, "eval", json);
 }
 
 fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_report *report, void *arg,
@@ -42,8 +40,7 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   fv_scores scores;
   fv_status status = FV_OK;
   *json = NULL;
-  FV_TRY_DONE(fv_dataset_open(data ? data : m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &d));
-  FV_TRY_DONE(fv_model_check_data(m, d));
+  FV_TRY_DONE(fv_model_open_data(m, data, &d));
   FV_REQUIRE_DONE(d->count[split] > 0, FV_ERR_REQUEST, "dataset '%s': expected samples in split '%s', got none",
                   d->name, fv_split_names[split]);
   const fv_loader_options o = fv_model_loader(m, d, split);
@@ -64,7 +61,7 @@ done:
   return status;
 }
 
-/* ---- probabilities ------------------------------------------------------------------------------------------------- */
+/* ---- probabilities ----------------------------------------------------------------------------------------------- */
 typedef struct predict_job {
   fv_model *m;
   const uint8_t *pixels;  /* images as they are, or: */
@@ -78,9 +75,7 @@ static int64_t index_of(const predict_job *j, int64_t i) { return j->index ? j->
 
 static int bucket_of(const predict_job *j, int64_t i) {
   int64_t length = j->m->n_lengths ? j->data->length(j->data, j->split, index_of(j, i)) : 0;
-  int b = 0;
-  while (b < j->m->n_lengths - 1 && j->m->length[b] < length) b++;
-  return b;
+  return fv_length_bucket(j->m->length, j->m->n_lengths, length);
 }
 
 int64_t fv_model_answers(const fv_model *m) {
@@ -99,22 +94,17 @@ static int64_t room_for(const fv_model *m) {
   return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : longest;
 }
 
-static void bind_image(const predict_job *j, int64_t i, fv_exec *exec, float *room) {
+/* The pixels lie behind the image that is made of them. */
+static void read_image(const predict_job *j, int64_t i, float *room) {
   const fv_model *m = j->m;
-  int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
-  const uint8_t *pixels = j->pixels + i * size;
-  if (j->data) {
-    void *out[FV_MAX_FIELDS] = {NULL};
-    out[fv_dataset_field(j->data, "image")] = room + size;
-    j->data->read(j->data, j->split, index_of(j, i), 0, out);
-    pixels = (const uint8_t *)(room + size);
-  }
+  const int64_t size = fv_shape_count(m->task.image), channels = m->task.image.dim[2];
+  const uint8_t *pixels = j->data ? (const uint8_t *)(room + size) : j->pixels + i * size;
+  if (j->data) fv_dataset_read_field(j->data, j->split, index_of(j, i), "image", room + size);
   fv_standardise(pixels, size / channels, (int)channels, m->mean, m->deviation, room);
-  fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
 }
 
 /* The fields that are inputs, one behind the other. */
-static void bind_fields(const predict_job *j, int64_t i, int bucket, fv_exec *exec, char *room) {
+static void read_fields(const predict_job *j, int64_t i, int bucket, fv_exec *exec, char *room) {
   void *out[FV_MAX_FIELDS] = {NULL};
   for (int f = 0; f < j->data->n_fields; f++) {
     const fv_field *field = &j->data->field[f];
@@ -132,20 +122,29 @@ static void bind_fields(const predict_job *j, int64_t i, int bucket, fv_exec *ex
   j->data->read(j->data, j->split, index_of(j, i), 0, out);
 }
 
+static void bind_sample(const predict_job *j, int64_t i, int bucket, fv_exec *exec, float *room) {
+  if (!j->m->task.image.ndim) read_fields(j, i, bucket, exec, (char *)room);
+  else {
+    read_image(j, i, room);
+    fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
+  }
+}
+
+static void take_answer(const fv_exec *exec, const char *name, float *to, int64_t i, int64_t k) {
+  memcpy(to + i * k, fv_exec_output(exec, name)->data, (size_t)k * sizeof *to);
+}
+
 static void predict_one(void *arg, int64_t i, int worker) {
   const predict_job *j = arg;
   const int bucket = bucket_of(j, i);
   fv_exec *exec = j->m->predict[bucket].exec[worker];
-  float *room = j->m->sample + worker * room_for(j->m);
   const bool series = j->m->task.horizon > 0;
-  const char *answer = series ? "forecast" : "probabilities";
-  int64_t k = fv_model_answers(j->m);
-  if (j->m->task.image.ndim) bind_image(j, i, exec, room);
-  else bind_fields(j, i, bucket, exec, (char *)room);
+  const int64_t k = fv_model_answers(j->m);
+  bind_sample(j, i, bucket, exec, j->m->sample + worker * room_for(j->m));
   if (j->m->task.nodes) fv_exec_run_split(exec, j->m->pool);
   else fv_exec_run(exec);
-  memcpy(j->probabilities + i * k, fv_exec_output(exec, answer)->data, (size_t)k * sizeof(float));
-  if (j->scores && !series) memcpy(j->scores + i * k, fv_exec_output(exec, "scores")->data, (size_t)k * sizeof(float));
+  take_answer(exec, series ? "forecast" : "probabilities", j->probabilities, i, k);
+  if (j->scores && !series) take_answer(exec, "scores", j->scores, i, k);
 }
 
 /* One sample alone is run here: waking threads would take longer. What was made for the last call serves the next. */
@@ -177,7 +176,7 @@ fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, co
   return predict_all(&(predict_job){m, NULL, d, split, index, probabilities, scores}, n);
 }
 
-/* ---- predict ------------------------------------------------------------------------------------------------------- */
+/* ---- predict ----------------------------------------------------------------------------------------------------- */
 /* The k best of n, best first, ties to the lower class. */
 static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   for (int i = 0; i < k; i++) {
@@ -218,18 +217,14 @@ fv_status fv_lines_read(const char *input, fv_text_table **lines) {
 }
 
 fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
-  if (!m->task.vocabulary[0] && !m->task.features) return fv_pictures_read(m, input, &q->pixels, &q->n);
-  if (!strncmp(input, "test:", 5)) {
+  if (fv_is_test_sample(input)) {
     q->n = 1;
-    FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, &q->data));
-    FV_TRY(fv_model_check_data(m, q->data));
+    FV_TRY(fv_model_open_data(m, NULL, &q->data));
     FV_TRY(FV_NEW(&q->index, 1));
-    FV_REQUIRE(fv_parse_int(input + 5, q->index) && *q->index >= 0 && *q->index < q->data->count[FV_SPLIT_TEST],
-               FV_ERR_REQUEST, "%s: expected a number from 0 to %lld", input,
-               (long long)q->data->count[FV_SPLIT_TEST] - 1);
-    return FV_OK;
+    return fv_test_sample(input, q->data, q->index);
   }
   FV_REQUIRE(!m->task.features, FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", input);
+  if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
@@ -249,8 +244,6 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
-  if (m->task.horizon) return fv_series_predict(m, input, json);
-  if (fv_model_of_nodes(m)) return fv_nodes_predict(m, input, k, json);
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_question_read(m, input, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
@@ -268,14 +261,11 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   fv_question_free(&q);
   fv_free(p);
   fv_free(best);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }
 
 fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json) {
@@ -284,6 +274,8 @@ fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json
   if (m->recipe->writes) return fv_model_write(m, rq, json);
   FV_REQUIRE(rq->n_sets == 0, FV_ERR_REQUEST, "setting '%s' (predict): expected a model that writes, got one of %s",
              rq->sets[0].key, m->recipe->info.name);
+  if (m->task.horizon) return fv_series_predict(m, rq->input, json);
+  if (fv_model_of_nodes(m)) return fv_nodes_predict(m, rq->input, rq->top, json);
   return classify(m, rq->input, rq->top, json);
 }
 

@@ -17,8 +17,7 @@ static fv_status count_folds(const fv_train_request *rq, int *n) {
   const int recipe = fv_recipe_find(rq->recipe);
   FV_REQUIRE(recipe >= 0, FV_ERR_REQUEST, "recipe '%s': expected a known name", rq->recipe);
   const char *data = rq->data ? rq->data : fv_recipe_get_info(recipe).default_data;
-  const int set = fv_dataset_find(data);
-  *n = set < 0 ? 5 : fv_dataset_get_info(set).folds;
+  *n = fv_dataset_folds(data);
   FV_REQUIRE(*n > 0, FV_ERR_REQUEST, "folds (%s): expected data without a test part of their own; use seeds", data);
   return FV_OK;
 }
@@ -27,8 +26,8 @@ static fv_status first_seed(series *s) {
   s->first = 0;
   for (int i = 0; i < s->rq->n_sets && !s->folds; i++)
     if (!strcmp(s->rq->sets[i].key, "seed"))
-      FV_REQUIRE(fv_parse_int(s->rq->sets[i].value, &s->first), FV_ERR_REQUEST, "seed: expected a whole number, got '%s'",
-                 s->rq->sets[i].value);
+      FV_REQUIRE(fv_parse_int(s->rq->sets[i].value, &s->first), FV_ERR_REQUEST,
+                 "seed: expected a whole number, got '%s'", s->rq->sets[i].value);
   return FV_OK;
 }
 
@@ -48,19 +47,23 @@ static fv_status run_one(const series *s, int i, fv_setting *sets, json_t **resu
   return status;
 }
 
+static double metric_of(const series *s, int i, const char *metric) {
+  return json_number_value(json_object_get(json_object_get(s->result[i], "metrics"), metric));
+}
+
 /* Of a number of every result, with the standard deviation of a sample. */
 static void statistics_json(const series *s, const char *metric, fv_json *j) {
   double sum = 0, square = 0, least = INFINITY, most = -INFINITY;
   for (int i = 0; i < s->n; i++) {
-    double v = json_number_value(json_object_get(json_object_get(s->result[i], "metrics"), metric));
+    const double v = metric_of(s, i, metric);
     sum += v;
     least = fmin(least, v);
     most = fmax(most, v);
   }
   const double mean = sum / s->n;
   for (int i = 0; i < s->n; i++) {
-    double v = json_number_value(json_object_get(json_object_get(s->result[i], "metrics"), metric));
-    square += (v - mean) * (v - mean);
+    const double off = metric_of(s, i, metric) - mean;
+    square += off * off;
   }
   fv_json_begin(j, metric, '{');
   fv_json_real(j, "mean", mean);
@@ -87,9 +90,7 @@ static fv_status repeat_json(const series *s, char **json) {
   fv_json_real(&j, "seconds", seconds);
   fv_json_text(&j, "out", s->rq->out);
   fv_json_end(&j, '}');
-  FV_REQUIRE(!j.text.failed, FV_ERR_MEMORY, "repeat: out of memory");
-  *json = j.text.s;
-  return FV_OK;
+  return fv_json_give(&j, FV_OK, "repeat", json);
 }
 
 fv_status fv_train_repeat(const fv_train_request *rq, int seeds, char **json) {
@@ -97,7 +98,8 @@ fv_status fv_train_repeat(const fv_train_request *rq, int seeds, char **json) {
   fv_setting *sets = NULL;
   fv_status status = FV_OK;
   *json = NULL;
-  FV_REQUIRE(rq->recipe && rq->out && *rq->out, FV_ERR_REQUEST, "repeat: expected a recipe and a directory for the runs");
+  FV_REQUIRE(rq->recipe && rq->out && *rq->out, FV_ERR_REQUEST,
+             "repeat: expected a recipe and a directory for the runs");
   FV_REQUIRE(seeds >= 0 && seeds <= 100000, FV_ERR_REQUEST, "seeds: expected 1 to 100000, got %d", seeds);
   if (s.folds) FV_TRY(count_folds(rq, &s.n));
   FV_TRY(first_seed(&s));

@@ -47,14 +47,9 @@ fv_status fv_plan(const fv_train_request *rq, char **json) {
   *json = NULL;
   FV_TRY(fv_trainer_new(rq, true, &t));
   fv_status status = fv_trainer_open_loaders(t);
-  if (status == FV_OK) {
-    plan_json(t, rq->memory_limit, &j);
-    if (j.text.failed) status = FV_FAIL(FV_ERR_MEMORY, "plan: out of memory");
-  }
+  if (status == FV_OK) plan_json(t, rq->memory_limit, &j);
   fv_trainer_free(t);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "plan", json);
 }
 
 /* ---- the run directory ------------------------------------------------------------------------------------------- */
@@ -297,9 +292,7 @@ static fv_status finish(fv_trainer *t, double seconds, int64_t steps, char **jso
   FV_TRY_DONE(fv_file_write(result, j.text.s, j.text.n));
   report(t, "done", test.loss, test.metric);
 done:
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "train", json);
 }
 
 static fv_status run(fv_trainer *t, char **json) {

@@ -147,8 +147,12 @@ bool fv_scores_better(const fv_model *m, const fv_scores *a, double metric, doub
 /* Learns from a dataset what the model has to know of its data, the statistics from the first n_train samples of the
  * fixed shuffle. In a dry ledger without statistics. */
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train);
-/* That these are such data: inputs, classes. A graph may be of another size: then that is the model's. */
-fv_status fv_model_check_data(fv_model *m, const fv_dataset *d);
+/* Opens data as the model reads them and checks that they are such data: inputs, classes. NULL: those it was trained
+ * on. */
+fv_status fv_model_open_data(fv_model *m, const char *data, fv_dataset **d);
+/* "test:N" in place of a file is sample N of the split test. */
+bool fv_is_test_sample(const char *input);
+fv_status fv_test_sample(const char *input, const fv_dataset *d, int64_t *index);
 /* Of a whole split, as the model reads it, in order. */
 fv_loader_options fv_model_loader(const fv_model *m, const fv_dataset *d, fv_split split);
 
@@ -206,16 +210,18 @@ fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json);
 fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char **json);
 
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
-/* What fv_model_predict and fv_model_explain do for a model of series: input is a CSV whose last rows are the past, or
- * test:N. */
+/* What fv_model_predict does for a model of series: input is a CSV whose last rows are the past, or test:N. */
 fv_status fv_series_predict(fv_model *m, const char *input, char **json);
-fv_status fv_series_explain(fv_model *m, const fv_explain_request *request, char **json);
+/* Row t of channel k in its own units; n of them as an array; the standardised error of all channels, as the metric has
+ * it. */
+double fv_series_value(const fv_channels *c, const float *rows, int64_t t, int64_t k);
+void fv_series_json(fv_json *j, const char *key, const fv_channels *c, const float *rows, int64_t n, int64_t k);
+double fv_series_error(const fv_problem *task, const float *forecast, const float *future);
 
-/* ---- images from files (pictures.c)
- * --------------------------------------------------------------------------------------- */
-/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape), or test:N.
- * The result is u8 [n,H,W,C], to be freed with fv_free. */
-fv_status fv_pictures_read(fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
+/* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
+/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result is
+ * u8 [n,H,W,C], to be freed with fv_free. */
+fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
 /* Texts: a file's lines, "text:WORDS", or "-" for those of standard input; of predict.c. */
 fv_status fv_lines_read(const char *input, fv_text_table **lines);
 

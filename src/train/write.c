@@ -29,12 +29,10 @@ static int64_t end_of(const fv_model *m, const fv_written *w, int64_t i) {
 
 /* The source as it was read, up to and with <eos>; *n of `room` at most m's longest. */
 static int64_t read_source(const fv_model *m, const fv_question *q, int64_t i, int32_t *room) {
-  void *out[FV_MAX_FIELDS] = {NULL};
   const int64_t longest = m->length[m->n_lengths - 1];
   int64_t n = 0;
-  out[fv_dataset_field(q->data, "source")] = room;
   memset(room, 0, (size_t)longest * sizeof *room);
-  q->data->read(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, 0, out);
+  fv_dataset_read_field(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, "source", room);
   while (n < longest && room[n]) n++;
   return n;
 }
@@ -89,7 +87,6 @@ static fv_status answer_json(const fv_model *m, const fv_predict_request *rq, co
   for (int64_t i = 0; i < w->n; i++) FV_TRY_DONE(entry_json(m, q, w, i, rq->tokens, room, j));
   fv_json_end(j, ']');
   fv_json_end(j, '}');
-  FV_REQUIRE_DONE(!j->text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   fv_free(room);
   return status;
@@ -127,7 +124,5 @@ done:
   fv_question_free(&q);
   fv_writer_free(own);
   fv_written_free(&out);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }

@@ -271,7 +271,7 @@ static void check_preset(ck_report *r, const ck_model *m, const char *root) {
 }
 
 static void check_recipe(ck_report *r, const fv_recipe_info *info) {
-  for (const fv_preset *p = info->presets; p && p->name; p++) {
+  for (const fv_preset *p = info->presets; p && p->name && (p == info->presets || !r->few); p++) {
     ck_path root;
     const ck_model *m = find_model(info->name, p->name);
     ck_begin(r, info->name, "%s, %s", info->name, p->name);
@@ -282,11 +282,9 @@ static void check_recipe(ck_report *r, const fv_recipe_info *info) {
     }
     check_preset(r, m, root);
     ck_place_remove(root);
-    if (p != info->presets) continue;
-    if (r->few && m != models) return;
+    if (p != info->presets || (r->few && m != models)) continue;
     ck_model_resume(r, m);
     ck_model_faults(r, m);
-    if (r->few) return;
   }
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Manual pages and completion agree with the program.
+# Manual pages, pages of recipes and completion agree with the program.
 . "$(dirname "$0")/lib.sh"
 commands=$("$fovea" help | sed -n '/^commands/,/^$/p' | awk '/^  [a-z]/ {print $1}')
 [ "$(echo "$commands" | wc -l)" -ge 9 ] && ok || bad 'help lists too few commands'
@@ -14,6 +14,19 @@ for c in $commands; do
 done
 sed -n '/^\.SH COMMANDS/,/^\.SH ENV/s/^\.B fovea \([a-z]*\).*/\1/p' "$here/../../man/fovea.1" | sort >told
 is "$(cat told)" "$(echo "$commands" | sort)" 'commands in fovea.1'
+
+# every recipe has its page, which shows its command, names its presets and is linked from the guide
+docs=$here/../../docs
+for r in $("$fovea" list recipes); do
+  page=$docs/recipes/$r.md
+  exists "$page"; says "$page" "^fovea train $r"; says "$page" "^fovea explain runs/"
+  for p in $("$fovea" train "$r" --help | sed -n '/^presets/,/^$/p' | awk '/^  [a-z]/ {print $1}'); do says "$page" "\`[^\`]*$p"; done
+  if cat "$docs"/guide/*.md | grep -q "(../recipes/$r.md)"; then ok; else bad "$r.md: no chapter of the guide links to it"; fi
+  [ "$(wc -l <"$page")" -le 45 ] && ok || bad "$r.md: expected at most 45 lines"
+done
+for page in "$docs"/recipes/*.md; do
+  "$fovea" list recipes | grep -qx "$(basename "$page" .md)" && ok || bad "$(basename "$page"): a page of no recipe"
+done
 
 expect 0 completion bash; cp out script
 if command -v bash >/dev/null; then

@@ -46,7 +46,7 @@ for net in dlinear patchtst darnn; do
   expect 0 explain $net test:5 --out look.json; exists look.json
 done
 expect 0 explain darnn test:5 --json; keys rows_channels channels; is "$(value method)" attention 'darnn explained by'
-expect 0 explain dlinear --json; is "$(value method)" gradient 'dlinear explained by'
+expect 0 explain dlinear --json; is "$(value method)" input-gradient 'dlinear explained by'
 expect 0 explain own own.csv --json; keys method past forecast rows
 if ldconfig -p 2>/dev/null | grep -q libcairo.so.2; then
   for out in look.png look.html; do expect 0 explain patchtst test:5 --out $out; exists $out; done
@@ -55,5 +55,17 @@ else
   skip 'plots: no cairo here'
 fi
 expect 2 explain dlinear test:5 --method attention; expect 2 explain patchtst test:5 --method nosuch
-expect 2 explain patchtst test:5 --faithfulness; expect 2 explain patchtst test:x
+expect 2 explain patchtst test:x; expect 2 explain own other.csv
+
+# whether the rows that are shown count: figures beside those of a random order, the same at any number of threads
+for net in dlinear patchtst darnn; do
+  expect 0 explain $net test:5 --faithfulness --samples 5 --json --threads 1
+  for key in deletion_auc insertion_auc comprehensiveness sufficiency error_without error_alone; do
+    keys faithfulness.$key faithfulness.${key}_random faithfulness.${key}_gradient
+  done
+  is "$(value faithfulness.samples)" 5 "$net: windows measured"; cp out one
+  expect 0 explain $net test:5 --faithfulness --samples 5 --json --threads 3; is "$(cat out)" "$(cat one)" "$net: threads"
+done
+expect 0 explain patchtst --faithfulness --samples 3; says out 'attention over the last 24 rows'; says out 'comprehensiveness random'
+expect 0 explain own own.csv --faithfulness --samples 3 --out why.json --json; says why.json '"orders"'
 finish

@@ -40,5 +40,8 @@ is "$(value skipped_rows)" 1 'rows left out'
 expect 2 train text-classify --data mine.csv --set text=words label=kind --out no; says err "'words'"
 expect 2 train text-classify --data digits --out no; says err 'expected a dataset of texts'
 expect 2 train image-classify --data verdicts --out no; says err 'expected a dataset of images'
+
+# as many scales as the setting takes
+expect 0 plan text-classify-multiscale --data verdicts --preset tiny --set phrases=3,5,7,9,11,13,15,3
 [ -e no ] && bad 'a refused request left a directory' || ok
 finish

@@ -222,6 +222,19 @@ static void test_slab(void **state) {
   fv_slab_free(NULL);
 }
 
+static void test_slab_in_pieces(void **state) {
+  (void)state;
+  const int64_t bytes[] = {0, 1, 64, 65, 100}, begin[] = {0, 0, 64, 128, 256};
+  int64_t counted = 0, at = 0;
+  char *slab;
+  for (size_t i = 0; i < FV_COUNT(bytes); i++) assert_null(fv_slab_take(NULL, &counted, bytes[i]));
+  assert_int_equal(counted, 384);
+  assert_int_equal(fv_slab_new(NULL, FV_ACCOUNT_DATA, counted, (void **)&slab), FV_OK);
+  for (size_t i = 0; i < FV_COUNT(bytes); i++) assert_ptr_equal(fv_slab_take(slab, &at, bytes[i]), slab + begin[i]);
+  assert_int_equal(at, counted);
+  fv_slab_free(slab);
+}
+
 static void test_slab_dry_run_counts_the_same(void **state) {
   (void)state;
   fv_ledger dry = {.dry = true}, small = {.limit = 1 << 20};
@@ -299,6 +312,8 @@ static void test_parse(void **state) {
   assert_true(fv_parse_real("5e-324", &r) && r == 5e-324); /* the smallest denormal is a number too */
   const char *const no_reals[] = {"", "nan", "inf", "1e999", "1,5", "0x1p3", "1e", " 1", "1 ", "e", ".", "1.2.3"};
   for (size_t k = 0; k < FV_COUNT(no_reals); k++) assert_false(fv_parse_real(no_reals[k], &r));
+  assert_true(fv_ends_with("a.csv", ".csv") && fv_ends_with(".csv", ".csv") && fv_ends_with("a", ""));
+  assert_false(fv_ends_with("csv", ".csv") || fv_ends_with("a.csv.gz", ".csv") || fv_ends_with("", "x"));
   assert_true(fv_parse_bool("Yes", &b) && b);
   assert_true(fv_parse_bool("off", &b) && !b);
   assert_false(fv_parse_bool("2", &b));
@@ -445,7 +460,8 @@ int main(void) {
       cmocka_unit_test(test_message_is_per_thread), cmocka_unit_test(test_exit_codes),
       cmocka_unit_test(test_heap_counts), cmocka_unit_test(test_heap_counts_threads),
       cmocka_unit_test(test_heap_fails_on_request), cmocka_unit_test(test_arena), cmocka_unit_test(test_slab),
-      cmocka_unit_test(test_slab_dry_run_counts_the_same), cmocka_unit_test(test_text_grows),
+      cmocka_unit_test(test_slab_in_pieces), cmocka_unit_test(test_slab_dry_run_counts_the_same),
+      cmocka_unit_test(test_text_grows),
       cmocka_unit_test(test_nearest_name), cmocka_unit_test(test_parse), cmocka_unit_test(test_real_text_reads_back),
       cmocka_unit_test(test_numbers_in_any_locale), cmocka_unit_test(test_philox_known_answers),
       cmocka_unit_test(test_rng_is_a_position), cmocka_unit_test(test_rng_below_is_even),

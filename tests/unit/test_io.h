@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_io.h: what the tests of src/io share: checks that show the message of a failure, and a scratch directory. */
+/* test_io.h: what tests share: checks that show what went wrong, and a scratch directory. */
 #ifndef FV_TEST_IO_H
 #define FV_TEST_IO_H
 
@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "io/io.h"
@@ -24,6 +25,10 @@
     if (!strstr(fv_error_message(), text)) fail_msg("expected '%s' in: %s", text, fv_error_message()); \
     assert_null(strchr(fv_error_message(), '\n'));                                                     \
   } while (0)
+
+static inline void assert_near(double got, double want, double within) {
+  if (!(fabs(got - want) <= within)) fail_msg("expected %.9g within %g, got %.9g", want, within, got);
+}
 
 static char scratch[] = "/tmp/fovea-test-XXXXXX";
 

@@ -6,17 +6,7 @@
 #include "ops/dropout.h"
 #include "ops/lines.h"
 #include "ops/norm.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-static void assert_near(double got, double want, double allowed) {
-  if (!(fabs(got - want) <= allowed)) fail_msg("expected %.9g within %.3g, got %.9g", want, allowed, got);
-}
+#include "test_io.h"
 
 /* A graph, compiled and run on bound inputs. */
 typedef struct machine {
@@ -28,8 +18,8 @@ typedef struct machine {
 
 static machine machine_new(void) {
   machine m = {0};
-  assert_int_equal(fv_params_new(&m.params), FV_OK);
-  assert_int_equal(fv_graph_new(m.params, FV_F32, &m.g), FV_OK);
+  OK(fv_params_new(&m.params));
+  OK(fv_graph_new(m.params, FV_F32, &m.g));
   return m;
 }
 

@@ -1,23 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_padding.c: what stands behind a text changes nothing: the same texts through batches of their own length and
  * through much longer ones, for every encoder, give the same probabilities. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <math.h>
-
+#include "test_io.h"
 #include "train/train.h"
 
 enum { TEXTS = 40 };
-
-#define OK(call)                                            \
-  do {                                                      \
-    if ((call) != FV_OK) fail_msg("%s", fv_error_message()); \
-  } while (0)
 
 /* Probabilities of the first test texts by an untrained model whose batches are `longer` than the data need. */
 static void classify(const char *encoder, int64_t longer, float *p) {

@@ -2,15 +2,7 @@
 /* test_rows.c: a table trained in the rows that were looked up (FV_GROUP_ROWS) beside the same table with a gradient of
  * its full size: under plain SGD with a limited norm they must stay equal; rows nobody looked up never change; and the
  * bits do not depend on the number of threads. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <math.h>
-
+#include "test_io.h"
 #include "nn/nn.h"
 #include "ops/lookup.h"
 #include "ops/reduce.h"
@@ -27,11 +19,6 @@ typedef struct run {
   float *slab;
   double norm[STEPS];
 } run;
-
-#define OK(call)                                            \
-  do {                                                      \
-    if ((call) != FV_OK) fail_msg("%s", fv_error_message()); \
-  } while (0)
 
 /* loss = mean over lookups of sum((E[id] - place)^2) */
 static void build(run *r, fv_group group) {

@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Word vectors from text files: where each lands, what a file may look like, and how a model starts from them. */
+#include "test_io.h"
 #include "train/trainer.h"
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define OK(call)                                                        \
-  do {                                                                  \
-    if ((call) != FV_OK) fail_msg("%s: %s", #call, fv_error_message()); \
-  } while (0)
 
 static fv_tokenizer *tokenizer_of(const char *text) {
   fv_tokenizer_trainer *trainer;
@@ -70,9 +57,8 @@ static void refused(void **state) {
     float table[16 * 3];
     uint8_t seen[16] = {0};
     fv_vectors_found found;
-    assert_int_equal(fv_vectors_parse(bad[i].text, strlen(bad[i].text), "v", t, 3, table, seen, &found), bad[i].code);
-    if (!strstr(fv_error_message(), bad[i].words))
-      fail_msg("expected '%s' in: %s", bad[i].words, fv_error_message());
+    FAILS(bad[i].code, bad[i].words,
+          fv_vectors_parse(bad[i].text, strlen(bad[i].text), "v", t, 3, table, seen, &found));
   }
   fv_tokenizer_free(t);
 }
@@ -80,11 +66,8 @@ static void refused(void **state) {
 /* A model's embedding: the file's numbers; what it lacks is random, as large as those; padding stays nothing. */
 static void start_of_a_model(void **state) {
   (void)state;
-  char path[] = "/tmp/fovea_vectors_XXXXXX";
-  const int file = mkstemp(path);
-  assert_true(file >= 0);
-  close(file);
-  static const char text[] = "food 2 -2 2 -2\nfilm -2 2 2 -2\n";
+  const char *path = in_scratch("vectors");
+  static const char text[] = "food 2 -2 2 -2\n<pad> 9 9 9 9\nfilm -2 2 2 -2\n";
   OK(fv_file_write(path, text, sizeof text - 1));
   fv_setting sets[] = {{"width", "4"}, {"hidden", "4"}, {"vectors", path}};
   fv_train_request rq = {.recipe = "sentiment", .data = "verdicts", .sets = sets, .n_sets = FV_COUNT(sets), .threads = 1};
@@ -93,13 +76,13 @@ static void start_of_a_model(void **state) {
   const fv_model *m = t->m;
   assert_int_equal(m->vectors.found, 2);
   const float *table = m->slab + m->params->v[fv_params_find(m->params, "embedding.weight")].offset;
-  const float want[4] = {-2, 2, 2, -2};
+  const float want[4] = {-2, 2, 2, -2}, nothing[4] = {0};
+  assert_memory_equal(table, nothing, sizeof nothing);
   assert_memory_equal(table + 4 * fv_tokenizer_find(m->reading.tokenizer[0], "film", 4), want, sizeof want);
   double sum = 0;
   for (int64_t i = 4; i < 4 * m->task.vocabulary[0]; i++) sum += (double)table[i] * (double)table[i];
   assert_true(fabs(sqrt(sum / (4.0 * (double)(m->task.vocabulary[0] - 1))) - 2) < 1e-3);
   fv_trainer_free(t);
-  assert_int_equal(unlink(path), 0);
   sets[2].value = "/nothere";
   assert_int_equal(fv_trainer_new(&rq, false, &t), FV_ERR_NOTFOUND);
 }
@@ -110,5 +93,5 @@ int main(void) {
       cmocka_unit_test(refused),
       cmocka_unit_test(start_of_a_model),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -4,7 +4,6 @@
  * inputs are made before: weights that serve one row a step would be read too often. States stay in rows of scratch;
  * in y and in the saved cells those of a batch lie far apart and fall upon each other in the caches. */
 #include "cpu/kernels/recurrent.h"
-#include "cpu/vmath.h"
 
 #define TOGETHER 4 /* so many sequences and more meet both weights in each step */
 
@@ -47,13 +46,10 @@ INLINE fv_f32v bias(const layer *w, int64_t at, int64_t n) {
 
 INLINE void lstm_cell(const layer *w, const lane *l, const float *sum, int64_t j, int64_t n) {
   const int64_t H = w->r.h;
-  fv_f32v v[4];
-  for (int g = 0; g < 4; g++) {
-    v[g] = fv_vload(sum + g * FV_W) + bias(w, g * H + j, n);
-    v[g] = g == 2 ? fv_vtanh(v[g]) : fv_vsigmoid(v[g]);
-    store(l->gates + g * H + j, v[g], n);
-  }
-  const fv_f32v now = fv_vfma(v[1], load(l->c + j, n), v[0] * v[2]), h = v[3] * fv_vtanh(now);
+  fv_f32v v[4], now, h;
+  for (int g = 0; g < 4; g++) v[g] = fv_vload(sum + g * FV_W) + bias(w, g * H + j, n);
+  lstm_gates(v, load(l->c + j, n), &now, &h);
+  for (int g = 0; g < 4; g++) store(l->gates + g * H + j, v[g], n);
   store(l->c + j, now, n);
   store(l->cell + j, now, n);
   store(l->next + j, h, n);
@@ -62,15 +58,11 @@ INLINE void lstm_cell(const layer *w, const lane *l, const float *sum, int64_t j
 
 INLINE void gru_cell(const layer *w, const lane *l, const float *sum, int64_t j, int64_t n) {
   const int64_t H = w->r.h;
-  const fv_f32v r = fv_vsigmoid(fv_vload(sum + FV_W) + bias(w, j, n));
-  const fv_f32v z = fv_vsigmoid(fv_vload(sum + 2 * FV_W) + bias(w, H + j, n));
   const fv_f32v m = fv_vload(sum + 3 * FV_W) + load_or_zero(w->b_hh, 2 * H + j, n);
-  const fv_f32v in = fv_vload(sum) + load_or_zero(w->b_ih, 2 * H + j, n);
-  const fv_f32v now = fv_vtanh(fv_vfma(r, m, in));
-  const fv_f32v h = fv_vfma(z, load(l->h + j, n), (fv_vsplat(1) - z) * now);
-  store(l->gates + j, r, n);
-  store(l->gates + H + j, z, n);
-  store(l->gates + 2 * H + j, now, n);
+  fv_f32v v[3] = {fv_vload(sum + FV_W) + bias(w, j, n), fv_vload(sum + 2 * FV_W) + bias(w, H + j, n),
+                  fv_vload(sum) + load_or_zero(w->b_ih, 2 * H + j, n)};
+  const fv_f32v h = gru_gates(v, m, load(l->h + j, n));
+  for (int g = 0; g < 3; g++) store(l->gates + g * H + j, v[g], n);
   store(l->gates + 3 * H + j, m, n);
   store(l->next + j, h, n);
   store(l->y + j, h, n);

@@ -9,7 +9,7 @@
 #ifndef FV_CPU_KERNELS_RECURRENT_H
 #define FV_CPU_KERNELS_RECURRENT_H
 
-#include "cpu/simd.h"
+#include "cpu/kernels/gates.h"
 #include "cpu/transpose.h"
 #include "ops/recurrent.h"
 
@@ -23,13 +23,6 @@
 #endif
 #define K_BLOCK (4096 / FV_W) /* 64 KiB of weights under tiles of four vectors: what the second level gives in time */
 #define CHUNK 48 /* sequences that take their steps together: weights are read once for all of them */
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE fv_f32v load(const float *p, int64_t n) { return n >= FV_W ? fv_vload(p) : fv_vload_n(p, n); }
-INLINE void store(float *p, fv_f32v v, int64_t n) {
-  if (n >= FV_W) fv_vstore(p, v);
-  else fv_vstore_n(p, v, n);
-}
 
 /* ---- products ---------------------------------------------------------------------------------------------------- */
 #define SUMS (4 * FV_W) /* a row of results: four vectors, whatever their number */
@@ -166,7 +159,6 @@ static inline void copy_or_zero(float *to, const float *from, int64_t n) {
   else zero(to, n);
 }
 static inline const float *row_or_null(const float *p, int64_t at) { return p ? p + at : NULL; }
-static inline fv_f32v load_or_zero(const float *p, int64_t j, int64_t n) { return p ? load(p + j, n) : fv_vzero(); }
 
 /* Rows of scratch: an odd number of cache lines apart, so that those of a tile do not fall upon each other. */
 static inline int64_t row_step(int64_t width) { return fv_round_up(width, 16) | 16; }

@@ -2,7 +2,6 @@
 /* recurrent_grad.c: back through the steps of lstm and gru: the gradient of the gates' sums of each sequence, then one
  * product of all of them for the states before. What goes to the weights and to x is for products over all steps. */
 #include "cpu/kernels/recurrent.h"
-#include "cpu/vmath.h"
 
 /* ---- what lstm_grad and gru_grad differ in ----------------------------------------------------------------------- */
 INLINE int gates_of(const bool lstm) { return lstm ? 4 : 3; }
@@ -26,40 +25,36 @@ typedef struct layer { /* of one direction */
 
 /* ---- the gates' functions ---------------------------------------------------------------------------------------- */
 static void lstm_cell(const lane *l, int64_t H) {
-  const fv_f32v one = fv_vsplat(1);
   for (int64_t j = 0; j < H; j += FV_W) {
     const int64_t n = H - j;
-    const fv_f32v i = load(l->gates + j, n), f = load(l->gates + H + j, n), g = load(l->gates + 2 * H + j, n);
-    const fv_f32v o = load(l->gates + 3 * H + j, n), tc = fv_vtanh(load(l->cell + j, n));
     const fv_f32v dh = load(l->dh + j, n) + load_or_zero(l->dy, j, n);
-    const fv_f32v dc = fv_vfma(dh * o, fv_vfnma(tc, tc, one), load(l->dc + j, n));
-    const fv_f32v d[4] = {dc * g * (i * (one - i)), dc * load_or_zero(l->c, j, n) * (f * (one - f)),
-                          dc * i * fv_vfnma(g, g, one), dh * tc * (o * (one - o))};
+    fv_f32v v[4], d[4], dc = load(l->dc + j, n);
+    for (int k = 0; k < 4; k++) v[k] = load(l->gates + k * H + j, n);
+    lstm_gates_back(v, load_or_zero(l->c, j, n), load(l->cell + j, n), dh, &dc, d);
     for (int k = 0; k < 4; k++) {
       store(l->dx + k * H + j, d[k], n);
       store(l->sums + k * H + j, d[k], n);
     }
-    store(l->dc + j, dc * f, n);
+    store(l->dc + j, dc, n);
     store(l->before + j, load_or_zero(l->h, j, n), n);
   }
 }
 
 static void gru_cell(const lane *l, int64_t H) {
-  const fv_f32v one = fv_vsplat(1);
   for (int64_t j = 0; j < H; j += FV_W) {
     const int64_t n = H - j;
-    const fv_f32v r = load(l->gates + j, n), z = load(l->gates + H + j, n), now = load(l->gates + 2 * H + j, n);
     const fv_f32v m = load(l->gates + 3 * H + j, n), h = load_or_zero(l->h, j, n);
     const fv_f32v dh = load(l->dh + j, n) + load_or_zero(l->dy, j, n);
-    const fv_f32v dn = dh * (one - z) * fv_vfnma(now, now, one);
-    const fv_f32v dr = dn * m * (r * (one - r)), dz = dh * (h - now) * (z * (one - z));
-    const fv_f32v dx[3] = {dr, dz, dn}, dm[3] = {dr, dz, dn * r};
+    fv_f32v v[3], d[3];
+    for (int k = 0; k < 3; k++) v[k] = load(l->gates + k * H + j, n);
+    const fv_f32v before = gru_gates_back(v, m, h, dh, d);
     for (int k = 0; k < 3; k++) {
-      store(l->dx + k * H + j, dx[k], n);
-      store(l->dm + k * H + j, dm[k], n);
-      store(l->sums + k * H + j, dm[k], n);
+      const fv_f32v dm = k == 2 ? d[k] * v[0] : d[k];
+      store(l->dx + k * H + j, d[k], n);
+      store(l->dm + k * H + j, dm, n);
+      store(l->sums + k * H + j, dm, n);
     }
-    store(l->dh + j, dh * z, n);
+    store(l->dh + j, before, n);
     store(l->before + j, h, n);
   }
 }
