@@ -30,7 +30,7 @@ static const ck_model models[] = {
     {"forecast", "darnn", "past=12 horizon=4 hidden=8", 68340, SERIES},
     {"node-classify", "gat", "heads=2 width=4", 4556, GRAPH},
     {"node-classify", "gatv2", "heads=2 width=4", 8976, GRAPH},
-    {"node-classify", "sampled", "heads=2 width=4 neighbours=4,3", 4556, "communities", NULL, "batch=8"},
+    {"node-classify", "sampled", "heads=2 width=4 neighbours=4,3 dropout=0.1", 4556, "communities", NULL, "batch=8"},
     {"graph-classify", "gat", "heads=2 width=4 layers=2", 21634, GRAPHS},
     {"graph-classify", "gatv2", "heads=2 width=4 layers=2", 30210, GRAPHS},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
