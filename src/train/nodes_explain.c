@@ -348,7 +348,7 @@ static void put_fidelity(fv_json *j, const fidelity *f) {
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------- */
-static fv_status check_request(const fv_explain_request *rq) {
+fv_status fv_graph_check_request(const fv_explain_request *rq) {
   FV_REQUIRE(!rq->method || !strcmp(rq->method, "attention"), FV_ERR_REQUEST,
              "explain: method: expected attention for a graph, got '%s'", rq->method);
   FV_REQUIRE(!rq->out || fv_ends_with(rq->out, ".png") || fv_ends_with(rq->out, ".html") || fv_ends_with(rq->out, ".json") || fv_ends_with(rq->out, ".dot"),
@@ -419,7 +419,7 @@ fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *rq, char **jso
   sketch *s = NULL;
   fv_json j = {0};
   fv_status status = FV_OK;
-  FV_TRY(check_request(rq));
+  FV_TRY(fv_graph_check_request(rq));
   FV_TRY_DONE(lens_open(m, rq->input ? rq->input : "test:0", rq->data, &l));
   FV_TRY_DONE(flow_new(l.a.web, &f));
   FV_TRY_DONE(FV_NEW(&s, 1));

@@ -208,6 +208,9 @@ void fv_asked_close(fv_asked *a); /* also of one that failed to open */
 const char *fv_web_name(const fv_web *web, int64_t node);
 fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json);
 fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char **json);
+fv_status fv_graph_check_request(const fv_explain_request *request);
+/* Of a model of many graphs: test:N. graphs_explain.c */
+fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *request, char **json);
 
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
 /* What fv_model_predict does for a model of series: input is a CSV whose last rows are the past, or test:N. */

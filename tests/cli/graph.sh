@@ -58,5 +58,7 @@ expect 2 train node-classify --data communities --set batch=2 --out x; says err 
 # many graphs
 expect 0 train graph-classify --data motifs --epochs 3 --json --out many; keys metrics.accuracy
 expect 0 predict many test:3; says out '^test:3  (plain|hub)'
-expect 2 predict many node:3; expect 2 explain many test:3; expect 2 predict gat many
+expect 2 predict many node:3; expect 2 explain many node:3; expect 2 predict gat many
+expect 0 explain many test:3 --faithfulness --samples 10 --json; keys nodes label truth faithfulness.top.accuracy
+for out in some.json some.dot; do expect 0 explain many test:3 --out $out; exists $out; done
 finish
