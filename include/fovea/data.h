@@ -11,6 +11,8 @@
  *   A.jsonl       one text with its label a row, also .csv and .tsv when the setting text=COLUMN says where the texts are
  *                 (text=A+B joins two columns, label=COLUMN; numbers from 1 where no first row names them)
  *   A,B           two files of lines that belong together, texts and their translations ("train.de,train.en", also .gz)
+ *   A.csv,B.csv   a graph: a table of nodes with labels and features, and one of edges between them (also .tsv, .gz; or
+ *                 A.content,B.cites of LINQS); src/data/path_graph.c says which columns
  *   A.csv         a series, when the recipe forecasts (the setting horizon): rows in the order of time, names in the
  *                 first, a column of times if there is one, all others of numbers; also .gz
  *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too

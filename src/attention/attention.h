@@ -74,6 +74,7 @@ void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *at
 #define FV_TAP_ROWS "rows"         /* [N,C,L] or [N,1,L]: one number a row of a series, by channel or for all */
 #define FV_TAP_CHANNELS "channels" /* [N,L,C]: of a row of a series one number a channel */
 #define FV_TAP_WEIGHTS "weights"   /* [N,H,T,S]: a layer of self-attention */
+#define FV_TAP_EDGES "edges"       /* [M,H]: one number an edge and head of a layer over a graph */
 
 /* Woo et al. 2018: x [N,H,W,C] -> same shape; parameters mlp.0, mlp.2 (weights and biases), conv. */
 fv_value *fv_cbam_layer(fv_graph *g, fv_value *x, const char *name, int64_t reduction, int64_t kernel);
@@ -96,5 +97,27 @@ fv_value *fv_multiscale_pool_layer(fv_graph *g, fv_scale *scales, int n, const c
 /* Vaswani et al. 2017, self-attention: x [N,T,E] -> [N,T,E]; parameters in_proj (q, k, v stacked), out_proj as
  * torch.nn.MultiheadAttention names them. */
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads);
+
+/* ---- layers over graphs (graph_layers.c) ------------------------------------------------------------------------- */
+/* What is known of nodes: x [V,F]; or, where most of it is 0, word i32 [V,K] and weight [V,K], columns and values. */
+typedef struct fv_nodes {
+  fv_value *x, *word, *weight;
+  int64_t features;
+} fv_nodes;
+fv_nodes fv_nodes_dropout(fv_graph *g, const fv_nodes *nodes, double rate, bool training);
+
+typedef struct fv_graph_attention_args {
+  const char *name;
+  bool v2, mean, training; /* v2: Brody et al. 2022; mean: of the heads; otherwise they lie side by side */
+  int64_t heads, width;
+  double slope;            /* 0: 0.2 */
+  double dropout;          /* of the weights, and of what they weigh */
+} fv_graph_attention_args;
+/* Velickovic et al. 2018 over the edges into each node (CSR): [V,heads*width] or [V,width]; parameters as PyTorch
+ * Geometric names them: lin.weight, att_src, att_dst, bias of GATConv; lin_l, lin_r, att, bias of GATv2Conv. */
+#define fv_graph_attention(g, nodes, row_ptr, col, ...) \
+  fv_graph_attention_layer((g), (nodes), (row_ptr), (col), &(fv_graph_attention_args){__VA_ARGS__})
+fv_value *fv_graph_attention_layer(fv_graph *g, const fv_nodes *nodes, fv_value *row_ptr, fv_value *col,
+                                   const fv_graph_attention_args *args);
 
 #endif

@@ -144,12 +144,13 @@ fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_v
 }
 
 void fv_edge_attend(fv_graph *g, const char *op, const fv_edges *e, fv_value *const ends[3], const fv_edge_attrs *attrs,
-                    fv_value *bias, fv_value **out) {
+                    double dropout, fv_value *bias, fv_value **out) {
   const int64_t h = fv_dim(ends[0], 1), d = fv_dim(ends[0], 2), width = attrs->concat ? h * d : d;
   FV_BUILD_REQUIRE(g, !fv_given(g, bias) || fv_dim(bias, 0) == width, "%s: bias: expected [%lld], got %s", op,
                    (long long)width, fv_shape_text(bias->shape));
-  fv_value *in[] = {ends[0], ends[1], ends[2], e->row_ptr, e->col};
-  if (!fv_op_n(g, op, &(fv_attend_attrs){.slope = attrs->slope}, 5, in, 2, out)) return;
+  const fv_attend_attrs a = {.slope = attrs->slope, .p = dropout, .stream = dropout > 0 ? g->n_nodes : 0};
+  fv_value *in[] = {ends[0], ends[1], ends[2], e->row_ptr, e->col, dropout > 0 ? fv_rng_input(g) : NULL};
+  if (!fv_op_n(g, op, &a, dropout > 0 ? 6 : 5, in, 2, out)) return;
   fv_value *y = attrs->concat ? fv_reshape(g, out[0], FV_SHAPE(e->nodes, width))
                               : fv_reduce(g, "mean", out[0], FV_SHAPE(1), false);
   out[0] = fv_given(g, bias) ? fv_add(g, y, bias) : y;

@@ -64,8 +64,9 @@ fv_edges fv_edges_of(fv_graph *g, const char *mechanism, fv_value *row_ptr, fv_v
 /* Refuses constants outside [lo, hi]. */
 bool fv_const_within(fv_graph *g, const char *mechanism, const char *name, const fv_value *v, int64_t lo, int64_t hi);
 /* Attention over the edges into each node by operation `op` ("gat_attend", "gatv2_attend") of three inputs, the first
- * [V,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus the bias (may be absent), out[1] the weights [M,H]. */
+ * [V,H,D]. out[0] [V,H*D] (concat) or [V,D] (mean) plus the bias (may be absent), out[1] the weights [M,H], before
+ * the share `dropout` of them is dropped. */
 void fv_edge_attend(fv_graph *g, const char *op, const fv_edges *e, fv_value *const ends[3], const fv_edge_attrs *attrs,
-                    fv_value *bias, fv_value **out);
+                    double dropout, fv_value *bias, fv_value **out);
 
 #endif

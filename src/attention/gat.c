@@ -16,7 +16,7 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   fv_edges e = fv_edges_of(g, "gat", in[1], in[2]);
   fv_value *h = fv_reshape(g, fv_project(g, in[0], par[0], NULL), FV_SHAPE(e.nodes, heads, d));
   fv_value *ends[] = {h, part(g, h, par[1]), part(g, h, par[2])};
-  fv_edge_attend(g, "gat_attend", &e, ends, a, par[3], out);
+  fv_edge_attend(g, "gat_attend", &e, ends, a, 0, par[3], out);
 }
 
 static const fv_attention_case cases[] = {

@@ -12,7 +12,7 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
   fv_shape split = FV_SHAPE(e.nodes, heads, d);
   fv_value *l = fv_reshape(g, fv_project(g, in[0], par[0], par[1]), split);
   fv_value *r = fv_reshape(g, fv_project(g, in[0], par[2], par[3]), split);
-  fv_edge_attend(g, "gatv2_attend", &e, (fv_value *[]){l, r, par[4]}, a, par[5], out);
+  fv_edge_attend(g, "gatv2_attend", &e, (fv_value *[]){l, r, par[4]}, a, 0, par[5], out);
 }
 
 static const fv_attention_case cases[] = {

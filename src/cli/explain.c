@@ -7,7 +7,8 @@
 
 static bool known_ending(const char *path) {
   const char *dot = strrchr(path, '.');
-  return dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".html") == 0 || strcmp(dot, ".json") == 0);
+  return dot && (strcmp(dot, ".png") == 0 || strcmp(dot, ".html") == 0 || strcmp(dot, ".json") == 0 ||
+                 strcmp(dot, ".dot") == 0);
 }
 
 static int print_human(const cli_args *a, char *json) {
@@ -37,7 +38,7 @@ static int run(const cli_args *a) {
                                 .terminal = shown,
                                 .terminal_columns = cli_columns()};
   if (a->out && !known_ending(a->out))
-    return cli_refuse("option --out (fovea explain): expected a name that ends in .png, .html or .json, got '%s'",
+    return cli_refuse("option --out (fovea explain): expected a name that ends in .png, .html, .dot or .json, got '%s'",
                       a->out);
   fv_stop_catch();
   fv_status status = fv_model_open(a->names[0], (int)a->threads, &model);
@@ -53,7 +54,7 @@ static const cli_option options[] = {
      CLI_FIELD(out),
      .value = "FILE",
      .letter = 'o',
-     .doc = "what to write: FILE.png, FILE.html or FILE.json"},
+     .doc = "what to write: FILE.png, FILE.html or FILE.json; of graphs also FILE.dot"},
     {.name = "method",
      .kind = CLI_TEXT,
      CLI_FIELD(method),
@@ -64,7 +65,7 @@ static const cli_option options[] = {
      CLI_FIELD(faithfulness),
      .letter = 'f',
      .doc = "also deletion and insertion against a random order; the pointing game where the data has boxes; "
-            "comprehensiveness and sufficiency of texts and series"},
+            "comprehensiveness and sufficiency of texts and series; edges removed from graphs"},
     {.name = "samples",
      .kind = CLI_NUMBER,
      CLI_FIELD(samples),
@@ -89,7 +90,7 @@ const cli_command cli_explain = {.name = "explain",
                                  .doc = "where a model looks, and whether that is what counts",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, a file with a text a line, or of series a CSV; text:WORDS for a text "
+                                     "NPY file, a file with a text a line, or of series a CSV; node:ID of graphs; text:WORDS for a text "
                                      "itself; - for texts on standard input; or test:N. Without one, samples of the "
                                      "test split are explained. Of texts the terminal shows the words with their "
                                      "weights."};

@@ -13,12 +13,14 @@ typedef struct answers {
 
 static void print_prediction(const char *input, size_t index, size_t n, bool scored, const json_t *entry) {
   const json_t *top = json_object_get(entry, "top"), *text = json_object_get(entry, "text");
+  const json_t *node = json_object_get(entry, "node");
   const json_t *translation = json_object_get(entry, "translation");
   size_t i;
   json_t *guess;
   if (scored) printf("%10.4f  ", json_number_value(json_object_get(entry, "score")));
   if (translation) printf("%s", json_string_value(translation));
   else if (text) printf("%s", json_string_value(text));
+  else if (node) printf("%s", json_string_value(node));
   else if (n > 1) printf("%s[%zu]", input, index);
   else printf("%s", input);
   json_array_foreach((json_t *)(uintptr_t)top, i, guess)
@@ -139,10 +141,10 @@ const cli_command cli_predict = {.name = "predict",
                                  .max_names = -1,
                                  .wants = "a model and at least one input",
                                  .run = run,
-                                 .doc = "labels for images or texts, translations of texts, forecasts of series",
+                                 .doc = "labels for images, texts or nodes, translations of texts, forecasts of series",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
                                      "NPY file, a file with a text a line, or a CSV whose last rows are the past of a "
-                                     "series; test:N for a sample of the test split; "
+                                     "series; test:N for a sample of the test split; node:ID for a node of a graph; "
                                      "text:WORDS for a text itself; or - for texts, or a list of the others, on "
                                      "standard input, one a line."};

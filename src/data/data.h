@@ -18,6 +18,8 @@ typedef struct fv_field {
   fv_dtype dtype;
   fv_shape shape;   /* of one sample; the longest when it varies */
   bool varies;      /* the first dimension is the sample's length */
+  bool shared;      /* the same for all samples: `all` (NULL when only planned); it is not read, and not batched */
+  const void *all;
 } fv_field;
 enum { FV_MAX_FIELDS = 8 };
 
@@ -39,6 +41,8 @@ typedef struct fv_reading {
   const char *text, *label;              /* columns of a table of one's own; NULL: by their usual names */
   bool skip_bad;                         /* rows with mistakes are left out */
   bool joint;                            /* of pairs: one tokeniser, learnt from both sides */
+  fv_int_list neighbours;                /* of graphs: so many drawn at each step away from a node; none: all at once */
+  bool directed;                         /* of graphs: an edge leads one way; otherwise both */
   fv_tokenizer *tokenizer[FV_TOKENIZED]; /* NULL: made by the first opening, from the training split */
   int64_t past, horizon;                 /* of series: rows a forecast sees, and rows to be forecast; 0: 96, 24 */
   fv_channels *channels;                 /* of series; NULL: likewise */
@@ -54,6 +58,7 @@ struct fv_dataset {
   int64_t count[FV_SPLITS];
   int n_classes;
   const char *const *classes; /* names, n_classes of them */
+  int64_t features;           /* of graphs: numbers that a node may have */
   /* Writes sample `index` of `split`, one buffer a field (NULL: not wanted). `draw` is the epoch: a generated dataset
    * makes another sample for another draw; test samples ignore it. Thread-safe; a pure function. */
   void (*read)(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]);
@@ -62,12 +67,22 @@ struct fv_dataset {
   /* Text k of a sample of texts as it was read; of training samples they are not kept. NULL: there are none. */
   fv_bytes (*text)(const fv_dataset *d, fv_split split, int64_t index, int k);
   void (*close)(fv_dataset *d);
+  const struct fv_web *web; /* of a graph whose nodes are what is classified (graphs.c); NULL: it is none */
   fv_reading *reading, *own_reading; /* the latter NULL when it was given */
   int64_t skipped;       /* rows left out */
   const char *first_bad; /* what was wrong with the first of them */
   void *impl;
   void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
 };
+
+/* A graph in memory: edges into node i are neighbour[begin[i]] .. neighbour[begin[i+1]-1], rising, itself among them. */
+typedef struct fv_web {
+  int64_t nodes, edges;
+  int32_t *begin, *neighbour;
+  int32_t *label;           /* -1: not known */
+  uint8_t *split;           /* an fv_split, or FV_SPLITS: of none */
+  const char *const *name;  /* of nodes; NULL: their numbers */
+} fv_web;
 
 /* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted. Where these are
  * known beforehand no file need exist; texts are read and what they teach is learnt. */
@@ -144,7 +159,7 @@ typedef struct fv_batch {
   int64_t epoch, position;
   int bucket;             /* which of options.length; 0 when nothing varies */
   int64_t length;         /* that length; 0 when nothing varies */
-  /* image as f32 [batch,H,W,C] standardised; what varies [batch,length,...]; others as stored */
+  /* image as f32 [batch,H,W,C] standardised; what varies [batch,length,...]; what is shared itself; others as stored */
   void *field[FV_MAX_FIELDS];
   const int64_t *index;   /* sample numbers in the split */
 } fv_batch;

@@ -104,6 +104,7 @@ static void finish_image(fv_loader *l, int64_t sample, float *box, float *out) {
 /* Bytes of one sample of a field, as a batch of that length holds it. */
 static int64_t item_bytes(const fv_loader *l, int f, int bucket) {
   const fv_field *field = &l->o.data->field[f];
+  if (field->shared) return 0;
   fv_dtype dtype = f == l->image ? FV_F32 : field->dtype;
   fv_shape shape = field->shape;
   if (field->varies && l->o.n_lengths > 0) shape.dim[0] = l->o.length[bucket];
@@ -114,6 +115,7 @@ static void fill_sample(fv_loader *l, fv_batch *b, int64_t i, int64_t sample) {
   void *out[FV_MAX_FIELDS] = {0};
   for (int f = 0; f < l->o.data->n_fields; f++) {
     int64_t bytes = item_bytes(l, f, b->bucket);
+    if (l->o.data->field[f].shared) continue;
     out[f] = (char *)b->field[f] + i * bytes;
     if (l->o.data->field[f].varies) memset(out[f], 0, (size_t)bytes);
   }
@@ -129,7 +131,7 @@ static void pad_batch(const fv_loader *l, fv_batch *b, int64_t *index) {
     index[i] = index[0];
     for (int f = 0; f < l->o.data->n_fields; f++) {
       int64_t bytes = item_bytes(l, f, b->bucket);
-      memcpy((char *)b->field[f] + i * bytes, b->field[f], (size_t)bytes);
+      if (bytes) memcpy((char *)b->field[f] + i * bytes, b->field[f], (size_t)bytes);
     }
   }
 }
@@ -244,8 +246,10 @@ static int64_t lay_out(fv_loader *l, char *slab) {
   const int longest = FV_MAX(l->o.n_lengths - 1, 0);
   int64_t at = 0, count = d->count[l->o.split], pixels = l->image >= 0 ? fv_shape_count(d->field[l->image].shape) : 0;
   for (int s = 0; s < l->slots; s++) {
-    for (int f = 0; f < d->n_fields; f++)
-      l->slot[s].field[f] = fv_slab_take(slab, &at, l->o.batch * item_bytes(l, f, longest));
+    for (int f = 0; f < d->n_fields; f++) {
+      const int64_t bytes = l->o.batch * item_bytes(l, f, longest);
+      l->slot[s].field[f] = d->field[f].shared ? (void *)(uintptr_t)d->field[f].all : fv_slab_take(slab, &at, bytes);
+    }
     l->slot[s].index = l->index[s] = fv_slab_take(slab, &at, l->o.batch * 8);
   }
   l->raw = fv_slab_take(slab, &at, pixels);

@@ -169,6 +169,7 @@ static fv_status open_file(const fv_data_open *o, fv_dataset *d) {
 
 fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {
   fv_data_open at = *o;
+  if (fv_path_is_graph(o->path)) return fv_path_open_graph(o, d);
   if (fv_path_is_parallel(o->path)) return fv_path_open_parallel(o, d);
   if (fv_path_is_dir(o->path)) {
     const char *file = file_in_folder(d->arena, o->path);

@@ -125,6 +125,31 @@ fv_status fv_cifar_read(const char *path, int label_bytes, fv_cifar *batch);
 fv_status fv_cifar_parse(const void *bytes, size_t n, const char *what, int label_bytes, fv_cifar *batch);
 void fv_cifar_free(fv_cifar *batch);
 
+/* ---- pickles of Python ------------------------------------------------------------------------------------------- */
+typedef enum fv_pickle_kind {
+  FV_PICKLE_NONE,
+  FV_PICKLE_NUMBER, /* whole; also True and False */
+  FV_PICKLE_TEXT,
+  FV_PICKLE_LIST,   /* also a tuple */
+  FV_PICKLE_DICT,   /* items: key, value, key, value */
+  FV_PICKLE_OBJECT  /* text: the class's name; its arguments and state */
+} fv_pickle_kind;
+typedef struct fv_pickle fv_pickle;
+struct fv_pickle {
+  fv_pickle_kind kind;
+  int64_t number;
+  const char *text;
+  int64_t size;     /* of text */
+  fv_pickle **item;
+  int64_t n, room;
+  const fv_pickle *args, *state;
+};
+/* Nothing in it is executed. Values live in `arena` and point into `bytes`; a list may hold itself. */
+fv_status fv_pickle_parse(const void *bytes, size_t n, const char *what, fv_arena *arena, const fv_pickle **root);
+const fv_pickle *fv_pickle_get(const fv_pickle *dict, const char *key); /* NULL: none */
+bool fv_pickle_is(const fv_pickle *v, const char *name); /* an object of that class: "scipy.sparse.csr.csr_matrix" */
+fv_status fv_pickle_array(const fv_pickle *v, const char *what, fv_array *array); /* of NumPy; points into the bytes */
+
 /* ---- CSV --------------------------------------------------------------------------------------------------------- */
 typedef struct fv_csv fv_csv;
 typedef struct fv_csv_options {
@@ -276,6 +301,28 @@ typedef struct fv_squares {
   const float *v;
 } fv_squares;
 fv_status fv_squares_picture(const fv_squares *m, fv_image *out);
+
+/* A node of a graph and those around it. node[0] is the one in the middle; every other one's parent comes before it.
+ * neighbourhood.c */
+typedef struct fv_web_node {
+  const char *name;
+  int parent, hop, of_class; /* class -1: none */
+  bool known;                /* its class was given: drawn with a rim */
+  double share;              /* how much it counts: its size */
+} fv_web_node;
+typedef struct fv_web_edge {
+  int from, to;
+  double weight; /* 0..1 */
+} fv_web_edge;
+typedef struct fv_neighbourhood {
+  const char *title;
+  int n_nodes, n_edges, n_classes;
+  const fv_web_node *node;
+  const fv_web_edge *edge;
+  const char *const *classes;
+} fv_neighbourhood;
+fv_status fv_neighbourhood_picture(const fv_neighbourhood *h, fv_image *out);
+void fv_neighbourhood_dot(const fv_neighbourhood *h, fv_text *out); /* for Graphviz */
 
 typedef enum fv_term { FV_TERM_PLAIN, FV_TERM_256, FV_TERM_TRUECOLOR } fv_term;
 fv_term fv_term_detect(int fd); /* plain when not a terminal, or NO_COLOR is set, or TERM is "dumb" */

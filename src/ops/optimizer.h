@@ -23,6 +23,9 @@ typedef enum fv_hyper {
 typedef struct fv_sgd_step_attrs {
   bool nesterov;
 } fv_sgd_step_attrs;
+typedef struct fv_adamw_step_attrs {
+  bool coupled; /* decay is part of the gradient */
+} fv_adamw_step_attrs;
 
 /* p, g, n_states states: equal [n]; hyper [8]. */
 fv_status fv_optimizer_infer(fv_infer *c, int n_states);

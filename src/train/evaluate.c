@@ -23,7 +23,7 @@ void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_b
     size_t size = image ? sizeof(float) : fv_dtype_size(data->field[f].dtype);
     fv_shape shape = data->field[f].shape;
     if (data->field[f].varies && batch->length > 0) shape.dim[0] = batch->length;
-    int64_t sample = fv_shape_count(shape) * (int64_t)size;
+    int64_t sample = data->field[f].shared ? 0 : fv_shape_count(shape) * (int64_t)size;
     fv_exec_bind_input(r->exec[worker], input, (const uint8_t *)batch->field[f] + shard * r->n * sample);
   }
 }
@@ -32,7 +32,7 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   job *j = arg;
   fv_exec *exec = j->r->exec[worker];
   fv_runner_bind(j->r, worker, j->data, j->batch, shard);
-  fv_exec_run(exec);
+  fv_runner_run(j->r, worker);
   size_t bytes = (size_t)j->r->n * sizeof(float);
   for (int k = 0; k < j->n; k++)
     memcpy(j->each[k] + shard * j->r->n, fv_exec_output(exec, j->output[k])->data, bytes);

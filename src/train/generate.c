@@ -130,10 +130,10 @@ static fv_status make_programs(fv_writer *w, fv_ledger *ledger) {
   fv_graph *encode[FV_MAX_LENGTHS] = {NULL}, *step[FV_MAX_LENGTHS] = {NULL};
   fv_status status = FV_OK;
   for (int i = 0; i < w->n_buckets; i++) FV_TRY_DONE(graphs_of(w, i, &encode[i], &step[i]));
-  status = fv_runners_new(ledger, w->n_buckets, encode, w->m->slab, w->workers, 1, &w->encode);
+  status = fv_runners_new(ledger, w->n_buckets, encode, w->m->slab, w->workers, NULL, 1, &w->encode);
   memset(encode, 0, sizeof encode);
   FV_TRY_DONE(status);
-  status = fv_runners_new(ledger, w->n_buckets, step, w->m->slab, w->workers, 1, &w->step);
+  status = fv_runners_new(ledger, w->n_buckets, step, w->m->slab, w->workers, NULL, 1, &w->step);
   memset(step, 0, sizeof step);
 done:
   for (int i = 0; i < w->n_buckets; i++) {

@@ -34,9 +34,20 @@ static void meet_series(fv_model *m, const fv_dataset *d) {
   m->task.horizon = d->field[future].shape.dim[0];
 }
 
+static void meet_graph(fv_model *m, const fv_dataset *d) {
+  const int place = fv_dataset_field(d, "neighbour"), word = fv_dataset_field(d, "word"),
+            label = fv_dataset_field(d, "node_label");
+  m->task.features = d->features;
+  m->task.words = word < 0 ? 0 : d->field[word].shape.dim[1];
+  m->task.nodes = label < 0 ? 0 : d->field[label].shape.dim[0];
+  if (place >= 0) m->task.edges = d->field[place].shape.dim[m->task.nodes ? 0 : 1];
+  m->task.block = place >= 0 && !m->task.nodes && !d->field[place].varies ? d->field[place].shape.dim[0] : 0;
+}
+
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   FV_TRY(copy_classes(m, d));
   meet_series(m, d);
+  meet_graph(m, d);
   for (int f = 0; f < d->n_fields; f++)
     if (d->field[f].varies) choose_lengths(m, d->field[f].shape.dim[0]);
   m->reading.longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
@@ -49,7 +60,39 @@ fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   return fv_data_statistics(d, FV_SPLIT_TRAIN, 0, n_train, (uint64_t)m->train.seed, m->mean, m->deviation);
 }
 
-static fv_status check_data(const fv_model *m, const fv_dataset *d) {
+static int64_t longest_of(const fv_dataset *d) {
+  for (int f = 0; f < d->n_fields; f++)
+    if (d->field[f].varies) return d->field[f].shape.dim[0];
+  return 0;
+}
+
+/* Another graph may have another size: the model takes it on, unless it was made to run for one already. */
+static void meet_size(fv_model *m, const fv_dataset *d, bool *changed) {
+  const fv_problem was = m->task;
+  const int64_t longest = longest_of(d), most = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  meet_graph(m, d);
+  *changed = m->task.words != was.words || m->task.nodes != was.nodes || m->task.edges != was.edges ||
+             m->task.block != was.block || longest > most || (longest == 0 && most > 0);
+  if (longest > most) choose_lengths(m, longest);
+  if (longest == 0) m->n_lengths = 0, m->length[0] = 0;
+}
+
+static fv_status check_graph(fv_model *m, const fv_dataset *d) {
+  const fv_problem was = m->task;
+  bool changed = false, runs = m->eval.n > 0;
+  const bool whole = fv_dataset_field(d, "node_label") >= 0;
+  const bool kind = !was.features || whole == (was.nodes > 0) || (whole && was.block > 0);
+  FV_REQUIRE(d->features == was.features && kind, FV_ERR_REQUEST,
+             "dataset '%s': expected %s of %lld features as the model was trained on, got %s of %lld", d->name,
+             was.nodes ? "a graph" : "graphs", (long long)was.features, whole ? "a graph" : "graphs",
+             (long long)d->features);
+  for (int i = 0; i < FV_MAX_LENGTHS; i++) runs |= m->predict[i].program != NULL;
+  if (was.features) meet_size(m, d, &changed);
+  FV_REQUIRE(!changed || !runs, FV_ERR_REQUEST, "dataset '%s': expected a graph of the size of the last one", d->name);
+  return FV_OK;
+}
+
+static fv_status check_data(fv_model *m, const fv_dataset *d) {
   int image = fv_dataset_field(d, "image"), text = fv_dataset_field(d, m->task.vocabulary[1] ? "source" : "tokens");
   FV_REQUIRE(!m->task.image.ndim || (image >= 0 && fv_shape_equal(d->field[image].shape, m->task.image)),
              FV_ERR_REQUEST, "dataset '%s': expected images %s as the model was trained on, got %s", d->name,
@@ -61,6 +104,7 @@ static fv_status check_data(const fv_model *m, const fv_dataset *d) {
   FV_REQUIRE(!m->task.horizon || (past >= 0 && d->field[past].shape.dim[1] == m->task.channels), FV_ERR_REQUEST,
              "dataset '%s': expected a series of %d channels as the model was trained on, got %s", d->name,
              (int)m->task.channels, past < 0 ? "none" : fv_shape_text(d->field[past].shape));
+  FV_TRY(check_graph(m, d));
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
              "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
              d->n_classes);

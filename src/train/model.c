@@ -65,6 +65,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
                             .joint = t->joint, .longest = t->longest, .past = t->past, .horizon = t->horizon,
+                            .directed = t->directed, .neighbours = t->neighbours,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
   return FV_OK;
@@ -133,6 +134,8 @@ static fv_status differentiate_loss(fv_graph *g) {
   return FV_FAIL(FV_ERR_INTERNAL, "recipe: expected an output 'loss', got none");
 }
 
+int fv_model_workers(const fv_model *m) { return m->train.shards == 1 ? 1 : fv_pool_threads(m->pool); }
+
 fv_status fv_model_runners(fv_model *m, fv_mode mode, int64_t n, int workers, const float *params, bool differentiate,
                            fv_runners *r) {
   fv_graph *g[FV_MAX_LENGTHS] = {NULL};
@@ -143,7 +146,7 @@ fv_status fv_model_runners(fv_model *m, fv_mode mode, int64_t n, int workers, co
     FV_TRY_DONE(fv_model_graph(m, mode, n, false, &g[i]));
     if (differentiate) FV_TRY_DONE(differentiate_loss(g[i]));
   }
-  return fv_runners_new(&m->ledger, lengths, g, params, workers, n, r);
+  return fv_runners_new(&m->ledger, lengths, g, params, workers, m->pool, n, r);
 done:
   for (int i = 0; i < lengths; i++) fv_graph_free(g[i]);
   return status;
@@ -222,6 +225,16 @@ static void series_json(const fv_model *m, fv_json *j) {
   fv_json_end(j, '}');
 }
 
+static void graph_json(const fv_model *m, fv_json *j) {
+  fv_json_begin(j, "graph", '{');
+  fv_json_int(j, "features", m->task.features);
+  fv_json_int(j, "words", m->task.words);
+  fv_json_int(j, "nodes", m->task.nodes);
+  fv_json_int(j, "edges", m->task.edges);
+  fv_json_int(j, "block", m->task.block);
+  fv_json_end(j, '}');
+}
+
 /* What it learnt of its data: meet.c. */
 static fv_status task_json(const fv_model *m, fv_json *j) {
   fv_json_begin(j, "labels", '[');
@@ -237,6 +250,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
     fv_json_end(j, '}');
   }
   if (m->task.horizon) series_json(m, j);
+  if (m->task.features) graph_json(m, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');
     for (int i = 0; i < m->n_lengths; i++) fv_json_int(j, NULL, m->length[i]);

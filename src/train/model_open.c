@@ -146,12 +146,31 @@ static fv_status read_series(fv_model *m, const json_t *root, const char *path) 
   return read_channels(m, json_object_get(series, "channels"), path);
 }
 
+static fv_status read_graph(fv_model *m, const json_t *root, const char *path) {
+  const json_t *graph = json_object_get(root, "graph");
+  if (!graph) return FV_OK;
+  const struct { const char *key; int64_t *v; } all[] = {{"features", &m->task.features}, {"words", &m->task.words},
+                                                         {"nodes", &m->task.nodes}, {"edges", &m->task.edges},
+                                                         {"block", &m->task.block}};
+  for (size_t i = 0; i < FV_COUNT(all); i++) {
+    *all[i].v = json_integer_value(json_object_get(graph, all[i].key));
+    FV_REQUIRE(*all[i].v >= (i == 0) && *all[i].v < INT32_MAX, FV_ERR_CORRUPT,
+               "%s: metadata: graph.%s: expected a number that graphs have, got %lld", path, all[i].key,
+               (long long)*all[i].v);
+  }
+  return FV_OK;
+}
+
 static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_image(m, root, path));
   FV_TRY(read_series(m, root, path));
+  FV_TRY(read_graph(m, root, path));
   FV_TRY(read_labels(m, root, path));
   FV_TRY(read_lengths(m, root, path));
-  return read_tokenizers(m, root, path);
+  FV_TRY(read_tokenizers(m, root, path));
+  FV_REQUIRE(!m->task.features || (!m->task.image.ndim && !m->task.horizon && !m->task.vocabulary[0]), FV_ERR_CORRUPT,
+             "%s: metadata: expected a graph alone, got other data beside", path);
+  return FV_OK;
 }
 
 fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, const char *path) {

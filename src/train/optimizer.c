@@ -17,11 +17,13 @@ static int64_t group_size(const fv_params *p, fv_group g) { return p->group_begi
 static int states_of(const fv_train_settings *s) { return s->optimizer == FV_OPTIMIZER_SGD ? 1 : 2; }
 
 fv_status fv_optimizer_new_update(const fv_optimizer *o, int64_t size, fv_single **update) {
-  static const char *const names[] = {"sgd_step", "adamw_step", "rmsprop_step"};
+  static const char *const names[] = {"sgd_step", "adamw_step", "rmsprop_step", "adamw_step"};
   fv_tensor x = slab_of(size);
   fv_tensor in[] = {x, x, x, states_of(o->settings) == 2 ? x : HYPER, HYPER};
-  const char *attrs = o->settings->optimizer == FV_OPTIMIZER_SGD && o->settings->nesterov ? "nesterov=true" : "";
-  return fv_single_new(names[o->settings->optimizer], attrs, 3 + states_of(o->settings), in, update);
+  const int64_t rule = o->settings->optimizer;
+  const bool nesterov = rule == FV_OPTIMIZER_SGD && o->settings->nesterov;
+  const char *attrs = nesterov ? "nesterov=true" : rule == FV_OPTIMIZER_ADAM ? "coupled=true" : "";
+  return fv_single_new(names[rule], attrs, 3 + states_of(o->settings), in, update);
 }
 
 static fv_status allocate(fv_optimizer *o, fv_ledger *ledger) {
@@ -66,7 +68,7 @@ void fv_optimizer_free(fv_optimizer *o) {
 /* The numbers of one step, as the operations want them. */
 static void fill_hyper(const fv_train_settings *s, int64_t step, double rate, double scale, float h[FV_HYPERS]) {
   double n = (double)step + 1;
-  bool adam = s->optimizer == FV_OPTIMIZER_ADAMW;
+  bool adam = s->optimizer == FV_OPTIMIZER_ADAMW || s->optimizer == FV_OPTIMIZER_ADAM;
   h[FV_HYPER_RATE] = (float)rate;
   h[FV_HYPER_SCALE] = (float)scale;
   h[FV_HYPER_EPS] = (float)s->eps;

@@ -46,8 +46,8 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   const fv_loader_options o = fv_model_loader(m, d, split);
   FV_TRY_DONE(fv_loader_new(&o, &m->ledger, &loader));
   if (m->eval.n == 0)
-    FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_pool_threads(m->pool), m->slab,
-                                 false, &m->eval));
+    FV_TRY_DONE(fv_model_runners(m, FV_MODE_EVAL, m->train.batch / m->train.shards, fv_model_workers(m), m->slab, false,
+                                 &m->eval));
   FV_TRY_DONE(fv_evaluate(m, &m->eval, m->slab, loader, d, true, &scores, report, arg));
   if (m->recipe->writes) {
     fv_writer *writer;
@@ -80,14 +80,19 @@ static int bucket_of(const predict_job *j, int64_t i) {
 }
 
 int64_t fv_model_answers(const fv_model *m) {
+  if (m->task.nodes) return m->task.nodes * m->task.n_classes;
   return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
 }
 
-/* A worker's room for one sample: the image and its pixels, the past of a series, or the longest text. */
+/* A worker's room for one sample: the image and its pixels, the past of a series, the largest graph or the longest
+ * text. A graph that is there once for all is read in place. */
 static int64_t room_for(const fv_model *m) {
-  int64_t pixels = fv_shape_count(m->task.image);
+  const int64_t pixels = fv_shape_count(m->task.image), longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  const fv_problem *t = &m->task;
+  const int64_t nodes = t->nodes ? 0 : FV_MAX(longest, t->block);
+  if (t->features) return 4 * FV_ALIGN + nodes * (1 + t->edges + (t->words ? 2 * t->words : t->features));
   if (m->task.horizon) return m->task.past * m->task.channels;
-  return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : m->length[m->n_lengths - 1];
+  return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : longest;
 }
 
 /* The pixels lie behind the image that is made of them. */
@@ -99,13 +104,31 @@ static void read_image(const predict_job *j, int64_t i, float *room) {
   fv_standardise(pixels, size / channels, (int)channels, m->mean, m->deviation, room);
 }
 
+/* The fields that are inputs, one behind the other. */
+static void read_fields(const predict_job *j, int64_t i, int bucket, fv_exec *exec, char *room) {
+  void *out[FV_MAX_FIELDS] = {NULL};
+  for (int f = 0; f < j->data->n_fields; f++) {
+    const fv_field *field = &j->data->field[f];
+    const int input = fv_exec_input(exec, field->name);
+    fv_shape shape = field->shape;
+    if (input < 0) continue;
+    if (field->varies) shape.dim[0] = j->m->length[bucket];
+    fv_exec_bind_input(exec, input, field->shared ? field->all : room);
+    if (field->shared) continue;
+    const int64_t bytes = fv_shape_count(shape) * (int64_t)fv_dtype_size(field->dtype);
+    memset(room, 0, (size_t)bytes);
+    out[f] = room;
+    room += fv_round_up(bytes, FV_ALIGN);
+  }
+  j->data->read(j->data, j->split, index_of(j, i), 0, out);
+}
+
 static void bind_sample(const predict_job *j, int64_t i, int bucket, fv_exec *exec, float *room) {
-  const fv_problem *task = &j->m->task;
-  const char *name = task->horizon ? "past" : task->image.ndim ? "image" : "tokens";
-  if (j->m->n_lengths) memset(room, 0, (size_t)j->m->length[bucket] * sizeof(int32_t));
-  if (task->image.ndim) read_image(j, i, room);
-  else fv_dataset_read_field(j->data, j->split, index_of(j, i), name, room);
-  fv_exec_bind_input(exec, fv_exec_input(exec, name), room);
+  if (!j->m->task.image.ndim) read_fields(j, i, bucket, exec, (char *)room);
+  else {
+    read_image(j, i, room);
+    fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
+  }
 }
 
 static void take_answer(const fv_exec *exec, const char *name, float *to, int64_t i, int64_t k) {
@@ -119,7 +142,8 @@ static void predict_one(void *arg, int64_t i, int worker) {
   const bool series = j->m->task.horizon > 0;
   const int64_t k = fv_model_answers(j->m);
   bind_sample(j, i, bucket, exec, j->m->sample + worker * room_for(j->m));
-  fv_exec_run(exec);
+  if (j->m->task.nodes) fv_exec_run_split(exec, j->m->pool);
+  else fv_exec_run(exec);
   take_answer(exec, series ? "forecast" : "probabilities", j->probabilities, i, k);
   if (j->scores && !series) take_answer(exec, "scores", j->scores, i, k);
 }
@@ -166,11 +190,11 @@ static void best_of(const float *p, int64_t n, int k, int64_t *best) {
   }
 }
 
-static void one_json(fv_json *j, const fv_model *m, fv_bytes text, const float *p, const float *score, int k,
-                     int64_t *best) {
+void fv_prediction_json(fv_json *j, const fv_model *m, const char *key, fv_bytes text, const float *p,
+                        const float *score, int k, int64_t *best) {
   best_of(p, m->task.n_classes, k, best);
   fv_json_begin(j, NULL, '{');
-  if (text.s) fv_json_bytes(j, "text", text.s, text.n);
+  if (text.s) fv_json_bytes(j, key, text.s, text.n);
   fv_json_text(j, "label", m->classes[best[0]]);
   fv_json_float(j, "probability", p[best[0]]);
   fv_json_begin(j, "top", '[');
@@ -209,6 +233,7 @@ fv_status fv_question_read(fv_model *m, const char *input, const char *target, f
     FV_TRY(FV_NEW(&q->index, 1));
     return fv_test_sample(input, q->data, q->index);
   }
+  FV_REQUIRE(!m->task.features, FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", input);
   if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
@@ -244,7 +269,7 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   for (int64_t i = 0; i < q.n; i++) {
     int64_t at = i * m->task.n_classes;
     fv_bytes text = q.lines ? fv_text_table_get(q.lines, i, 0) : (fv_bytes){0};
-    one_json(&j, m, text, p + at, scores + at, k, best);
+    fv_prediction_json(&j, m, "text", text, p + at, scores + at, k, best);
   }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
@@ -264,6 +289,7 @@ fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json
   FV_REQUIRE(rq->n_sets == 0, FV_ERR_REQUEST, "setting '%s' (predict): expected a model that writes, got one of %s",
              rq->sets[0].key, m->recipe->info.name);
   if (m->task.horizon) return fv_series_predict(m, rq->input, json);
+  if (fv_model_of_nodes(m)) return fv_nodes_predict(m, rq->input, rq->top, json);
   return classify(m, rq->input, rq->top, json);
 }
 

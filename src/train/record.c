@@ -33,16 +33,23 @@ fv_status fv_record_open(fv_trainer *t) {
   return fv_events_open(events, t->at.step, fv_wall_seconds(), &t->events);
 }
 
-static fv_status append_line(fv_trainer *t, const fv_text *line) {
+fv_status fv_record_flush(fv_trainer *t) {
   char path[FV_RUN_PATH];
   FV_TRY(fv_trainer_path(t, "metrics.jsonl", path));
+  FV_TRY(fv_file_write(path, t->history ? t->history : "", t->history_bytes));
+  t->flushed = fv_seconds();
+  return FV_OK;
+}
+
+/* The file is written whole each time: epochs that take a moment share one writing. */
+static fv_status append_line(fv_trainer *t, const fv_text *line) {
   char *more = fv_realloc(t->history, t->history_bytes + line->n + 1);
   FV_REQUIRE(more && !line->failed, FV_ERR_MEMORY, "metrics: out of memory");
   memcpy(more + t->history_bytes, line->s, line->n);
   t->history = more;
   t->history_bytes += line->n;
   more[t->history_bytes++] = '\n';
-  return fv_file_write(path, t->history, t->history_bytes);
+  return fv_seconds() - t->flushed > 1 ? fv_record_flush(t) : FV_OK;
 }
 
 fv_status fv_record_epoch(fv_trainer *t, double rate, double loss, double metric, const fv_scores *validation) {
@@ -122,6 +129,7 @@ static fv_status draw_curves(const fv_trainer *t, double *store, int64_t most) {
 
 fv_status fv_record_close(fv_trainer *t) {
   fv_events *events = t->events;
+  FV_TRY(fv_record_flush(t));
   t->events = NULL;
   FV_TRY(fv_events_close(events));
   int64_t lines = 1;

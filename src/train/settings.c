@@ -2,7 +2,8 @@
 /* settings.c: the table of settings that every recipe has. */
 #include "train/train.h"
 
-static const char *const optimizers[] = {"sgd", "adamw", "rmsprop", NULL};
+static const char *const optimizers[] = {"sgd", "adamw", "rmsprop", "adam", NULL};
+static const char *const choices[] = {"metric", "loss", "both", NULL};
 static const char *const schedules[] = {"constant", "step", "cosine", "onecycle", NULL};
 
 #define FIELD(field) #field, .offset = offsetof(fv_train_settings, field)
@@ -19,14 +20,14 @@ const fv_option fv_train_settings_table[] = {
     {.name = FIELD(lr), .type = FV_OPT_REAL, .def = "0.001", .min = 1e-12, .max = 100,
      .doc = "learning rate (the peak of a schedule)"},
     {.name = FIELD(momentum), .type = FV_OPT_REAL, .def = "0.9", .min = 0, .max = 0.9999,
-     .doc = "sgd, rmsprop: momentum; adamw: beta1"},
+     .doc = "sgd, rmsprop: momentum; adam, adamw: beta1"},
     {.name = FIELD(nesterov), .type = FV_OPT_BOOL, .def = "false", .doc = "sgd: Nesterov's form of momentum"},
     {.name = FIELD(beta2), .type = FV_OPT_REAL, .def = "0.999", .min = 0, .max = 0.999999,
-     .doc = "adamw: decay of the squares; rmsprop: alpha"},
+     .doc = "adam, adamw: decay of the squares; rmsprop: alpha"},
     {.name = FIELD(eps), .type = FV_OPT_REAL, .def = "1e-8", .min = 1e-16, .max = 1,
-     .doc = "adamw, rmsprop: added to the root"},
+     .doc = "adam, adamw, rmsprop: added to the root"},
     {.name = FIELD(weight_decay), .type = FV_OPT_REAL, .def = "0.01", .min = 0, .max = 10,
-     .doc = "of weights; biases and norms have none"},
+     .doc = "of weights; biases and norms have none; adamw: apart from the gradient, otherwise part of it"},
     {.name = FIELD(clip), .type = FV_OPT_REAL, .def = "0", .min = 0, .max = 1e9,
      .doc = "largest norm of the gradient; 0: any"},
     {.name = FIELD(schedule), .type = FV_OPT_ENUM, .def = "onecycle", .choices = schedules,
@@ -45,8 +46,10 @@ const fv_option fv_train_settings_table[] = {
      .doc = "share of the target spread over all classes"},
     {.name = FIELD(validation), .type = FV_OPT_REAL, .def = "0.05", .min = 0, .max = 0.9,
      .doc = "share of the training set kept for choosing; 0: none"},
+    {.name = FIELD(choose), .type = FV_OPT_ENUM, .def = "metric", .choices = choices,
+     .doc = "which validation number says what weights are best; both: neither may be worse than at any time before"},
     {.name = FIELD(patience), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e6,
-     .doc = "stop after so many epochs without a better validation metric; 0: never"},
+     .doc = "stop after so many epochs without a better one (choose=both: in which both were worse); 0: never"},
     {.name = FIELD(shift), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 64,
      .doc = "images: shift by up to so many pixels"},
     {.name = FIELD(flip), .type = FV_OPT_BOOL, .def = "false", .doc = "images: mirror one in two"},
@@ -83,6 +86,10 @@ const fv_option fv_train_settings_table[] = {
      .doc = "series: rows that a forecast sees; 0: 96"},
     {.name = FIELD(horizon), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e5,
      .doc = "series: rows to be forecast; 0: 24"},
+    {.name = FIELD(directed), .type = FV_OPT_BOOL, .def = "false",
+     .doc = "graphs: a node looks along edges one way only, at where they come from"},
+    {.name = FIELD(neighbours), .type = FV_OPT_INTS, .min = 1, .max = 4095,
+     .doc = "graphs that are too large for one step: how many neighbours of a node are drawn, of each of these, ..."},
     {.name = FIELD(save_every), .type = FV_OPT_INT, .def = "0", .min = 0, .max = 1e12,
      .doc = "steps between checkpoints; 0: each epoch"},
     {.name = FIELD(keep), .type = FV_OPT_INT, .def = "2", .min = 1, .max = 1000, .doc = "checkpoints kept"},

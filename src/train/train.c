@@ -122,7 +122,8 @@ static fv_status prepare_out(fv_trainer *t, char **finished) {
   FV_TRY(fv_run_compare(t));
   FV_TRY(fv_trainer_path(t, "result.json", result));
   if (fv_path_exists(result)) return fv_file_read(result, (size_t)1 << 20, (uint8_t **)finished, &n);
-  return fv_checkpoint_load(t);
+  FV_TRY(fv_checkpoint_load(t));
+  return t->best && t->at.best_epoch ? fv_checkpoint_load_best(t, t->best) : FV_OK;
 }
 
 /* ---- epochs ------------------------------------------------------------------------------------------------------ */
@@ -154,6 +155,43 @@ static bool run_ended(const fv_trainer *t) {
   return t->at.step >= t->steps || stale;
 }
 
+/* What the epoch's end was worth: `keep` its weights, and whether it is `progress`, by which patience counts. */
+typedef struct verdict {
+  bool keep, progress;
+} verdict;
+
+static verdict judge(const fv_trainer *t, const fv_scores *v) {
+  const fv_progress_point *at = &t->at;
+  if (at->best_epoch == 0) return (verdict){isfinite(v->metric), isfinite(v->metric)};
+  if (t->m->train.choose == FV_CHOOSE_BOTH) {
+    const bool metric = t->m->recipe->lower_is_better ? v->metric <= at->best : v->metric >= at->best;
+    return (verdict){metric && v->loss <= at->best_loss, metric || v->loss <= at->best_loss};
+  }
+  const bool better = t->m->train.choose == FV_CHOOSE_LOSS ? v->loss < at->best_loss
+                                                           : fv_scores_better(t->m, v, at->best, at->best_loss);
+  return (verdict){better, better};
+}
+
+/* What later epochs are measured by: the kept weights' scores; choose=both: the best of each there was. */
+static void set_best(fv_trainer *t, const fv_scores *v, verdict it) {
+  fv_progress_point *at = &t->at;
+  const bool first = at->best_epoch == 0, both = t->m->train.choose == FV_CHOOSE_BOTH;
+  at->stale = it.progress ? 0 : at->stale + 1;
+  if (it.keep) at->best_epoch = fv_ceil_div(at->step, t->steps_an_epoch);
+  if (it.keep && (first || !both)) at->best = v->metric, at->best_loss = v->loss;
+  if (!both || at->best_epoch == 0) return;
+  at->best = t->m->recipe->lower_is_better ? fmin(at->best, v->metric) : fmax(at->best, v->metric);
+  at->best_loss = fmin(at->best_loss, v->loss);
+}
+
+/* The checkpoint last: what it speaks of is there. */
+static fv_status save(fv_trainer *t) {
+  FV_TRY(fv_record_flush(t));
+  if (t->best_unsaved) FV_TRY(fv_checkpoint_save_best(t, t->best));
+  t->best_unsaved = false;
+  return fv_checkpoint_save(t);
+}
+
 /* Goes through also when asked to stop: a checkpoint lies between steps, never within the end of an epoch. */
 static fv_status end_epoch(fv_trainer *t) {
   int64_t steps = t->at.position ? t->at.position : t->steps_an_epoch;
@@ -164,18 +202,14 @@ static fv_status end_epoch(fv_trainer *t) {
   FV_TRY(fv_trainer_check_weights(t));
   if (t->n_validation) {
     FV_TRY(scores_of(t, t->validate, false, &v));
-    bool better = t->at.best_epoch == 0 ? isfinite(v.metric) : fv_scores_better(t->m, &v, t->at.best, t->at.best_loss);
-    t->at.stale = better ? 0 : t->at.stale + 1;
-    if (better) {
-      t->at.best = v.metric;
-      t->at.best_loss = v.loss;
-      t->at.best_epoch = fv_ceil_div(t->at.step, t->steps_an_epoch);
-      FV_TRY(fv_checkpoint_save_best(t, t->kept));
-    }
+    const verdict it = judge(t, &v);
+    set_best(t, &v, it);
+    t->best_unsaved |= it.keep;
+    if (it.keep) memcpy(t->best, t->kept, (size_t)t->m->params->size * sizeof(float));
   }
   FV_TRY(fv_record_epoch(t, rate, loss, metric, t->n_validation ? &v : NULL));
   report(t, "epoch", t->n_validation ? v.loss : loss, t->n_validation ? v.metric : metric);
-  return t->m->train.save_every && !run_ended(t) ? FV_OK : fv_checkpoint_save(t);
+  return t->m->train.save_every && !run_ended(t) ? FV_OK : save(t);
 }
 
 static fv_status run_epochs(fv_trainer *t) {
@@ -189,9 +223,9 @@ static fv_status run_epochs(fv_trainer *t) {
     int64_t in_epoch = t->at.position ? t->at.position : t->steps_an_epoch;
     report(t, "train", t->at.loss_sum / (double)in_epoch, t->at.metric_sum / (double)in_epoch);
     if (t->at.position == 0 || t->at.step == t->steps) FV_TRY(end_epoch(t));
-    if (s->save_every && t->at.step % s->save_every == 0 && !run_ended(t)) FV_TRY(fv_checkpoint_save(t));
+    if (s->save_every && t->at.step % s->save_every == 0 && !run_ended(t)) FV_TRY(save(t));
     if (fv_stop_requested() && !run_ended(t)) {
-      FV_TRY(fv_checkpoint_save(t));
+      FV_TRY(save(t));
       return FV_FAIL(FV_ERR_STOPPED, "stopped at step %lld of %lld: saved in %s; --resume goes on",
                      (long long)t->at.step, (long long)t->steps, t->out);
     }
@@ -209,7 +243,8 @@ static fv_status test_bleu(fv_trainer *t, fv_scores *test) {
   return fv_writer_bleu(writer, t->kept, t->data, FV_SPLIT_TEST, true, &test->bleu, NULL, NULL);
 }
 
-static fv_status result_json(fv_trainer *t, const fv_scores *test, double seconds, int64_t steps, fv_json *j) {
+static fv_status result_json(fv_trainer *t, const fv_scores *test, double kept, double seconds, int64_t steps,
+                             fv_json *j) {
   char sha[65], key[96];
   FV_TRY(fv_model_weights_sha256(t->m, t->kept, sha));
   fv_json_begin(j, NULL, '{');
@@ -218,7 +253,7 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
   fv_json_begin(j, "metrics", '{');
   fv_scores_json(t->m, test, j);
   snprintf(key, sizeof key, "validation_%s", t->m->recipe->metric);
-  if (t->n_validation) fv_json_real(j, key, t->at.best);
+  if (t->n_validation) fv_json_real(j, key, kept);
   fv_json_end(j, '}');
   fv_json_int(j, "epochs", fv_ceil_div(t->at.step, t->steps_an_epoch));
   fv_json_int(j, "steps", t->at.step);
@@ -243,15 +278,16 @@ static fv_status result_json(fv_trainer *t, const fv_scores *test, double second
 static fv_status finish(fv_trainer *t, double seconds, int64_t steps, char **json) {
   char model[FV_RUN_PATH], result[FV_RUN_PATH];
   fv_json j = {0};
-  fv_scores test;
+  fv_scores test, kept = {.metric = t->at.best};
   fv_status status = FV_OK;
   FV_TRY_DONE(fv_trainer_path(t, "model.safetensors", model));
   FV_TRY_DONE(fv_trainer_path(t, "result.json", result));
-  if (t->n_validation && t->at.best_epoch) FV_TRY_DONE(fv_checkpoint_load_best(t, t->kept));
+  if (t->best && t->at.best_epoch) memcpy(t->kept, t->best, (size_t)t->m->params->size * sizeof(float));
   report(t, "evaluate", 0, 0);
+  if (t->n_validation && t->m->train.choose == FV_CHOOSE_BOTH) FV_TRY_DONE(scores_of(t, t->validate, true, &kept));
   FV_TRY_DONE(scores_of(t, t->test, true, &test));
   FV_TRY_DONE(test_bleu(t, &test));
-  FV_TRY_DONE(result_json(t, &test, seconds, steps, &j));
+  FV_TRY_DONE(result_json(t, &test, kept.metric, seconds, steps, &j));
   FV_TRY_DONE(fv_record_close(t));
   FV_TRY_DONE(fv_model_save(t->m, t->kept, j.text.s, model));
   FV_TRY_DONE(fv_file_write(result, j.text.s, j.text.n));

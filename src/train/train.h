@@ -12,7 +12,8 @@
 #include "text/text.h"
 
 /* ---- settings every recipe has (settings.c) ---------------------------------------------------------------------- */
-enum { FV_OPTIMIZER_SGD, FV_OPTIMIZER_ADAMW, FV_OPTIMIZER_RMSPROP };
+enum { FV_OPTIMIZER_SGD, FV_OPTIMIZER_ADAMW, FV_OPTIMIZER_RMSPROP, FV_OPTIMIZER_ADAM };
+enum { FV_CHOOSE_METRIC, FV_CHOOSE_LOSS, FV_CHOOSE_BOTH };
 enum { FV_SCHEDULE_CONSTANT, FV_SCHEDULE_STEP, FV_SCHEDULE_COSINE, FV_SCHEDULE_ONECYCLE };
 typedef struct fv_train_settings {
   int64_t epochs, steps, batch, shards, seed;
@@ -21,7 +22,7 @@ typedef struct fv_train_settings {
   int64_t step_size;
   bool nesterov;
   double ema, label_smoothing, validation;
-  int64_t patience, shift, cutout, save_every, keep;
+  int64_t choose, patience, shift, cutout, save_every, keep;
   bool flip;
   double rotate, zoom;
   int64_t fold;
@@ -29,7 +30,8 @@ typedef struct fv_train_settings {
   double penalty;
   const char *text, *label, *vectors;
   int64_t tokenizer, vocabulary, min_count, longest;
-  bool lower, skip_bad, joint;
+  bool lower, skip_bad, joint, directed;
+  fv_int_list neighbours;
   int64_t past, horizon;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
@@ -42,11 +44,13 @@ typedef struct fv_runner {
   bool lent;      /* packed is not its own */
   fv_exec **exec; /* one a worker */
   int n_exec;
+  fv_pool *pool;  /* of a runner with one worker: its nodes are split over these; otherwise NULL */
   int64_t n;      /* samples of one run: the size of a shard */
 } fv_runner;
 /* Takes g over, also on failure. */
 fv_status fv_runner_new(fv_ledger *ledger, fv_graph *g, const float *params, int workers, int64_t n, fv_runner *r);
 void fv_runner_free(fv_runner *r);
+void fv_runner_run(fv_runner *r, int worker);
 /* After the parameters changed. */
 fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool);
 
@@ -57,9 +61,9 @@ typedef struct fv_runners {
   void *packed, **slab;        /* as large as the largest needs; a slab a worker */
   int n_slabs, fresh;          /* whose weights are packed now; -1: nobody's */
 } fv_runners;
-/* Takes the graphs over, also on failure. */
+/* Takes the graphs over, also on failure. With one worker its nodes are split over `pool`; the bits are the same. */
 fv_status fv_runners_new(fv_ledger *ledger, int n_graphs, fv_graph *const *g, const float *params, int workers,
-                         int64_t n, fv_runners *r);
+                         fv_pool *pool, int64_t n, fv_runners *r);
 void fv_runners_free(fv_runners *r);
 /* Packs the weights for `bucket` unless that is the last thing that was done; fresh = -1 after the parameters
  * changed. */
@@ -103,6 +107,8 @@ fv_status fv_model_declare(fv_model *m);
 fv_status fv_model_build(fv_model *m);
 /* Word vectors from the file train.vectors into the embedding (vectors.c). */
 fv_status fv_model_load_vectors(fv_model *m);
+/* Who runs the shards of a batch: all threads; or, when there is but one shard, one worker that splits its work. */
+int fv_model_workers(const fv_model *m);
 /* The recipe's graph for shards of n samples; taps become outputs when asked for. */
 fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_graph **g);
 /* One for each length of batches (task.lengths), or the one. With `differentiate`, of the loss. */
@@ -178,6 +184,34 @@ fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json)
 /* Numbers a sample that fv_model_classify gives: probabilities of classes; of series the forecast [H,C], standardised,
  * and no scores. */
 int64_t fv_model_answers(const fv_model *m);
+
+/* A class and the k likeliest, in a new object: also what was asked, as `key`, unless text.s is NULL. best: room for k. */
+void fv_prediction_json(fv_json *j, const fv_model *m, const char *key, fv_bytes text, const float *p,
+                        const float *score, int k, int64_t *best);
+
+/* ---- nodes of a graph (nodes.c, nodes_explain.c) ------------------------------------------------------------------ */
+bool fv_model_of_nodes(const fv_model *m);
+/* A graph that a model was trained on, all of it also where it was trained on surroundings of nodes (which the model
+ * then has forgotten), and the nodes that someone asked for: "node:ID,ID", "test:N" for node N of the
+ * split, or a file with an ID a line ("-": standard input). */
+typedef struct fv_asked {
+  fv_model *m;
+  fv_dataset *data;
+  const fv_web *web;
+  int64_t n;
+  int32_t *node;
+  float *p, *score; /* [nodes, classes]: of all nodes */
+} fv_asked;
+/* input NULL: no node in particular. data NULL: the model's own. */
+fv_status fv_asked_open(fv_model *m, const char *input, const char *data, fv_asked *a);
+void fv_asked_close(fv_asked *a); /* also of one that failed to open */
+/* Its name, or its number in one of a few rotating buffers. */
+const char *fv_web_name(const fv_web *web, int64_t node);
+fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json);
+fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char **json);
+fv_status fv_graph_check_request(const fv_explain_request *request);
+/* Of a model of many graphs: test:N. graphs_explain.c */
+fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *request, char **json);
 
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
 /* What fv_model_predict does for a model of series: input is a CSV whose last rows are the past, or test:N. */

@@ -26,7 +26,7 @@ static fv_status count_steps(fv_trainer *t) {
 
 static fv_status make_runners(fv_trainer *t) {
   fv_model *m = t->m;
-  int workers = fv_pool_threads(m->pool);
+  int workers = fv_model_workers(m);
   int64_t n = m->train.batch / t->shards;
   FV_TRY(fv_model_runners(m, FV_MODE_TRAIN, n, workers, m->slab, true, &t->run));
   fv_writer *writer;
@@ -99,6 +99,8 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
   if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));
+  if (t->n_validation)
+    FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_OPTIMIZER, m->params->size * (int64_t)sizeof(float), (void **)&t->best));
   FV_TRY(make_runners(t));
   FV_TRY(fv_optimizer_add_tables(&t->optimizer, &m->ledger, t->run.of[t->run.n - 1].g));
   FV_TRY(FV_NEW(&t->losses, t->shards));
@@ -129,6 +131,7 @@ void fv_trainer_free(fv_trainer *t) {
   fv_loader_free(t->test);
   fv_runners_free(&t->run);
   fv_optimizer_free(&t->optimizer);
+  fv_slab_free(t->best);
   fv_dataset_close(t->data);
   fv_free(t->losses);
   fv_free(t->metrics);
@@ -164,7 +167,7 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   if (input >= 0) fv_exec_bind_input(exec, input, t->rng[worker]);
   fv_runner_bind(run, worker, t->data, job->batch, shard);
   fv_exec_bind_gradients(exec, t->optimizer.gradients + shard * t->optimizer.dense);
-  fv_exec_run(exec);
+  fv_runner_run(run, worker);
   fv_optimizer_take_rows(&t->optimizer, exec, shard);
   t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
   const fv_tensor *each = fv_exec_output(exec, t->metric_output);

@@ -28,10 +28,13 @@ typedef struct fv_trainer {
   const char *metric_output;
   fv_progress_point at;
   float *kept;             /* the weights that are evaluated and saved: the running mean when there is one */
+  float *best;             /* those of the best epoch; NULL without validation */
+  bool best_unsaved;
   double started, wall_before;
   uint64_t step_allocations; /* by training steps; stays 0 */
   char *history;           /* the lines of metrics.jsonl so far */
   size_t history_bytes;
+  double flushed;          /* when they were last written */
   fv_events *events;
   char *out;               /* the run directory, without a slash at its end; NULL: leaves none */
   fv_lock *lock;
@@ -55,7 +58,7 @@ fv_status fv_checkpoint_save(const fv_trainer *t);
 fv_status fv_checkpoint_load(fv_trainer *t);
 /* Where the newest is; empty when there is none. */
 fv_status fv_checkpoint_last(const fv_trainer *t, char path[FV_RUN_PATH]);
-fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab);
+fv_status fv_checkpoint_save_best(const fv_trainer *t, const float *slab); /* with the next checkpoint */
 fv_status fv_checkpoint_load_best(const fv_trainer *t, float *slab);
 /* The settings that the run in `out` was started with and these, compared: FV_ERR_REQUEST names the first difference.
  * */
@@ -64,6 +67,7 @@ fv_status fv_run_compare(const fv_trainer *t);
 /* record.c: metrics.jsonl, the event log, curves.png */
 fv_status fv_record_open(fv_trainer *t);  /* keeps what lies before t->at.step */
 fv_status fv_record_epoch(fv_trainer *t, double rate, double loss, double metric, const fv_scores *validation);
+fv_status fv_record_flush(fv_trainer *t); /* an epoch's line may wait a second */
 fv_status fv_record_close(fv_trainer *t); /* draws the curves */
 
 #endif

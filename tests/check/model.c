@@ -8,10 +8,12 @@
 #include "train/trainer.h"
 
 /* One row a preset: settings that make it small. */
-#define IMAGES "digits", "cluttered-digits"
-#define TEXTS "verdicts", NULL
-#define PAIRS "number-words", NULL
-#define SERIES "waves", NULL
+#define IMAGES "digits", "cluttered-digits", NULL
+#define TEXTS "verdicts", NULL, NULL
+#define PAIRS "number-words", NULL, NULL
+#define SERIES "waves", NULL, NULL
+#define GRAPH "communities", NULL, "batch=1 epochs=36" /* an epoch is one step */
+#define GRAPHS "motifs", NULL, NULL
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
@@ -26,6 +28,11 @@ static const ck_model models[] = {
     {"forecast", "patchtst", "past=24 horizon=4 width=8 heads=2 feedforward=16 layers=2 patch=8 stride=4", 17708, SERIES},
     {"forecast", "dlinear", "past=24 horizon=4", 1176, SERIES},
     {"forecast", "darnn", "past=12 horizon=4 hidden=8", 68340, SERIES},
+    {"node-classify", "gat", "heads=2 width=4", 4556, GRAPH},
+    {"node-classify", "gatv2", "heads=2 width=4", 8976, GRAPH},
+    {"node-classify", "sampled", "heads=2 width=4 neighbours=4,3 dropout=0.1", 4556, "communities", NULL, "batch=8"},
+    {"graph-classify", "gat", "heads=2 width=4 layers=2", 21634, GRAPHS},
+    {"graph-classify", "gatv2", "heads=2 width=4 layers=2", 30210, GRAPHS},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
     {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},
@@ -208,7 +215,8 @@ static void check_plan(ck_report *r, const ck_run *run, const ck_result *result)
 static void check_run(ck_report *r, const ck_model *m, const char *data, bool learns, const char *root) {
   ck_path out;
   ck_run run = {.model = m, .data = data, .out = ck_place_join(root, data, out), .threads = 2,
-                .sets = "steps=30 batch=16 shards=4 validation=0 save_every=1000 lr=0.005 schedule=constant warmup=0"};
+                .sets = "steps=30 batch=16 shards=4 validation=0 save_every=1000 lr=0.005 schedule=constant warmup=0"
+                        CK_HERE};
   fv_memory_stats before = fv_memory_get_stats();
   ck_result result = ck_train(&run);
   if (ck_result_is(r, &result, FV_OK, NULL)) {

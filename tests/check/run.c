@@ -20,8 +20,11 @@ typedef struct sets {
 } sets;
 
 static void sets_of(const ck_run *run, sets *s) {
+  const char *given = run->sets ? run->sets : "", *here = strstr(given, CK_HERE);
+  const char *instead = here && run->model->instead ? run->model->instead : "";
   char *save = NULL;
-  snprintf(s->text, sizeof s->text, "%s %s", run->model->shrink, run->sets ? run->sets : "");
+  snprintf(s->text, sizeof s->text, "%s %.*s %s %s", run->model->shrink, here ? (int)(here - given) : 0, given, instead,
+           here ? here + strlen(CK_HERE) : given);
   s->n = 0;
   for (char *word = strtok_r(s->text, " ", &save); word && s->n < MOST_SETS; word = strtok_r(NULL, " ", &save)) {
     char *equals = strchr(word, '=');

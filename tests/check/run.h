@@ -17,12 +17,13 @@ typedef struct ck_model {
   int64_t parameters; /* of the preset as it is, on `data` */
   const char *data;   /* that is always at hand, and of which thirty steps teach a small model something */
   const char *other;  /* of which they need not; NULL: none */
+  const char *instead; /* settings that replace those of CK_HERE; NULL: none */
 } ck_model;
 
 /* One training. */
 typedef struct ck_run {
   const ck_model *model;
-  const char *data, *sets, *out; /* sets: "key=value key=value", after the model's own */
+  const char *data, *sets, *out; /* sets: "key=value key=value", after the model's own; CK_HERE: model->instead */
   int threads;
   bool resume;
   int64_t stop_at;               /* raises SIGTERM after that many steps; 0: never */
@@ -75,7 +76,8 @@ void ck_message_free(ck_message *m);
 bool ck_child_run(ck_report *r, ck_body *body, void *arg);
 
 /* ---- the parts of the mode --------------------------------------------------------------------------------------- */
-#define CK_THOROUGH "epochs=3 batch=32 shards=4 validation=0.8 shift=1 ema=0.9 clip=1 schedule=cosine"
+#define CK_HERE " :instead"
+#define CK_THOROUGH "epochs=3 batch=32 shards=4 validation=0.8 shift=1 ema=0.9 clip=1 schedule=cosine" CK_HERE
 void ck_model_resume(ck_report *r, const ck_model *m);
 void ck_model_faults(ck_report *r, const ck_model *m);
 /* Opens a finished model and predicts sample 0 of `data`'s test split: its answers (fv_model_answers), then

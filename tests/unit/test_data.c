@@ -51,6 +51,11 @@ static void shape_says(const fv_dataset *d, char *text, size_t size) {
   else if (fv_dataset_field(d, "source") == 0)
     snprintf(text, size, "pairs of texts, %lld train, %lld validation, %lld test", (long long)d->count[FV_SPLIT_TRAIN],
              (long long)d->count[FV_SPLIT_VALIDATION], (long long)d->count[FV_SPLIT_TEST]);
+  else if (fv_dataset_field(d, "node_label") >= 0)
+    snprintf(text, size, "1 graph: %lld nodes, %lld words, %d classes", (long long)dim[0], (long long)d->features,
+             d->n_classes);
+  else if (d->features)
+    snprintf(text, size, "%lld graphs of ", (long long)(d->count[FV_SPLIT_TRAIN] + d->count[FV_SPLIT_TEST]));
   else if (d->length)
     snprintf(text, size, "texts of up to %lld words, %d classes, %lld train", (long long)dim[0], d->n_classes,
              (long long)d->count[FV_SPLIT_TRAIN]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* csr.c: graphs as numbers: which row a place is in, and the same edges by column: a counting sort, whose cursors are
- * the row pointers that it makes. Nothing here is vector work, and a sort has one order: one level, one unit. */
+/* csr.c: graphs as numbers: which row a place is in; many graphs as one; and the same edges by column: a counting sort,
+ * whose cursors are the row pointers that it makes. Nothing here is vector work, and a sort has one order: one level, one unit. */
 #include "cpu/simd.h"
 
 typedef struct csr {
@@ -55,8 +55,26 @@ static void csr_transpose(const fv_call *c) {
   at[0] = 0;
 }
 
+static void csr_blocks(const fv_call *c) {
+  const int64_t blocks = c->in[0].shape.dim[0], rows = c->in[0].shape.dim[1], all = c->out[1].shape.dim[0];
+  const int64_t places = blocks ? all / blocks : 0;
+  const int32_t *degree = c->in[0].data, *place = c->in[1].data;
+  int32_t *ptr = c->out[0].data, *col = c->out[1].data;
+  int64_t at = 0;
+  *ptr++ = 0;
+  for (int64_t b = 0; b < blocks; b++, place += places)
+    for (int64_t i = 0, k = 0; i < rows; i++) {
+      for (int64_t end = FV_MIN(k + FV_MAX(*degree, 0), places); k < end; k++)
+        col[at++] = place[k] >= 0 && place[k] < rows ? (int32_t)(b * rows + place[k]) : -1;
+      degree++;
+      *ptr++ = (int32_t)at;
+    }
+  fill(col, at, all, -1);
+}
+
 extern const fv_kernel FV_KERNELS(csr)[];
 const fv_kernel FV_KERNELS(csr)[] = {
     {.op = "csr_rows", .name = "fill", .isa = FV_ISA_LEVEL, .priority = 10, .run = csr_rows},
     {.op = "csr_transpose", .name = "sort", .isa = FV_ISA_LEVEL, .priority = 10, .run = csr_transpose},
+    {.op = "csr_blocks", .name = "join", .isa = FV_ISA_LEVEL, .priority = 10, .run = csr_blocks},
     {0}};

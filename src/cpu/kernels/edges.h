@@ -90,6 +90,7 @@ INLINE const float *features(const heads *g, const float *x, int64_t row) {
 /* sum + for each head the sum of its lanes among p, which holds features f .. f + FV_W (zero beyond the last). */
 INLINE fv_f32v heads_add(const heads *g, fv_f32v sum, fv_f32v p, int64_t f, int64_t lanes) {
   const int64_t d = g->width;
+  if (g->n == 1) return sum + fv_vmasked(fv_mfirst(1), fv_vsplat(fv_vsum(p)));
   if (FV_W % d == 0) {
     for (int32_t s = 1; s < d; s *= 2) p += fv_vpermute(p, fv_ixor(fv_ilane(), fv_isplat(s)));
     if (d == 1 && f == 0) return sum + p;
@@ -147,21 +148,67 @@ static drop drop_of(const fv_call *c, int rng) {
   return d;
 }
 
-/* m of elements e .. e + FV_W. */
-INLINE fv_f32v drop_kept(const drop *d, int64_t e) {
-  if (d->threshold >> 32) return fv_vzero();
-  fv_i32v word = fv_vphilox_words(d->seed, d->stream, e), flip = fv_isplat(INT32_MIN);
-  fv_mask kept = fv_ige(fv_ixor(word, flip), fv_isplat((int32_t)((uint32_t)d->threshold ^ 0x80000000u)));
-  return fv_vmasked(kept, fv_vsplat(d->scale));
-}
 
 /* ---- a row's edges, a chunk at a time --------------------------------------------------------------------------- */
 typedef struct chunk {
   int n;
   int64_t next;           /* the first place not taken */
+  bool in_row;            /* edges are numbered as they follow each other */
   int64_t other[CHUNK], edge[CHUNK];
   float w[CHUNK][FV_W], v[CHUNK][FV_W]; /* two numbers an edge and head */
 } chunk;
+
+/* m of a chunk's edges, the group's heads of each side by side. Random numbers cost more than all the rest of an edge,
+ * so that none is drawn in vain: of places in a row whole blocks of 64 (ops/dropout.h), otherwise as many counters at a
+ * time as a vector holds, of whatever edges. */
+typedef struct mask {
+  const float *at;
+  int64_t n;
+  float v[CHUNK * FV_W + 128];
+} mask;
+INLINE fv_f32v mask_of(const drop *d, fv_i32v word) {
+  const fv_i32v least = fv_isplat((int32_t)((uint32_t)d->threshold ^ 0x80000000u));
+  return fv_vmasked(fv_ige(fv_ixor(word, fv_isplat(INT32_MIN)), least), fv_vsplat(d->scale));
+}
+
+INLINE void mask_draw_row(const drop *d, int64_t first, int64_t n, mask *m) {
+  const int64_t block = first / 64;
+  for (int64_t b = block; b * 64 < first + n; b++) {
+    fv_i32v word[64 / FV_W];
+    fv_vphilox_64(d->seed, d->stream, b, word);
+    for (int i = 0; i < 64 / FV_W; i++) fv_vstore(m->v + (b - block) * 64 + i * FV_W, mask_of(d, word[i]));
+  }
+  m->at = m->v + first % 64;
+}
+
+INLINE void mask_draw_any(const drop *d, const chunk *c, const heads *h, mask *m) {
+  const int64_t n = c->n * h->n;
+  int64_t k = 0, head = 0;
+  for (int64_t p = 0; p < n; p += FV_W) {
+    int32_t low[FV_W] = {0}, high[FV_W] = {0}, which[FV_W] = {0};
+    for (int64_t i = 0; i < FV_MIN(FV_W, n - p); i++) {
+      const uint64_t e = (uint64_t)(c->edge[k] * h->all + h->first + head), counter = e / 64 * 16 + e % 16;
+      low[i] = (int32_t)(uint32_t)counter;
+      high[i] = (int32_t)(counter >> 32);
+      which[i] = (int32_t)(e % 64 / 16);
+      if (++head == h->n) head = 0, k++;
+    }
+    fv_i32v words[4], at = fv_iload(which);
+    fv_vphilox_at(d->seed, d->stream, fv_iload(low), fv_iload(high), words);
+    for (int i = 1; i < 4; i++) words[0] = fv_iselect(fv_ieq(at, fv_isplat(i)), words[i], words[0]);
+    fv_vstore(m->v + p, mask_of(d, words[0]));
+  }
+  m->at = m->v;
+}
+
+INLINE void mask_draw(const drop *d, const chunk *c, const heads *h, mask *m) {
+  m->n = h->n;
+  m->at = m->v;
+  if (d->threshold >> 32) memset(m->v, 0, sizeof m->v); /* all dropped */
+  else if (c->in_row && h->n == h->all) mask_draw_row(d, c->edge[0] * h->all, c->n * h->n, m);
+  else mask_draw_any(d, c, h, m);
+}
+INLINE fv_f32v mask_get(const mask *m, int64_t k) { return row_load(m->at + k * m->n, m->n); }
 
 /* What an edge reads of its other end: rows of features, rows of numbers a head; NULL: nothing. */
 typedef struct ends {
@@ -186,6 +233,7 @@ INLINE void chunk_fill(chunk *c, const graph *g, int64_t k, int64_t end, const h
     c->other[c->n] = other;
     c->edge[c->n++] = edge;
   }
+  c->in_row = !g->edge && c->n > 0 && c->edge[c->n - 1] - c->edge[0] == c->n - 1;
   c->next = k;
 }
 
@@ -236,13 +284,15 @@ INLINE void soft_chunk(soft *s, chunk *c, const heads *h, const drop *d, bool ri
   fv_f32v low = fv_vsplat(-INFINITY), tops[2] = {s->top, low}, sum = fv_vzero(), rising = fv_vzero();
   for (int k = 0; k < c->n; k++) tops[k & 1] = larger(tops[k & 1], fv_vload(c->w[k]));
   fv_f32v top = larger(tops[0], tops[1]);
+  mask kept;
+  if (d->on) mask_draw(d, c, h, &kept);
   s->factor = fv_vmasked(fv_vne(s->top, low), fv_vexp(s->top - top));
   for (int k = 0; k < c->n; k++) {
     fv_f32v e = fv_vload(c->w[k]), x = fv_vexp(e - top), r = rises ? fv_vload(c->v[k]) : fv_vzero();
     if (alpha) heads_store(h, alpha, c->edge[k], e);
     sum += x;
     if (rises) rising += x * r;
-    if (d->on) x = x * drop_kept(d, c->edge[k] * h->all + h->first);
+    if (d->on) x = x * mask_get(&kept, k);
     fv_vstore(c->w[k], x);
     if (rises) fv_vstore(c->v[k], x * r);
   }

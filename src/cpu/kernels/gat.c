@@ -99,13 +99,15 @@ typedef struct backward {
 /* w = m alpha, v = w slope; returns the part of dsource that does not come through dy. */
 INLINE fv_f32v backward_weights(const backward *a, chunk *c, const heads *h, fv_f32v source) {
   fv_f32v sum = fv_vzero();
+  mask kept;
+  if (a->d.on) mask_draw(&a->d, c, h, &kept);
   for (int k = 0; k < c->n; k++) {
     fv_f32v z = source + heads_load(h, a->target, c->other[k]), slope = leaky_slope(z, a->slope);
     fv_f32v w = fv_vexp(leaky(z, a->slope) - heads_load(h, a->lse, c->other[k]));
     fv_f32v less = heads_load(h, a->delta, c->other[k]);
     if (a->dalpha) less = less - heads_load(h, a->dalpha, c->edge[k]);
     sum = fv_vfnma(w * slope, less, sum);
-    if (a->d.on) w = w * drop_kept(&a->d, c->edge[k] * h->all + h->first);
+    if (a->d.on) w = w * mask_get(&kept, k);
     fv_vstore(c->w[k], w);
     fv_vstore(c->v[k], w * slope);
   }

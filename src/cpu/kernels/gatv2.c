@@ -61,12 +61,14 @@ INLINE void forward_row(const net *a, const heads *h, int64_t row, int64_t begin
 /* ---- gradients -------------------------------------------------------------------------------------------------- */
 /* w = m alpha and v = the gradient of the score, of the edges from (to, when `by_source`) the chunk's other ends. */
 INLINE void backward_weights(const net *a, chunk *c, const heads *h, int64_t row, bool by_source) {
+  mask kept;
+  if (a->d.on) mask_draw(&a->d, c, h, &kept);
   for (int k = 0; k < c->n; k++) {
     const int64_t source = by_source ? row : c->other[k], target = by_source ? c->other[k] : row;
     fv_f32v alpha = fv_vexp(score(a, h, source, target) - heads_load(h, a->lse, target)), w = alpha;
     fv_f32v less = heads_load(h, a->delta, target);
     if (a->dalpha) less = less - heads_load(h, a->dalpha, c->edge[k]);
-    if (a->d.on) w = w * drop_kept(&a->d, c->edge[k] * h->all + h->first);
+    if (a->d.on) w = w * mask_get(&kept, k);
     fv_f32v dot = heads_dot(h, features(h, a->dy, target), features(h, a->l, source));
     fv_vstore(c->w[k], w);
     fv_vstore(c->v[k], fv_vfnma(alpha, less, w * dot));

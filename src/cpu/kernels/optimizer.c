@@ -33,15 +33,18 @@ static inline void sgd(lanes *x, const hypers *h, bool nesterov) {
 }
 static inline void sgd_plain(lanes *x, const hypers *h) { sgd(x, h, false); }
 static inline void sgd_nesterov(lanes *x, const hypers *h) { sgd(x, h, true); }
-static inline void adamw(lanes *x, const hypers *h) {
+static inline void adam(lanes *x, const hypers *h, bool coupled) {
   fv_f32v g = x->g * h->v[FV_HYPER_SCALE], second = h->v[FV_HYPER_SECOND];
+  if (coupled) g = fv_vfma(h->v[FV_HYPER_DECAY], x->p, g);
   fv_f32v m = fv_vfma(h->v[FV_HYPER_FIRST], g - x->state[0], x->state[0]);
   fv_f32v v = fv_vfma(second * g, g, (fv_vsplat(1) - second) * x->state[1]);
   fv_f32v root = fv_vsqrt(v) / h->v[FV_HYPER_ROOT] + h->v[FV_HYPER_EPS];
-  x->p = fv_vfnma(h->v[FV_HYPER_STEP], m / root, x->p * h->keep);
+  x->p = fv_vfnma(h->v[FV_HYPER_STEP], m / root, coupled ? x->p : x->p * h->keep);
   x->state[0] = m;
   x->state[1] = v;
 }
+static inline void adam_decoupled(lanes *x, const hypers *h) { adam(x, h, false); }
+static inline void adam_coupled(lanes *x, const hypers *h) { adam(x, h, true); }
 static inline void rmsprop(lanes *x, const hypers *h) {
   fv_f32v g = fv_vfma(h->v[FV_HYPER_DECAY], x->p, x->g * h->v[FV_HYPER_SCALE]), second = h->v[FV_HYPER_SECOND];
   fv_f32v v = fv_vfma(second * g, g, (fv_vsplat(1) - second) * x->state[0]);
@@ -80,7 +83,11 @@ static void run_sgd(const fv_call *c) {
   if (a->nesterov) walk(c, 1, sgd_nesterov);
   else walk(c, 1, sgd_plain);
 }
-static void run_adamw(const fv_call *c) { walk(c, 2, adamw); }
+static void run_adamw(const fv_call *c) {
+  const fv_adamw_step_attrs *a = c->attrs;
+  if (a->coupled) walk(c, 2, adam_coupled);
+  else walk(c, 2, adam_decoupled);
+}
 static void run_rmsprop(const fv_call *c) { walk(c, 2, rmsprop); }
 static void run_ema(const fv_call *c) { walk(c, 0, ema); }
 

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_graphs.c: what becomes of edges and features as they are found, graphs of one's own and what is wrong with them,
+ * pickles, and the citation networks read from the files of Planetoid and from tables of the same data made elsewhere. */
+#include "test_io.h"
+
+#include "data/sets.h"
+
+#include <math.h>
+
+static const int32_t *numbers(const fv_dataset *d, const char *name) {
+  return d->field[fv_dataset_field(d, name)].all;
+}
+
+static fv_dataset *open_pair(const char *nodes, const char *edges, fv_reading *reading) {
+  char a[256], b[256], both[520];
+  fv_dataset *d;
+  snprintf(a, sizeof a, "%s", in_scratch("nodes.csv"));
+  snprintf(b, sizeof b, "%s", in_scratch("edges.csv"));
+  OK(fv_file_write(a, nodes, strlen(nodes)));
+  OK(fv_file_write(b, edges, strlen(edges)));
+  snprintf(both, sizeof both, "%s,%s", a, b);
+  return fv_dataset_open(both, reading, 1, NULL, NULL, NULL, &d) == FV_OK ? d : NULL;
+}
+
+#define NODES                                                              \
+  "node,label,split,features\na,x,train,0 2:3\nb,y,train,1\nc,x,val,\nd,y," \
+  "test,3\ne,x,test,0\nf,,,4\n"
+
+static void expect_rows(const fv_dataset *d, const int32_t *degree, const int32_t *neighbour) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < d->web->nodes; i++) n += degree[i];
+  assert_memory_equal(numbers(d, "degree"), degree, (size_t)d->web->nodes * 4);
+  assert_int_equal(d->web->edges, n);
+  assert_memory_equal(numbers(d, "neighbour"), neighbour, (size_t)n * 4);
+}
+
+/* Twice, both ways, and to itself: once. */
+static void test_edges(void **state) {
+  (void)state;
+  static const char edges[] = "from,to\na,b\nb,a\na,b\nc,c\nd,a\n";
+  fv_dataset *d = open_pair(NODES, edges, NULL);
+  assert_non_null(d);
+  expect_rows(d, (int32_t[]){3, 2, 1, 2, 1, 1}, (int32_t[]){0, 1, 3, 0, 1, 2, 0, 3, 4, 5});
+  fv_dataset_close(d);
+  d = open_pair(NODES, edges, &(fv_reading){.directed = true});
+  expect_rows(d, (int32_t[]){3, 2, 1, 1, 1, 1}, (int32_t[]){0, 1, 3, 0, 1, 2, 3, 4, 5});
+  fv_dataset_close(d);
+}
+
+static void test_fields(void **state) {
+  (void)state;
+  int32_t label[6];
+  void *out[FV_MAX_FIELDS] = {NULL};
+  fv_dataset *d = open_pair(NODES, "a,b\n", NULL);
+  const int words = fv_dataset_field(d, "word");
+  assert_int_equal(d->features, 5);
+  assert_int_equal(d->field[words].shape.dim[1], 2);
+  assert_memory_equal(numbers(d, "word"), ((int32_t[]){0, 2, 1, 0, 0, 0, 3, 0, 0, 0, 4, 0}), 48);
+  assert_memory_equal(d->field[words + 1].all, ((float[]){0.25f, 0.75f, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0}), 48);
+  out[d->n_fields - 1] = label;
+  d->read(d, FV_SPLIT_TRAIN, 0, 0, out);
+  assert_memory_equal(label, ((int32_t[]){0, 1, -1, -1, -1, -1}), sizeof label);
+  d->read(d, FV_SPLIT_TEST, 0, 0, out);
+  assert_memory_equal(label, ((int32_t[]){-1, -1, -1, 1, 0, -1}), sizeof label);
+  assert_string_equal(d->web->name[3], "d");
+  fv_dataset_close(d);
+}
+
+/* Columns of numbers, no split: standardised; a fifth is for testing, and a fifth of the others for validation. */
+static void test_numbers(void **state) {
+  (void)state;
+  char nodes[4096] = "id,kind,height,weight\n";
+  int64_t count[FV_SPLITS + 1] = {0};
+  for (int i = 0; i < 50; i++)
+    snprintf(nodes + strlen(nodes), sizeof nodes - strlen(nodes), "n%d,%d,%d,7\n", i, i % 2 ? 10 : 9, i % 2 ? 4 : 8);
+  fv_dataset *d = open_pair(nodes, "n0,n1\n", &(fv_reading){.label = "kind"});
+  assert_non_null(d);
+  assert_string_equal(d->classes[0], "9");
+  const float *x = d->field[fv_dataset_field(d, "feature")].all;
+  assert_memory_equal(x, ((float[]){1, 0, -1, 0}), 16);
+  for (int i = 0; i < 50; i++) count[d->web->split[i]]++;
+  assert_int_equal(count[FV_SPLIT_TEST], 10);
+  assert_int_equal(count[FV_SPLIT_VALIDATION], 8);
+  fv_dataset_close(d);
+}
+
+static void test_mistakes(void **state) {
+  (void)state;
+  static const struct {
+    const char *nodes, *edges, *words;
+  } bad[] = {
+      {NODES, "a,nobody\n", "edges.csv:1: expected a node of"},
+      {NODES, "from,to\na,b\n-1,a\n", "edges.csv:3: expected a node of"},
+      {NODES, "a,b\na\n", "edges.csv:2: expected two nodes, got one"},
+      {NODES "a,x,train,1\n", "a,b\n", "nodes.csv:8: expected every node once, got 'a' again, which is in line 2"},
+      {"node,label,features\na,x,seven\n", "", "nodes.csv:2: features: expected numbers of words"},
+      {"node,label,features\na,x,-7\n", "", "nodes.csv:2: features: expected numbers of words"},
+      {"node,label,features\na,x,1:inf\n", "", "nodes.csv:2: features: expected numbers of words"},
+      {"node,label,v\na,x,1\nb,y,tall\n", "", "nodes.csv:3: column 3: expected a number, got 'tall'"},
+      {"node,label,v\na,x,1\nb,y\n", "", "nodes.csv:3: expected 3 columns, got 2"},
+      {"node,kind,v\na,x,1\n", "", "expected a column 'label'"},
+      {"node,label,v\na,x,1\nb,x,1\n", "", "expected at least 2 classes, got 1"},
+      {"node,label,v\n", "", "expected nodes, got none"},
+      {"node,label\na,x\nb,y\n", "", "expected features of nodes, got none"},
+      {"node,label,split,v\na,x,test,1\nb,y,test,1\n", "", "expected nodes with a label for train, got none"},
+  };
+  for (size_t i = 0; i < FV_COUNT(bad); i++) {
+    if (open_pair(bad[i].nodes, bad[i].edges, NULL)) fail_msg("%zu: expected a refusal", i);
+    if (!strstr(fv_error_message(), bad[i].words))
+      fail_msg("expected '%s' in: %s", bad[i].words, fv_error_message());
+  }
+  fv_dataset *d = open_pair(NODES, "a,b\na,nobody\nb,c\nx,y\n", &(fv_reading){.skip_bad = true});
+  assert_int_equal(d->skipped, 2);
+  assert_int_equal(d->web->edges, 6 + 4);
+  fv_dataset_close(d);
+}
+
+/* ---- many graphs ------------------------------------------------------------------------------------------------- */
+/* The busiest node of one kind of graph has more edges than that of the other. */
+static void test_many(void **state) {
+  (void)state;
+  double busiest[2] = {0};
+  fv_dataset *d;
+  OK(fv_dataset_open("motifs", NULL, 1, NULL, NULL, NULL, &d));
+  for (int64_t i = 0; i < d->count[FV_SPLIT_TRAIN]; i++) {
+    int32_t degree[20] = {0}, neighbour[400] = {0}, label = -1, most = 0;
+    float feature[40];
+    const int64_t n = d->length(d, FV_SPLIT_TRAIN, i);
+    d->read(d, FV_SPLIT_TRAIN, i, 0, (void *[FV_MAX_FIELDS]){degree, neighbour, feature, &label});
+    for (int64_t k = 0, e = 0; k < n; k++) {
+      bool itself = false;
+      most = FV_MAX(most, degree[k]);
+      for (const int64_t end = e + degree[k]; e < end; e++) {
+        assert_in_range(neighbour[e], 0, n - 1);
+        itself |= neighbour[e] == k;
+      }
+      assert_true(itself);
+    }
+    busiest[label] += (double)most / (double)(d->count[FV_SPLIT_TRAIN] / 2);
+  }
+  assert_true(busiest[1] > busiest[0] + 1);
+  fv_dataset_close(d);
+}
+
+static fv_status hold_text(const char *text, const char *fold, fv_dataset **d) {
+  static const fv_dataset_def def = {.info = {.name = "graphs", .folds = 2}};
+  static fv_reading reading;
+  char copy[256], list[64];
+  snprintf(copy, sizeof copy, "%s", text);
+  snprintf(list, sizeof list, "%s", fold ? fold : "");
+  OK(FV_NEW(d, 1));
+  OK(fv_arena_new(&(*d)->arena));
+  (*d)->name = "graphs";
+  return fv_graph_text_hold(&(fv_data_open){.def = &def, .reading = &reading}, *d, "graphs.txt", copy, "fold.txt",
+                            fold ? list : NULL);
+}
+
+#define TWO "2\n3 0\n0 2 1 2\n1 1 0\n0 1 0\n2 1\n1 0\n1 0\n"
+
+static void test_text(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *fold, *words;
+  } bad[] = {
+      {"", NULL, "graphs.txt:1: number of graphs: expected a whole number from 1"},
+      {"2\n1 0\n0 0\n", NULL, "graphs.txt:4: number of nodes: expected a whole number from 1 to"},
+      {"1\n2 0\n0 2 1\n0 0\n", NULL, "graphs.txt:3: neighbour: expected a whole number from 0 to 1, got 'nothing'"},
+      {"1\n2 0\n0 1 1 1\n0 0\n", NULL, "graphs.txt:4: expected 1 numbers behind the neighbours, got 0"},
+      {"1\n2 0\n0 1 2\n0 0\n", NULL, "graphs.txt:3: neighbour: expected a whole number from 0 to 1, got '2'"},
+      {"1\n2 0\n0 1 -1\n0 0\n", NULL, "graphs.txt:3: neighbour: expected a whole number from 0 to 1, got '-1'"},
+      {"1\n2 0\n0 0 x\n0 0 1\n", NULL, "graphs.txt:3: expected a number, got 'x'"},
+      {"1\n2 0 9\n0 0\n0 0\n", NULL, "graphs.txt:2: expected the end of the line, got '9'"},
+      {"1\n1 0\n0 0\n1 0\n0 0\n", NULL, "graphs.txt:4: expected the end after 1 graphs, got more"},
+      {TWO, "2\n", "fold.txt:1: graph: expected a whole number from 0 to 1, got '2'"},
+  };
+  fv_dataset *d;
+  OK(hold_text(TWO, "1\n", &d));
+  assert_int_equal(d->count[FV_SPLIT_TRAIN], 1);
+  assert_int_equal(d->field[0].shape.dim[0], 3);
+  assert_int_equal(d->features, 2);
+  fv_dataset_close(d);
+  for (size_t i = 0; i < FV_COUNT(bad); i++) {
+    FAILS(FV_ERR_CORRUPT, bad[i].words, hold_text(bad[i].text, bad[i].fold, &d));
+    fv_dataset_close(d);
+  }
+}
+
+/* ---- pickles ----------------------------------------------------------------------------------------------------- */
+static fv_status parse(const char *bytes, size_t n, fv_arena *arena, const fv_pickle **root) {
+  return fv_pickle_parse(bytes, n, "test", arena, root);
+}
+#define PICKLE(text) text, sizeof(text) - 1
+
+static void test_pickle(void **state) {
+  (void)state;
+  fv_arena *arena;
+  const fv_pickle *v;
+  OK(fv_arena_new(&arena));
+  OK(parse(PICKLE("\x80\x02}q\x00(U\x01" "aK\x07U\x01" "b]q\x01(M\x01\x01J\xff\xff\xff\xff" "eu."), arena, &v));
+  assert_int_equal(fv_pickle_get(v, "a")->number, 7);
+  const fv_pickle *list = fv_pickle_get(v, "b");
+  assert_int_equal(list->n, 2);
+  assert_int_equal(list->item[0]->number, 257);
+  assert_int_equal(list->item[1]->number, -1);
+  assert_null(fv_pickle_get(v, "c"));
+  OK(parse(PICKLE("\x80\x02" "cos\nsystem\nU\x02ls\x85R."), arena, &v)); /* named, not called */
+  assert_true(fv_pickle_is(v, "os.system"));
+  FAILS(FV_ERR_REQUEST, "instruction 0x47", parse(PICKLE("\x80\x02G01234567."), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected an end", parse(PICKLE("\x80\x02N"), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected a value", parse(PICKLE("\x80\x02."), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected a mark", parse(PICKLE("\x80\x02Ne."), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected more bytes", parse(PICKLE("\x80\x02T\xff\xff\xff\x7fx."), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected a value kept before", parse(PICKLE("\x80\x02h\x05."), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected a list or dictionary", parse(PICKLE("\x80\x02NNa."), arena, &v));
+  FAILS(FV_ERR_CORRUPT, "expected protocol 2", parse(PICKLE("\x80\x04N."), arena, &v));
+  fv_arena_free(arena);
+}
+
+/* ---- the citation networks --------------------------------------------------------------------------------------- */
+/* From the pickles and from the tables: the same graph, words, labels and splits. */
+static void compare(const char *name) {
+  const char *mirror = getenv("FOVEA_DATA_MIRROR");
+  char path[1024];
+  fv_dataset *a, *b;
+  if (!mirror) skip();
+  OK(fv_dataset_open(name, NULL, 1, NULL, NULL, NULL, &a));
+  snprintf(path, sizeof path, "%s/planetoid/%s.nodes.tsv.gz,%s/planetoid/%s.edges.tsv.gz", mirror, name, mirror, name);
+  OK(fv_dataset_open(path, NULL, 1, NULL, NULL, NULL, &b));
+  assert_int_equal(a->n_classes, b->n_classes);
+  assert_int_equal(a->features, b->features);
+  for (int f = 0; f < a->n_fields; f++) {
+    const size_t bytes = (size_t)fv_shape_count(a->field[f].shape) * 4;
+    assert_string_equal(a->field[f].name, b->field[f].name);
+    assert_true(fv_shape_equal(a->field[f].shape, b->field[f].shape));
+    if (a->field[f].shared) assert_memory_equal(a->field[f].all, b->field[f].all, bytes);
+  }
+  assert_memory_equal(a->web->label, b->web->label, (size_t)a->web->nodes * 4);
+  assert_memory_equal(a->web->split, b->web->split, (size_t)a->web->nodes);
+  fv_dataset_close(a);
+  fv_dataset_close(b);
+}
+static void test_cora(void **state) {
+  (void)state;
+  compare("cora");
+}
+static void test_citeseer(void **state) {
+  (void)state;
+  compare("citeseer");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_edges),    cmocka_unit_test(test_fields),
+                                     cmocka_unit_test(test_numbers),  cmocka_unit_test(test_mistakes),
+                                     cmocka_unit_test(test_pickle),   cmocka_unit_test(test_many), cmocka_unit_test(test_text),
+                                        cmocka_unit_test(test_cora),
+                                     cmocka_unit_test(test_citeseer)};
+  return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
