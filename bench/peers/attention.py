@@ -16,16 +16,15 @@ Each side gets the layout it prefers: fovea [B,T,H,D]; scaled_dot_product_attent
 faster counts. A call of theirs includes what Python adds, some 10 us, and for the gradient some 50: at the smallest shapes
 this is part of the ratio. Only ONNX Runtime forward is there: it has no gradient. FlexAttention has none on the processor
 either; it is compiled for each shape, the first time for half a minute, and needs a C++ compiler (--no-flex leaves it out).
-
-Other processes on the same processors make all figures worthless, and not to the same degree: threads that wait for each
-other at the end of each loop, as PyTorch's do, then wait for the others' time slices. So nothing is saved on a busy machine.
 """
-import argparse, csv, datetime, gc, itertools, json, math, os, resource, statistics, subprocess, sys, tempfile, time
+import argparse, gc, itertools, json, math, os, resource, statistics, subprocess, sys, tempfile, time
 import warnings
 
 import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention as sdpa
+
+import common
 
 try:
     import onnx
@@ -61,17 +60,9 @@ class Case:
         return max(1 if seconds > 1 else 3, min(int(0.2 / max(seconds, 1e-6)), 2000))
 
 
-def fovea_words(case, backward):
-    words = ["--shape", case.shape()] + ["--causal"] * case.causal + ["--backward"] * backward
-    return ["bench", "attention", *words, "--json"]
-
-
 def fovea(args, case, backward, *more):
-    words = [args.fovea, *fovea_words(case, backward), "--threads", str(args.threads), *more]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr.strip() or f"{' '.join(words)}: exit {done.returncode}")
-    return json.loads(done.stdout)
+    words = ["--shape", case.shape(), *["--causal"] * case.causal, *["--backward"] * backward, "--threads", args.threads]
+    return common.fovea(args, "bench", "attention", *words, *more)
 
 
 def median_seconds(case, call):
@@ -83,12 +74,7 @@ def median_seconds(case, call):
         began = time.perf_counter()
         call()
         first = time.perf_counter() - began
-    times = []
-    for _ in range(case.repetitions(first)):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return statistics.median(common.seconds_of(call, case.repetitions(first), 0))
 
 
 # ---- peers: each gives for a case and a direction a call, or None where it cannot ---------------------------------------
@@ -273,21 +259,20 @@ def summary(results):
     return rows
 
 
-def save(args, results, rows):
-    version = {"torch": f"torch {torch.__version__}", "flex": f"FlexAttention, torch {torch.__version__}"}
+def measured(args):
+    results = table(args)
+    version = {"torch": None, "flex": f"FlexAttention, torch {torch.__version__}"}
     if onnx:
         version["onnx"] = f"onnxruntime {onnxruntime.__version__}"
-    day = datetime.date.today().isoformat()
     plain = lambda name: name.replace(",", "x")  # no quotes in the file
-    with open("bench/results.csv", "a", newline="") as f:
-        w = csv.writer(f)
-        for case, direction, peer, ours, theirs in results:
-            w.writerow([day, f"attention {direction} {plain(case.name())}", args.threads, milliseconds(ours),
-                        f"{version[peer]} {milliseconds(theirs)}", f"{theirs / ours:.2f}"])
-        for peer, direction, mean, least, where, n in rows:
-            w.writerow([day, f"attention {direction} geometric mean of {n} shapes", args.threads, "", version[peer],
-                        f"{mean:.2f}"])
-            w.writerow([day, f"attention {direction} smallest: {plain(where)}", args.threads, "", version[peer], f"{least:.2f}"])
+    line = lambda name, peer, ratio, ours="", theirs="": common.row(f"attention {name}", args.threads, ours, theirs, ratio,
+                                                                     version[peer])
+    rows = [line(f"{direction} {plain(case.name())}", peer, theirs / ours, milliseconds(ours), milliseconds(theirs))
+            for case, direction, peer, ours, theirs in results]
+    for peer, direction, mean, least, where, n in summary(results):
+        rows.append(line(f"{direction} geometric mean of {n} shapes", peer, mean))
+        rows.append(line(f"{direction} smallest: {plain(where)}", peer, least))
+    return rows
 
 
 # ---- long sequences ----------------------------------------------------------------------------------------------------------
@@ -318,11 +303,8 @@ def long(args):
     for length, direction in itertools.product(LONG, directions):
         backward = direction != "forward"
         shape = f"1,{length},{length},{heads},64"
-        words = ["bench", "attention", "--shape", shape, "--causal", "--json", "--runs", "1", "--threads", str(args.threads)]
-        done = subprocess.run([args.fovea, *words, *["--backward"] * backward], capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(done.stderr.strip())
-        ours = json.loads(done.stdout)
+        ours = common.fovea(args, "bench", "attention", "--shape", shape, "--causal", "--runs", "1", "--threads", args.threads,
+                            *["--backward"] * backward)
         child = [sys.executable, __file__, "--long-torch", str(length), "--long-heads", str(heads), "--threads",
                  str(args.threads), "--long-direction", direction]
         done = subprocess.run(child, capture_output=True, text=True)
@@ -334,39 +316,14 @@ def long(args):
           "it\nincludes inputs and results. T x S weights: what an implementation that holds them needs besides.")
 
 
-# ---- the machine -------------------------------------------------------------------------------------------------------------
-def snapshot():
-    """CPU seconds that all processes have used, and this one with its children; the time."""
-    with open("/proc/stat") as f:
-        user, nice, system, _, _, irq, softirq, steal = (int(x) for x in f.readline().split()[1:9])
-    own = os.times()
-    used = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-    return used, own.user + own.system + own.children_user + own.children_system, time.monotonic()
-
-
-def quiet(since):
-    """Whether others left the processors alone since then; says so where they did not."""
-    now = snapshot()
-    used, own, seconds = (b - a for a, b in zip(since, now))
-    others = (used - own) / seconds
-    if others > 0.1:
-        print(f"the machine is busy: others use {others:.1f} of {os.cpu_count()} processors; the times mean nothing")
-    return others <= 0.1
-
-
 def main():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--fovea", default="build/fovea")
-    a.add_argument("--threads", type=int, default=2)
-    a.add_argument("--rounds", type=int, default=3, help="of each shape that takes less than two seconds; others have one")
+    a = common.parser(__doc__)
     a.add_argument("--quick", action="store_true", help="a few shapes of the grid")
     a.add_argument("--most", type=float, metavar="S", help="leave out shapes whose gradient is guessed to take longer")
     a.add_argument("--no-flex", action="store_true", help="without FlexAttention")
     a.add_argument("--no-onnx", action="store_true", help="without ONNX Runtime")
-    a.add_argument("--check", action="store_true", help="only whether results agree")
     a.add_argument("--long", action="store_true", help="only 65536 places, causal: time and memory")
     a.add_argument("--long-heads", type=int, default=1, metavar="H", help="heads of --long")
-    a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     a.add_argument("--long-torch", type=int, help=argparse.SUPPRESS)
     a.add_argument("--long-direction", default="forward", help=argparse.SUPPRESS)
     args = a.parse_args()
@@ -376,23 +333,9 @@ def main():
     if args.long:
         return long(args)
     torch.set_num_threads(args.threads)
-    if not agreement(args):
-        return 1
-    if args.check:
-        return 0
     if not onnx and not args.no_onnx:
         print("onnx or onnxruntime is not installed: without ONNX Runtime")
-    start = snapshot()
-    time.sleep(1)
-    if not quiet(start) and args.save:
-        print("nothing was measured, since it was to be saved")
-        return 1
-    start = snapshot()
-    results = table(args)
-    rows = summary(results)
-    if quiet(start) and args.save:
-        save(args, results, rows)
-    return 0
+    return common.compare(args, lambda: agreement(args), lambda: measured(args))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@
     /tmp/peer/bin/python bench/peers/forecast.py --model /tmp/forecast --threads 2 --save         and times
 
 Reads model.safetensors, checks that the forecasts of random walks agree to 1e-4 of a channel's deviation, then times training
-steps (the model's own batch, AdamW) and batch-1 prediction of both in turn, several rounds, and prints medians and ratios. A
-busy machine makes the times worthless.
+steps (the model's own batch, AdamW) and batch-1 prediction of both in turn, several rounds, and prints medians and ratios.
 """
-import argparse, csv, datetime, json, os, statistics, subprocess, sys, tempfile, time
+import csv, statistics, sys, tempfile
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import nn
 from torch.nn import functional as F
+
+import common
 
 
 class DLinear(nn.Module):
@@ -127,20 +127,12 @@ class Normalised(nn.Module):
 
 
 def load(path):
-    with safe_open(path, "pt") as f:
-        meta = json.loads(f.metadata()["fovea"])
-        s, series = meta["settings"], meta["series"]
-        net = {"dlinear": DLinear, "patchtst": PatchTST, "darnn": DARNN}[s["model"]](
-            s, series["past"], series["horizon"], len(series["channels"]))
-        state = {k.replace("decoder.input.", "decoder_input."): f.get_tensor(k) for k in f.keys()}
-    missing, unexpected = net.load_state_dict(state, strict=False)
-    missing = [k for k in missing if not k.endswith("num_batches_tracked")]
-    assert not missing and not unexpected, (missing, unexpected)
+    meta, state = common.read_model(path)
+    s, series = meta["settings"], meta["series"]
+    kind = {"dlinear": DLinear, "patchtst": PatchTST, "darnn": DARNN}[s["model"]]
+    net = kind(s, series["past"], series["horizon"], len(series["channels"]))
+    common.fill(net, {name.replace("decoder.input.", "decoder_input."): v for name, v in state.items()})
     return Normalised(net, s["normalise"] == "true"), meta
-
-
-def fovea(args, *words):
-    return json.loads(subprocess.run([args.fovea, *words, "--json"], check=True, capture_output=True, text=True).stdout)
 
 
 def random_walk(rng, series):
@@ -161,83 +153,61 @@ def check_forecasts(args, net, meta, windows=8):
             w.writerow(["step"] + [c["name"] for c in series["channels"]])
             w.writerows([i, *map(repr, map(float, row))] for i, row in enumerate(rows))
             f.flush()
-            ours = fovea(args, "predict", args.model, f.name)["predictions"][0]["forecast"]
+            ours = common.fovea(args, "predict", args.model, f.name)["predictions"][0]["forecast"]
         ours = (np.array([c["values"] for c in ours]).T - mean) / deviation
         with torch.no_grad():
             theirs = net(torch.tensor((rows - mean) / deviation, dtype=torch.float32)[None])[0].numpy()
         worst, largest = max(worst, float(np.abs(ours - theirs).max())), max(largest, float(np.abs(theirs).max()))
     print(f"{meta['settings']['model']}: largest difference {worst:.2e} over {windows} forecasts (of magnitude {largest:.1f})")
-    return worst
+    return worst <= 1e-4
 
 
 def torch_training(net, series, batch, steps):
     net.train()
     c = len(series["channels"])
     x, y = torch.randn(batch, series["past"], c), torch.randn(batch, series["horizon"], c)
-    opt, times = torch.optim.AdamW(net.parameters(), lr=1e-5), []
-    for i in range(steps + 2):
-        began = time.perf_counter()
+    opt = torch.optim.AdamW(net.parameters(), lr=1e-5)
+
+    def step():
         opt.zero_grad(set_to_none=True)
         F.mse_loss(net(x), y).backward()
         opt.step()
-        if i >= 2:
-            times.append(time.perf_counter() - began)
-    return batch / statistics.median(times)
+
+    return batch / statistics.median(common.seconds_of(step, steps, 2))
 
 
-def torch_prediction(net, series, times=100):
+@torch.inference_mode()
+def torch_prediction(net, series):
     net.eval()
-    x, seconds = torch.randn(1, series["past"], len(series["channels"])), []
-    with torch.inference_mode():
-        for i in range(times + 10):
-            began = time.perf_counter()
-            net(x)
-            if i >= 10:
-                seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds) * 1e3
+    x = torch.randn(1, series["past"], len(series["channels"]))
+    return common.median_ms(lambda: net(x), 100, 10)
+
+
+def measure(args, meta):
+    series, batch, name = meta["series"], int(meta["training"]["batch"]), meta["settings"]["model"]
+    m = common.in_turn(args.rounds, {
+        "fovea": lambda: common.bench_recipe(args, meta, "--runs", args.steps),
+        "torch": lambda: torch_training(load(args.model)[0], series, batch, args.steps),
+        "torch predict": lambda: torch_prediction(load(args.model)[0], series)})
+    windows, ms = m["samples_per_second"], m["predict_milliseconds"]
+    train, predict = windows / m["torch"], m["torch predict"] / ms
+    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds")
+    print(f"{name} training, batch {batch}: fovea {windows:.0f} windows/s, torch {m['torch']:.0f}: ratio {train:.2f}")
+    print(f"{name} prediction, batch 1: fovea {ms:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
+    return [common.row(f"forecast {name} training batch {batch}", args.threads, f"{windows:.0f} windows/s",
+                       f"{m['torch']:.0f} windows/s", train),
+            common.row(f"forecast {name} prediction batch 1", args.threads, f"{ms:.3f} ms", f"{m['torch predict']:.3f} ms",
+                       predict)]
 
 
 def main():
-    a = argparse.ArgumentParser()
+    a = common.parser(__doc__)
     a.add_argument("--model", required=True)
-    a.add_argument("--fovea", default="build/fovea")
-    a.add_argument("--threads", type=int, default=2)
-    a.add_argument("--rounds", type=int, default=3)
     a.add_argument("--steps", type=int, default=10)
-    a.add_argument("--check", action="store_true", help="compare the outputs, time nothing")
-    a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     args = a.parse_args()
     torch.set_num_threads(args.threads)
-    path = args.model if args.model.endswith(".safetensors") else f"{args.model}/model.safetensors"
-    net, meta = load(path)
-    series, batch = meta["series"], int(meta["training"]["batch"])
-    worst = check_forecasts(args, net, meta)
-    if args.check:
-        return 0 if worst <= 1e-4 else 1
-    rows = {"train": ([], []), "predict": ([], [])}
-    sets = [w for part in ("settings", "training") for k, v in meta[part].items() if v for w in ("--set", f"{k}={v}")]
-    for _ in range(args.rounds):
-        ours = fovea(args, "bench", "recipe", "forecast", "--data", meta["data"], "--threads", str(args.threads), "--steps",
-                     str(args.steps), *sets)
-        for key, mine, theirs in (("train", ours["samples_per_second"], torch_training(load(path)[0], series, batch, args.steps)),
-                                  ("predict", ours["predict_milliseconds"], torch_prediction(load(path)[0], series))):
-            rows[key][0].append(mine)
-            rows[key][1].append(theirs)
-    m = {k: [statistics.median(v) for v in pair] for k, pair in rows.items()}
-    train, predict = m["train"][0] / m["train"][1], m["predict"][1] / m["predict"][0]
-    name = meta["settings"]["model"]
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds")
-    print(f"{name} training, batch {batch}: fovea {m['train'][0]:.0f} windows/s, torch {m['train'][1]:.0f}: ratio {train:.2f}")
-    print(f"{name} prediction, batch 1: fovea {m['predict'][0]:.3f} ms, torch {m['predict'][1]:.3f} ms: ratio {predict:.2f}")
-    if args.save:
-        with open("bench/results.csv", "a", newline="") as f:
-            w = csv.writer(f)
-            day = datetime.date.today().isoformat()
-            w.writerow([day, f"forecast {name} training batch {batch}", args.threads, f"{m['train'][0]:.0f} windows/s",
-                        f"torch {torch.__version__} {m['train'][1]:.0f} windows/s", f"{train:.2f}"])
-            w.writerow([day, f"forecast {name} prediction batch 1", args.threads, f"{m['predict'][0]:.3f} ms",
-                        f"torch {torch.__version__} {m['predict'][1]:.3f} ms", f"{predict:.2f}"])
-    return 0 if worst <= 1e-4 else 1
+    net, meta = load(args.model)
+    return common.compare(args, lambda: check_forecasts(args, net, meta), lambda: measure(args, meta))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@
 Reads model.safetensors, checks that the logits of 256 test images agree to 1e-4, then times training steps (batch 128, AdamW) and
 batch-1 prediction of both in turn, several rounds, and prints medians and ratios. Appends to bench/results.csv with --save.
 """
-import argparse, csv, datetime, gzip, json, os, statistics, subprocess, sys, tempfile, time
+import gzip, os, statistics, sys, tempfile
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import nn
+
+import common
 
 
 class Block(nn.Module):
@@ -92,14 +93,8 @@ class Cnn(nn.Module):
 
 
 def load(path):
-    with safe_open(path, "pt") as f:
-        meta = json.loads(f.metadata()["fovea"])
-        net = Cnn(meta["settings"], meta["image"][2], len(meta["labels"]))
-        state = {k: f.get_tensor(k) for k in f.keys()}
-    missing, unexpected = net.load_state_dict(state, strict=False)
-    missing = [k for k in missing if not k.endswith("num_batches_tracked")]
-    assert not missing and not unexpected, (missing, unexpected)
-    return net, meta
+    meta, state = common.read_model(path)
+    return common.fill(Cnn(meta["settings"], meta["image"][2], len(meta["labels"])), state), meta
 
 
 def test_images(meta, n):
@@ -117,16 +112,12 @@ def standardised(images, meta):
     return (x - p["mean"][0]) / (p["deviation"][0] or 1)
 
 
-def fovea(args, *words):
-    return json.loads(subprocess.run([args.fovea, *words, "--json"], check=True, capture_output=True, text=True).stdout)
-
-
 def check_logits(args, net, meta):
     images = test_images(meta, 256)
     with tempfile.NamedTemporaryFile(suffix=".npy") as f:
         np.save(f, images)
         f.flush()
-        ours = fovea(args, "predict", args.model, f.name, "--top", str(len(meta["labels"])))
+        ours = common.fovea(args, "predict", args.model, f.name, "--top", len(meta["labels"]))
     index = {label: i for i, label in enumerate(meta["labels"])}
     scores = np.zeros((256, len(index)), np.float32)
     for row, p in zip(scores, ours["predictions"]):
@@ -137,7 +128,7 @@ def check_logits(args, net, meta):
         theirs = net(standardised(images, meta)).numpy()
     worst = float(np.abs(scores - theirs).max())
     print(f"logits: largest difference {worst:.2e} over 256 images (of magnitude {np.abs(theirs).max():.1f})")
-    return worst
+    return worst <= 1e-4
 
 
 def torch_training(net, batch, steps, channels_last):
@@ -146,69 +137,48 @@ def torch_training(net, batch, steps, channels_last):
     if channels_last:
         net, x = net.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(net.parameters(), lr=1e-5)
-    times = []
-    for i in range(steps + 3):
-        began = time.perf_counter()
+
+    def step():
         opt.zero_grad(set_to_none=True)
         nn.functional.cross_entropy(net(x), y).backward()
         opt.step()
-        if i >= 3:
-            times.append(time.perf_counter() - began)
-    return batch / statistics.median(times)
+
+    return batch / statistics.median(common.seconds_of(step, steps, 3))
 
 
-def torch_prediction(net, times=200):
+@torch.inference_mode()
+def torch_prediction(net):
     net.eval()
     x = torch.randn(1, 1, 28, 28)
-    seconds = []
-    with torch.inference_mode():
-        for i in range(times + 20):
-            began = time.perf_counter()
-            torch.softmax(net(x), 1)
-            if i >= 20:
-                seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds) * 1e3
+    return common.median_ms(lambda: torch.softmax(net(x), 1), 200, 20)
+
+
+def measure(args, meta):
+    net = lambda: load(args.model)[0]
+    m = common.in_turn(args.rounds, {
+        "fovea": lambda: common.bench_recipe(args, meta, "--batch", 128, "--runs", args.steps),
+        "torch predict": lambda: torch_prediction(net()),
+        "torch": lambda: torch_training(net(), 128, args.steps, False),
+        "torch channels-last": lambda: torch_training(net(), 128, args.steps, True)})
+    images, ms, best = m["samples_per_second"], m["predict_milliseconds"], max(m["torch"], m["torch channels-last"])
+    train, predict = images / best, m["torch predict"] / ms
+    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds")
+    print(f"training, batch 128: fovea {images:.0f} images/s, torch {m['torch']:.0f}, channels-last "
+          f"{m['torch channels-last']:.0f}: ratio {train:.2f}")
+    print(f"prediction, batch 1: fovea {ms:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
+    return [common.row("image-classify training batch 128", args.threads, f"{images:.0f} images/s", f"{best:.0f} images/s", train),
+            common.row("image-classify prediction batch 1", args.threads, f"{ms:.3f} ms", f"{m['torch predict']:.3f} ms",
+                       predict)]
 
 
 def main():
-    a = argparse.ArgumentParser()
+    a = common.parser(__doc__)
     a.add_argument("--model", required=True)
-    a.add_argument("--fovea", default="build/fovea")
-    a.add_argument("--threads", type=int, default=2)
-    a.add_argument("--rounds", type=int, default=3)
     a.add_argument("--steps", type=int, default=15)
-    a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     args = a.parse_args()
     torch.set_num_threads(args.threads)
-    path = args.model if args.model.endswith(".safetensors") else f"{args.model}/model.safetensors"
-    net, meta = load(path)
-    worst = check_logits(args, net, meta)
-    rows = {"fovea": [], "torch": [], "torch channels-last": [], "fovea predict": [], "torch predict": []}
-    sets = [w for k, v in meta["settings"].items() if v for w in ("--set", f"{k}={v}")]
-    for _ in range(args.rounds):
-        ours = fovea(args, "bench", "recipe", "image-classify", "--data", meta["data"], "--batch", "128", "--threads",
-                     str(args.threads), "--steps", str(args.steps), *sets)
-        rows["fovea"].append(ours["samples_per_second"])
-        rows["fovea predict"].append(ours["predict_milliseconds"])
-        rows["torch predict"].append(torch_prediction(load(path)[0]))
-        rows["torch"].append(torch_training(load(path)[0], 128, args.steps, False))
-        rows["torch channels-last"].append(torch_training(load(path)[0], 128, args.steps, True))
-    m = {k: statistics.median(v) for k, v in rows.items()}
-    best = max(m["torch"], m["torch channels-last"])
-    train, predict = m["fovea"] / best, m["torch predict"] / m["fovea predict"]
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds")
-    print(f"training, batch 128: fovea {m['fovea']:.0f} images/s, torch {m['torch']:.0f}, channels-last "
-          f"{m['torch channels-last']:.0f}: ratio {train:.2f}")
-    print(f"prediction, batch 1: fovea {m['fovea predict']:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
-    if args.save:
-        with open("bench/results.csv", "a", newline="") as f:
-            w = csv.writer(f)
-            day = datetime.date.today().isoformat()
-            w.writerow([day, "image-classify training batch 128", args.threads, f"{m['fovea']:.0f} images/s",
-                        f"torch {torch.__version__} {best:.0f} images/s", f"{train:.2f}"])
-            w.writerow([day, "image-classify prediction batch 1", args.threads, f"{m['fovea predict']:.3f} ms",
-                        f"torch {torch.__version__} {m['torch predict']:.3f} ms", f"{predict:.2f}"])
-    return 0 if worst <= 1e-4 else 1
+    net, meta = load(args.model)
+    return common.compare(args, lambda: check_logits(args, net, meta), lambda: measure(args, meta))
 
 
 if __name__ == "__main__":

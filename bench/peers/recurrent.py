@@ -15,12 +15,12 @@ says that fovea is faster.
 Forward is a prediction: PyTorch in inference mode, fovea with weights packed before the first call. Forward + backward
 gives the gradients of inputs, weights and biases; fovea's time includes packing the weights anew, as after each step of
 training. A call of PyTorch's includes what Python adds.
-
-Other processes on the same processors make all figures worthless: nothing is saved on a busy machine.
 """
-import argparse, csv, datetime, json, os, statistics, subprocess, sys, tempfile, time
+import os, statistics, sys, tempfile, time
 
 import torch
+
+import common
 
 SHAPES = [(32, 64, 256, 256), (8, 64, 256, 256), (8, 40, 128, 128), (8, 20, 64, 64), (1, 60, 128, 128),
           (32, 1, 256, 256), (5, 1, 512, 512), (1, 1, 256, 256), (1, 1, 512, 512)]
@@ -33,12 +33,8 @@ def text(shape):
 
 
 def fovea(args, layer, shape, backward, *more):
-    words = [args.fovea, "bench", layer, "--shape", text(shape), *["--backward"] * backward,
-             *["--bidirectional"] * args.bidirectional, "--json", "--threads", str(args.threads), *more]
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr.strip() or f"{' '.join(words)}: exit {done.returncode}")
-    return json.loads(done.stdout)
+    return common.fovea(args, "bench", layer, "--shape", text(shape), *["--backward"] * backward,
+                        *["--bidirectional"] * args.bidirectional, "--threads", args.threads, *more)
 
 
 def torch_call(args, layer, shape, backward):
@@ -64,12 +60,7 @@ def times_of(call):
     began = time.perf_counter()
     call()
     count = max(3, min(int(0.3 / (time.perf_counter() - began)), 5000))
-    times = []
-    for _ in range(count):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return times
+    return common.seconds_of(call, count, 0)
 
 
 def agreement(args):
@@ -97,24 +88,6 @@ def agreement(args):
             bad += not far <= 2e-5
             print(f"{layer} {text(shape)}: outputs and gradients differ from f64 by at most {far:.1e}")
     return bad == 0
-
-
-def snapshot():
-    """CPU seconds that all processes have used, and this one with its children; the time."""
-    with open("/proc/stat") as f:
-        user, nice, system, _, _, irq, softirq, steal = (int(x) for x in f.readline().split()[1:9])
-    own = os.times()
-    used = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-    return used, own.user + own.system + own.children_user + own.children_system, time.monotonic()
-
-
-def quiet(since):
-    """Whether others left the processors alone since then; says so where they did not."""
-    used, own, seconds = (b - a for a, b in zip(since, snapshot()))
-    others = (used - own) / seconds
-    if others > 0.1:
-        print(f"the machine is busy: others use {others:.1f} of {os.cpu_count()} processors; the times mean little")
-    return others <= 0.1
 
 
 def measure(args, layer, shape, backward):
@@ -148,43 +121,18 @@ def table(args):
                       f"{m['theirs'] / m['ours']:6.2f} | {ms(m['our_best']):>10} {100 * m['of_peak']:6.1f} % "
                       f"{ms(m['their_best']):>10} {m['their_best'] / m['our_best']:6.2f}", flush=True)
                 both = "bidirectional " * args.bidirectional
-                results.append((f"{both}{layer} {direction} {'x'.join(map(str, shape))}", ms(m["ours"]), ms(m["theirs"]),
-                                m["theirs"] / m["ours"]))
+                results.append(common.row(f"{both}{layer} {direction} {'x'.join(map(str, shape))}", args.threads,
+                                          ms(m["ours"]), ms(m["theirs"]), m["theirs"] / m["ours"]))
     return results
 
 
-def save(args, results):
-    day = datetime.date.today().isoformat()
-    with open("bench/results.csv", "a", newline="") as f:
-        for name, ours, theirs, ratio in results:
-            csv.writer(f).writerow([day, name, args.threads, ours, f"torch {torch.__version__} {theirs}", f"{ratio:.2f}"])
-
-
 def main():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("--fovea", default="build/fovea")
-    a.add_argument("--threads", type=int, default=1)
-    a.add_argument("--rounds", type=int, default=5)
+    a = common.parser(__doc__, rounds=5, default=1)
     a.add_argument("--shape", type=lambda s: tuple(map(int, s.split(","))), action="append", metavar="B,T,I,H")
     a.add_argument("--bidirectional", action="store_true")
-    a.add_argument("--check", action="store_true", help="only whether results agree")
-    a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     args = a.parse_args()
     torch.set_num_threads(args.threads)
-    if not agreement(args):
-        return 1
-    if args.check:
-        return 0
-    start = snapshot()
-    time.sleep(1)
-    if not quiet(start) and args.save:
-        print("nothing was measured, since it was to be saved")
-        return 1
-    start = snapshot()
-    results = table(args)
-    if quiet(start) and args.save:
-        save(args, results)
-    return 0
+    return common.compare(args, lambda: agreement(args), lambda: table(args))
 
 
 if __name__ == "__main__":

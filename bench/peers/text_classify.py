@@ -10,12 +10,13 @@ Reads model.safetensors with its tokenizer, checks that the logits of 256 texts 
 rounds, and prints medians and ratios. PyTorch's recurrent networks get padded batches as they are, or packed, whichever is faster;
 only the latter gives the right result for shorter texts of a batch. Appends to bench/results.csv with --save.
 """
-import argparse, csv, datetime, json, statistics, subprocess, sys, tempfile, time
+import sys, tempfile, time
 
 import torch
-from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch import nn
+
+import common
 
 
 class Pool(nn.Module):
@@ -67,27 +68,19 @@ class Net(nn.Module):
 
 
 def load(path):
-    with safe_open(path, "pt") as f:
-        meta = json.loads(f.metadata()["fovea"])
-        state = {k: f.get_tensor(k) for k in f.keys()}
-    net = Net(meta["settings"], state["embedding.weight"].shape[0], len(meta["labels"]))
-    net.load_state_dict(state)
-    return net, meta
+    meta, state = common.read_model(path)
+    return common.fill(Net(meta["settings"], state["embedding.weight"].shape[0], len(meta["labels"])), state), meta
 
 
 def padded(rows):
     return nn.utils.rnn.pad_sequence([torch.tensor(r) for r in rows], batch_first=True)
 
 
-def fovea(args, *words):
-    return json.loads(subprocess.run([args.fovea, *words, "--json"], check=True, capture_output=True, text=True).stdout)
-
-
 def check_logits(args, net, meta, lines, rows):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write("\n".join(lines[:256]) + "\n")
         f.flush()
-        ours = fovea(args, "predict", args.model, f.name, "--top", str(len(meta["labels"])))
+        ours = common.fovea(args, "predict", args.model, f.name, "--top", len(meta["labels"]))
     scores = torch.zeros(len(ours["predictions"]), len(meta["labels"]))
     for row, p in zip(scores, ours["predictions"]):
         for t in p["top"]:
@@ -97,7 +90,7 @@ def check_logits(args, net, meta, lines, rows):
         theirs = net(padded(rows[:256]))
     worst = float((scores - theirs).abs().max())
     print(f"logits: largest difference {worst:.2e} over {len(scores)} texts (of magnitude {theirs.abs().max():.1f})")
-    return worst
+    return worst <= 1e-4
 
 
 def torch_training(net, rows, classes, batch, steps):
@@ -119,68 +112,51 @@ def torch_training(net, rows, classes, batch, steps):
     return seen / (time.perf_counter() - began)
 
 
-def torch_prediction(net, row, times=200):
+@torch.inference_mode()
+def torch_prediction(net, row):
     net.eval()
     net.packed = False  # one text has no padding
-    x, seconds = torch.tensor(row)[None], []
-    with torch.inference_mode():
-        for i in range(times + 20):
-            began = time.perf_counter()
-            torch.softmax(net(x), 1)
-            if i >= 20:
-                seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds) * 1e3
+    x = torch.tensor(row)[None]
+    return common.median_ms(lambda: torch.softmax(net(x), 1), 200, 20)
+
+
+def measure(args, meta, rows):
+    batch = int(meta["training"]["batch"])
+    middling = sorted(rows, key=len)[len(rows) // 2]
+
+    def training(packed):
+        peer = load(args.model)[0]
+        peer.packed = packed
+        return torch_training(peer, rows, len(meta["labels"]), batch, args.steps)
+
+    m = common.in_turn(args.rounds, {
+        "fovea": lambda: common.bench_recipe(args, meta, "--runs", args.steps),
+        "torch predict": lambda: torch_prediction(load(args.model)[0], middling),
+        "torch": lambda: training(False),
+        "torch packed": lambda: training(True)})
+    texts, ms, best = m["samples_per_second"], m["predict_milliseconds"], max(m["torch"], m["torch packed"])
+    train, predict = texts / best, m["torch predict"] / ms
+    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds, {meta['recipe']} {meta['data']}")
+    print(f"training, batch {batch}: fovea {texts:.0f} texts/s, torch {m['torch']:.0f}, packed {m['torch packed']:.0f}: "
+          f"ratio {train:.2f}")
+    print(f"prediction, one text: fovea {ms:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
+    name = f"{meta['recipe']} {meta['data']} {meta['settings']['encoder']}"
+    return [common.row(f"{name} training batch {batch}", args.threads, f"{texts:.0f} texts/s", f"{best:.0f} texts/s", train),
+            common.row(f"{name} prediction batch 1", args.threads, f"{ms:.3f} ms", f"{m['torch predict']:.3f} ms", predict)]
 
 
 def main():
-    a = argparse.ArgumentParser()
+    a = common.parser(__doc__)
     a.add_argument("--model", required=True)
     a.add_argument("--texts", required=True, help="a text a line, of the kind the model reads")
-    a.add_argument("--fovea", default="build/fovea")
-    a.add_argument("--threads", type=int, default=2)
-    a.add_argument("--rounds", type=int, default=3)
     a.add_argument("--steps", type=int, default=60)
-    a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     args = a.parse_args()
     torch.set_num_threads(args.threads)
-    path = args.model if args.model.endswith(".safetensors") else f"{args.model}/model.safetensors"
-    net, meta = load(path)
+    net, meta = load(args.model)
     tokenizer = Tokenizer.from_str(meta["tokenizers"][0])
     lines = [line.rstrip("\n") for line in open(args.texts, encoding="utf-8")]
     rows = [tokenizer.encode(line).ids[: meta["lengths"][-1]] or [1] for line in lines]
-    worst = check_logits(args, net, meta, lines, rows)
-    batch = int(meta["training"]["batch"])
-    sets = [w for k, v in meta["settings"].items() if v for w in ("--set", f"{k}={v}")]
-    took = {k: [] for k in ("fovea", "torch", "torch packed", "fovea predict", "torch predict")}
-    for _ in range(args.rounds):
-        ours = fovea(args, "bench", "recipe", meta["recipe"], "--data", meta["data"], "--threads", str(args.threads),
-                     "--runs", str(args.steps), *sets)
-        took["fovea"].append(ours["samples_per_second"])
-        took["fovea predict"].append(ours["predict_milliseconds"])
-        first = len(sorted(rows, key=len)[len(rows) // 2])
-        took["torch predict"].append(torch_prediction(load(path)[0], next(r for r in rows if len(r) == first)))
-        for packed in (False, True):
-            peer = load(path)[0]
-            peer.packed = packed
-            took["torch packed" if packed else "torch"].append(
-                torch_training(peer, rows, len(meta["labels"]), batch, args.steps))
-    m = {k: statistics.median(v) for k, v in took.items()}
-    best = max(m["torch"], m["torch packed"])
-    train, predict = m["fovea"] / best, m["torch predict"] / m["fovea predict"]
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds, {meta['recipe']} {meta['data']}")
-    print(f"training, batch {batch}: fovea {m['fovea']:.0f} texts/s, torch {m['torch']:.0f}, packed {m['torch packed']:.0f}: "
-          f"ratio {train:.2f}")
-    print(f"prediction, one text: fovea {m['fovea predict']:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
-    if args.save:
-        with open("bench/results.csv", "a", newline="") as f:
-            w = csv.writer(f)
-            day = datetime.date.today().isoformat()
-            name = f"{meta['recipe']} {meta['data']} {meta['settings']['encoder']}"
-            w.writerow([day, f"{name} training batch {batch}", args.threads, f"{m['fovea']:.0f} texts/s",
-                        f"torch {torch.__version__} {best:.0f} texts/s", f"{train:.2f}"])
-            w.writerow([day, f"{name} prediction batch 1", args.threads, f"{m['fovea predict']:.3f} ms",
-                        f"torch {torch.__version__} {m['torch predict']:.3f} ms", f"{predict:.2f}"])
-    return 0 if worst <= 1e-4 else 1
+    return common.compare(args, lambda: check_logits(args, net, meta, lines, rows), lambda: measure(args, meta, rows))
 
 
 if __name__ == "__main__":

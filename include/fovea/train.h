@@ -148,13 +148,16 @@ FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, cha
 /* The same with more to say. Of a model that writes (translate), an entry has "text" and "translation", its "score"
  * (the log of its probability, of a beam search over the length penalty) and with `tokens` also "source_tokens", "tokens",
  * their numbers "source_ids" and "ids", and "alignment": for each token of the translation, <eos> among them,
- * how much it looked at each of the source. */
+ * how much it looked at each of the source. With `target` nothing is written: each text's "translation" is the line
+ * given there, "score" what the model thinks of it, and with `tokens` also "log_probabilities", of each token after the
+ * ones before it, and "top", the `top` likeliest in its place with their "probability" and "score", the logit. */
 typedef struct fv_predict_request {
   const char *input;
-  int top;                /* labels */
+  int top;                /* labels; tokens in the place of each of a target */
   const fv_setting *sets; /* of writing: see fv_write_options */
   int n_sets;
   bool tokens;
+  const char *target; /* of a model that writes: a file with as many lines as the input, or "text:" and the text */
 } fv_predict_request;
 FV_API fv_status fv_model_answer(fv_model *model, const fv_predict_request *request, char **json);
 FV_API bool fv_model_writes(const fv_model *model);

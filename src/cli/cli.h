@@ -22,7 +22,7 @@ typedef struct cli_args {
   fv_setting sets[CLI_MOST_SETS];
   int n_sets;
   const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism, *kind, *normal, *column, *format;
-  const char *encoding;
+  const char *encoding, *target;
   int64_t threads, top, samples, seeds, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
   double dropout;
   bool json, quiet, resume, folds, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole,

@@ -11,12 +11,13 @@ typedef struct answers {
   json_t *all; /* with --json */
 } answers;
 
-static void print_prediction(const char *input, size_t index, size_t n, const json_t *entry) {
+static void print_prediction(const char *input, size_t index, size_t n, bool scored, const json_t *entry) {
   const json_t *top = json_object_get(entry, "top"), *text = json_object_get(entry, "text");
   const json_t *node = json_object_get(entry, "node");
   const json_t *translation = json_object_get(entry, "translation");
   size_t i;
   json_t *guess;
+  if (scored) printf("%10.4f  ", json_number_value(json_object_get(entry, "score")));
   if (translation) printf("%s", json_string_value(translation));
   else if (text) printf("%s", json_string_value(text));
   else if (node) printf("%s", json_string_value(node));
@@ -48,7 +49,8 @@ static int answer(answers *w, const char *input) {
   char *json = NULL;
   json_error_t error;
   const fv_predict_request request = {.input = input, .top = (int)w->args->top, .sets = w->args->sets,
-                                      .n_sets = w->args->n_sets, .tokens = w->args->tokens};
+                                      .n_sets = w->args->n_sets, .tokens = w->args->tokens,
+                                      .target = w->args->target};
   fv_status status = fv_model_answer(w->model, &request, &json);
   if (status != FV_OK) return cli_failed(status);
   json_t *result = json_loads(json, 0, &error), *list = json_object_get(result, "predictions");
@@ -57,7 +59,7 @@ static int answer(answers *w, const char *input) {
   for (size_t i = 0; i < json_array_size(list); i++) {
     json_t *entry = json_array_get(list, i), *forecast = json_object_get(entry, "forecast");
     if (!w->args->json && forecast) print_forecast(input, forecast);
-    else if (!w->args->json) print_prediction(input, i, json_array_size(list), entry);
+    else if (!w->args->json) print_prediction(input, i, json_array_size(list), w->args->target, entry);
     else json_object_set_new(entry, "input", json_string(input));
   }
   if (w->args->json) json_array_extend(w->all, list);
@@ -91,6 +93,8 @@ static int answer_lines(answers *w) {
 }
 
 static int run(const cli_args *a) {
+  if (a->target && (a->n_names > 2 || strcmp(a->names[1], "-") == 0))
+    return cli_refuse("fovea predict: --target: expected one file or text, got %s", a->n_names > 2 ? "several" : "'-'");
   answers w = {.args = a, .all = a->json ? json_array() : NULL};
   fv_status status = fv_model_open(a->names[0], (int)a->threads, &w.model);
   int code = status == FV_OK ? 0 : cli_failed(status);
@@ -109,7 +113,8 @@ static const cli_option options[] = {{.name = "top",
                                       .letter = 'k',
                                       .min = 1,
                                       .max = 1000000,
-                                      .doc = "how many of the likeliest labels to tell; 3 unless given"},
+                                      .doc = "how many of the likeliest labels to tell, or tokens with --target; 3 unless "
+                                             "given"},
                                      {.name = "set",
                                       .kind = CLI_SET,
                                       .value = "KEY=VALUE",
@@ -118,6 +123,13 @@ static const cli_option options[] = {{.name = "top",
                                      {.name = "tokens",
                                       CLI_FIELD(tokens),
                                       .doc = "translate: with --json, also tokens and what each looked at"},
+                                     {.name = "target",
+                                      .kind = CLI_TEXT,
+                                      CLI_FIELD(target),
+                                      .value = "FILE",
+                                      .doc = "translate: no translation, but the score of this one, a line for each of "
+                                             "INPUT's, or text:WORDS; with --json --tokens also each token's, and the "
+                                             "K likeliest in its place"},
                                      CLI_THREADS,
                                      CLI_JSON,
                                      {0}};

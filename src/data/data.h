@@ -111,8 +111,10 @@ fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_
 /* Into how many folds data without a test part are cut; 0: they have one. */
 int fv_dataset_folds(const char *name_or_path);
 /* Texts by themselves, to be read as `reading` says, which must have its tokenisers: the samples of split test, of no
- * class; of a pair they are the source. `texts` are the rows' first column, borrowed for the call. */
-fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset **d);
+ * class; of a pair they are the source, and `targets` what belongs to each (NULL: nothing). Texts are the rows' first column;
+ * tables are borrowed for the call. */
+fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *targets, fv_reading *reading,
+                              fv_dataset **d);
 /* The last rows of a series at `path`, to be read as `reading` says, which must know its channels: the one sample of
  * split test, whose future is zeros. */
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);

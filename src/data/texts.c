@@ -443,7 +443,7 @@ done:
   return status;
 }
 
-static fv_status of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset *d) {
+static fv_status of_texts(const fv_text_table *texts, const fv_text_table *targets, fv_reading *reading, fv_dataset *d) {
   static const fv_class_name no_class[] = {{"", ""}, {NULL, NULL}};
   const fv_data_open o = {.reading = &(fv_reading){.tokenizer = {reading->tokenizer[0], reading->tokenizer[1]},
                                                    .longest = reading->longest}};
@@ -455,18 +455,20 @@ static fv_status of_texts(const fv_text_table *texts, fv_reading *reading, fv_da
   FV_TRY(fv_texts_new(d, &t));
   FV_TRY_DONE(add_rows(t, FV_SPLIT_TEST, &(fv_texts_from){.text = 1}, texts));
   t->pairs = reading->tokenizer[1];
-  for (int64_t i = 0; i < t->n; i++) t->v[i].text[1] = (fv_bytes){"", 0};
+  for (int64_t i = 0; i < t->n; i++)
+    t->v[i].text[1] = targets ? fv_text_table_get(targets, i, 0) : (fv_bytes){"", 0};
   FV_TRY_DONE(fv_texts_hold(&o, d, t, no_class));
 done:
   fv_texts_free(t);
   return status;
 }
 
-fv_status fv_dataset_of_texts(const fv_text_table *texts, fv_reading *reading, fv_dataset **dataset) {
+fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *targets, fv_reading *reading,
+                              fv_dataset **dataset) {
   fv_dataset *d;
   *dataset = NULL;
   FV_TRY(FV_NEW(&d, 1));
-  fv_status status = of_texts(texts, reading, d);
+  fv_status status = of_texts(texts, targets, reading, d);
   if (status == FV_OK) *dataset = d;
   else fv_dataset_close(d);
   return status;

@@ -300,6 +300,8 @@ const fv_graph *fv_program_graph(const fv_program *program);
 /* Packs weights and computes all that depends on parameters alone: after each change of the parameters. `packed` is
  * packed_bytes long. */
 fv_status fv_program_prologue(const fv_program *program, const float *params, void *packed, fv_pool *pool);
+/* Whether what one packed serves the other as well: programs of one store for other lengths. False where in doubt. */
+bool fv_program_same_prologue(const fv_program *a, const fv_program *b);
 
 /* One worker's copy: its slab and its bound calls. params and packed are shared and not owned. */
 fv_status fv_exec_new(const fv_program *program, fv_ledger *ledger, const float *params, const void *packed,

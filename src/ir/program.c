@@ -160,6 +160,26 @@ static fv_status place_packs(fv_program *p) {
   return FV_OK;
 }
 
+static bool same_spot(fv_spot a, fv_spot b) { return a.place == b.place && a.at == b.at; }
+
+static bool same_early(const fv_step *a, const fv_step *b) {
+  bool same = a->kernel == b->kernel && same_work(a->node, b->node);
+  for (int k = 0; same && k < a->node->n_in; k++) same = same_spot(a->in[k], b->in[k]);
+  for (int k = 0; same && k < a->node->n_out; k++) same = same_spot(a->out[k], b->out[k]);
+  return same;
+}
+
+bool fv_program_same_prologue(const fv_program *a, const fv_program *b) {
+  bool same = a->n_prologue == b->n_prologue && a->n_packs == b->n_packs && a->g->params == b->g->params;
+  for (int s = 0; same && s < a->n_prologue; s++) same = same_early(&a->prologue[s], &b->prologue[s]);
+  for (int i = 0; same && i < a->n_packs; i++) {
+    const fv_pack_step *p = &a->packs[i], *q = &b->packs[i];
+    same = p->i == q->i && same_spot(p->from, q->from) && p->to == q->to && p->step->kernel == q->step->kernel &&
+           same_work(p->step->node, q->step->node);
+  }
+  return same;
+}
+
 static fv_status prepare_states(fv_program *p) {
   int n = p->n_prologue + p->n_packs;
   FV_TRY(FV_NEW(&p->states, n + 1));

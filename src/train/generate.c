@@ -45,7 +45,7 @@ typedef struct bucket {
 /* A thread's memory, laid out for one bucket. */
 typedef struct desk {
   char *memory;
-  int32_t *source, *token, *place, *parent;
+  int32_t *source, *target, *token, *place, *parent;
   int32_t *chosen; /* [limit]: which hypothesis of a step belongs to the result */
   uint8_t *seen;
   void *now[MOST_STATES], *then[MOST_STATES];
@@ -83,6 +83,9 @@ static bool is_state(const char *name) {
   return starts(name, "keep.") || starts(name, "carry.") || starts(name, "cache.");
 }
 
+static bool alone(const fv_writing *how) { return how->sample || how->given; }
+static int64_t beam_of(const fv_writer *w) { return alone(&w->how) ? 1 : w->how.beam; }
+
 /* A step also gives each row's likeliest tokens. */
 static fv_status add_candidates(const fv_writer *w, fv_graph *g) {
   fv_value *scores = NULL, *top[2];
@@ -91,9 +94,10 @@ static fv_status add_candidates(const fv_writer *w, fv_graph *g) {
   FV_REQUIRE(scores, FV_ERR_INTERNAL, "recipe: expected an output 'scores' of a step, got none");
   for (int i = 0; i < g->outputs.n && !w->how.align; i++)
     if (!strcmp(g->outputs.v[i].name, "alignment")) g->outputs.v[i] = g->outputs.v[--g->outputs.n];
-  if (w->how.sample) return FV_OK;
+  if (w->how.sample && !w->how.given) return FV_OK;
   fv_value *log_p = fv_op(g, "log_softmax", &(fv_softmax_attrs){.axis = -1}, scores);
   if (!fv_op_n(g, "topk", &(fv_topk_attrs){.k = w->k}, 1, &log_p, 2, top)) return fv_graph_check(g);
+  if (w->how.given) fv_output(g, "log_p", log_p);
   fv_output(g, "top.log_p", top[0]);
   fv_output(g, "top.token", top[1]);
   return fv_graph_check(g);
@@ -115,8 +119,8 @@ static fv_status graphs_of(fv_writer *w, int i, fv_graph **encode, fv_graph **st
 /* A sentence may become longer than what it comes from, up to twice. */
 static void size_bucket(fv_writer *w, int i, int64_t sentences) {
   bucket *b = &w->bucket[i];
-  const int64_t beam = w->how.sample ? 1 : w->how.beam;
-  b->limit = FV_MAX(FV_MIN(w->m->length[w->n_buckets - 1] - 1, 2 * w->m->length[i] + 8), 1);
+  const int64_t beam = beam_of(w), longest = w->m->length[w->n_buckets - 1] - 1;
+  b->limit = FV_MAX(w->how.given ? longest : FV_MIN(longest, 2 * w->m->length[i] + 8), 1);
   b->sentences = FV_MAX(FV_MIN(sentences, MOST_ROWS / (b->limit * beam)), 1);
   b->rows = b->sentences * beam;
   w->most = FV_MAX(w->most, b->limit);
@@ -142,7 +146,7 @@ done:
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 static fv_search_rules rules_of(const fv_writer *w, int64_t limit) {
   const fv_tokenizer *t = w->m->reading.tokenizer[1];
-  return (fv_search_rules){.beam = w->how.sample ? 1 : w->how.beam,
+  return (fv_search_rules){.beam = beam_of(w),
                            .limit = limit,
                            .penalty = w->how.penalty,
                            .eos = fv_tokenizer_special(t, FV_SPECIAL_EOS),
@@ -154,6 +158,7 @@ static int64_t lay_out(const fv_writer *w, int i, char *memory, desk *k) {
   const fv_search_rules rules = rules_of(w, b->limit);
   int64_t at = 0;
   k->source = fv_slab_take(memory, &at, b->sentences * w->m->length[i] * 4);
+  k->target = fv_slab_take(memory, &at, w->how.given ? b->sentences * (b->limit + 1) * 4 : 0);
   k->token = fv_slab_take(memory, &at, b->rows * 4);
   k->place = fv_slab_take(memory, &at, b->rows * 4);
   k->parent = fv_slab_take(memory, &at, b->rows * 4);
@@ -193,7 +198,7 @@ static fv_status make_writer(fv_writer *w, fv_ledger *ledger, int64_t sentences)
              "%s: expected a model that writes, got one that does not", w->m->recipe->info.name);
   w->n_buckets = w->m->n_lengths;
   w->workers = fv_pool_threads(w->m->pool);
-  w->k = FV_MIN((w->how.sample ? 1 : w->how.beam) + 3, w->m->task.vocabulary[1]);
+  w->k = FV_MIN(w->how.given ? FV_MAX(w->how.top, 1) : beam_of(w) + 3, w->m->task.vocabulary[1]);
   FV_TRY(FV_NEW(&w->bucket, w->n_buckets));
   for (int i = 0; i < w->n_buckets; i++) size_bucket(w, i, sentences);
   FV_TRY(make_programs(w, ledger));
@@ -227,10 +232,19 @@ fv_writing fv_model_writing(const fv_model *m) {
   return (fv_writing){.beam = m->train.beam, .penalty = m->train.penalty, .temperature = 1, .top_p = 1};
 }
 
-fv_status fv_model_writer(fv_model *m, bool one, fv_writer **writer) {
+static bool same(const fv_writing *a, const fv_writing *b) {
+  return a->beam == b->beam && a->penalty == b->penalty && a->sample == b->sample &&
+         a->temperature == b->temperature && a->top_p == b->top_p && a->top_k == b->top_k && a->seed == b->seed &&
+         a->align == b->align && a->given == b->given && a->top == b->top;
+}
+
+fv_status fv_model_writer(fv_model *m, const fv_writing *how, bool one, fv_writer **writer) {
   fv_writer **own = one ? &m->writer_of_one : &m->writer;
-  const fv_writing how = fv_model_writing(m);
-  if (!*own) FV_TRY(fv_writer_new(m, &m->ledger, one ? 1 : SENTENCES, &how, own));
+  if (*own && !same(&(*own)->how, how)) {
+    fv_writer_free(*own);
+    *own = NULL;
+  }
+  if (!*own) FV_TRY(fv_writer_new(m, &m->ledger, one ? 1 : SENTENCES, how, own));
   *writer = *own;
   return FV_OK;
 }
@@ -244,6 +258,10 @@ fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_writt
   FV_TRY_DONE(FV_NEW(&out->ended, n));
   FV_TRY_DONE(FV_NEW(&out->order, n));
   if (alignment && w->aligns) FV_TRY_DONE(FV_NEW(&out->alignment, n * w->most * out->read));
+  if (w->how.given) {
+    out->choices = 1 + FV_MIN(w->how.top, w->k);
+    FV_TRY_DONE(FV_NEW(&out->choice, n * w->most * out->choices));
+  }
 done:
   if (status != FV_OK) fv_written_free(out);
   return status;
@@ -256,6 +274,7 @@ void fv_written_free(fv_written *out) {
   fv_free(out->ended);
   fv_free(out->order);
   fv_free(out->alignment);
+  fv_free(out->choice);
   *out = (fv_written){0};
 }
 
@@ -294,6 +313,8 @@ static void read_sources(const group *g) {
   for (int64_t i = 0; i < g->b->sentences; i++) {
     const int64_t sample = sample_of(g->j, g->j->order[g->first + (i < g->n ? i : 0)]);
     fv_dataset_read_field(g->j->data, g->j->split, sample, "source", g->k->source + i * length);
+    if (g->j->w->how.given)
+      fv_dataset_read_field(g->j->data, g->j->split, sample, "target", g->k->target + i * (g->b->limit + 1));
   }
 }
 
@@ -355,6 +376,23 @@ static void draw(const group *g, int64_t i, int64_t t) {
   fv_search_step(&g->k->search[i], 1, (const float[]){(float)log_p}, &token);
 }
 
+static fv_scored_token choice_of(const group *g, int64_t i, int32_t id) {
+  const int64_t at = i * g->j->w->m->task.vocabulary[1] + id;
+  return (fv_scored_token){id, ((const float *)fv_exec_output(g->step, "scores")->data)[at],
+                     ((const float *)fv_exec_output(g->step, "log_p")->data)[at]};
+}
+
+static void follow(const group *g, int64_t i, int64_t t) {
+  const fv_written *out = g->j->out;
+  const int32_t *top = (const int32_t *)fv_exec_output(g->step, "top.token")->data + i * g->j->w->k;
+  const fv_scored_token next = choice_of(g, i, g->k->target[i * (g->b->limit + 1) + t + 1]);
+  fv_search_step(&g->k->search[i], 1, &next.log_p, &next.id);
+  if (i >= g->n) return;
+  fv_scored_token *to = out->choice + (g->j->order[g->first + i] * out->most + t) * out->choices;
+  to[0] = next;
+  for (int64_t c = 1; c < out->choices; c++) to[c] = choice_of(g, i, top[c - 1]);
+}
+
 /* What each hypothesis writes next and whose row it goes on from. False: all sentences have ended. */
 static bool choose(const group *g, int64_t t) {
   const int64_t k = g->j->w->k;
@@ -363,7 +401,8 @@ static bool choose(const group *g, int64_t t) {
     fv_search *s = &g->k->search[i];
     const int64_t row = i * g->beam;
     const bool was_done = s->done;
-    if (!was_done && g->j->w->how.sample) draw(g, i, t);
+    if (!was_done && g->j->w->how.given) follow(g, i, t);
+    else if (!was_done && g->j->w->how.sample) draw(g, i, t);
     else if (!was_done)
       fv_search_step(s, k, (const float *)fv_exec_output(g->step, "top.log_p")->data + row * k,
                      (const int32_t *)fv_exec_output(g->step, "top.token")->data + row * k);

@@ -14,6 +14,8 @@ typedef struct fv_writing {
   double temperature, top_p;
   int64_t top_k, seed;
   bool align;      /* also say what each token looked at */
+  bool given;      /* write the targets of the samples, whatever beam and sample say */
+  int64_t top;     /* given: how many of the likeliest to tell in the place of each token */
 } fv_writing;
 extern const fv_option fv_writing_options[];
 
@@ -26,6 +28,12 @@ typedef struct fv_writer fv_writer;
 fv_status fv_writer_new(fv_model *m, fv_ledger *ledger, int64_t sentences, const fv_writing *how, fv_writer **writer);
 void fv_writer_free(fv_writer *w); /* NULL is fine */
 
+/* A token that may stand in a place. */
+typedef struct fv_scored_token {
+  int32_t id;
+  float score, log_p; /* the logit; the log of its probability */
+} fv_scored_token;
+
 /* What became of n sentences. */
 typedef struct fv_written {
   int64_t n, most;   /* most: tokens of any */
@@ -36,6 +44,8 @@ typedef struct fv_written {
   double *score;     /* [n]: log of the probability, of a beam over the penalty of its length */
   int64_t read;      /* width of the alignment */
   float *alignment;  /* [n,most,read]: how much each token, <eos> too, looked at each of the source; NULL: not wanted */
+  int64_t choices;   /* 1 + top where sentences are given */
+  fv_scored_token *choice; /* [n,most,choices]: each token, <eos> too, and the likeliest in its place; NULL: none are given */
 } fv_written;
 fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_written *out);
 void fv_written_free(fv_written *out);
@@ -44,8 +54,8 @@ void fv_written_free(fv_written *out);
 fv_status fv_writer_run(fv_writer *w, const float *params, const fv_dataset *d, fv_split split, const int64_t *index,
                         bool stoppable, fv_written *out, fv_train_report *report, void *arg);
 
-/* The model's own, made on first use: for splits, or for a sentence at a time. */
-fv_status fv_model_writer(fv_model *m, bool one, fv_writer **writer);
+/* The model's own, kept as long as the same is wanted of it: for splits, or for a sentence at a time. */
+fv_status fv_model_writer(fv_model *m, const fv_writing *how, bool one, fv_writer **writer);
 
 /* BLEU of what it writes for a split, against the texts that the dataset has. */
 fv_status fv_writer_bleu(fv_writer *w, const float *params, const fv_dataset *d, fv_split split, bool stoppable,

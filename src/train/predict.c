@@ -51,7 +51,8 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   FV_TRY_DONE(fv_evaluate(m, &m->eval, m->slab, loader, d, true, &scores, report, arg));
   if (m->recipe->writes) {
     fv_writer *writer;
-    FV_TRY_DONE(fv_model_writer(m, false, &writer));
+    const fv_writing how = fv_model_writing(m);
+    FV_TRY_DONE(fv_model_writer(m, &how, false, &writer));
     FV_TRY_DONE(fv_writer_bleu(writer, m->slab, d, split, true, &scores.bleu, report, arg));
   }
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));
@@ -216,8 +217,17 @@ fv_status fv_lines_read(const char *input, fv_text_table **lines) {
   return fv_text_table_open(input, &options, lines);
 }
 
-fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
+static fv_status read_targets(const char *target, fv_question *q) {
+  FV_TRY(fv_lines_read(target, &q->targets));
+  FV_REQUIRE(fv_text_table_rows(q->targets) == q->n, FV_ERR_REQUEST,
+             "target '%s': expected as many lines as texts, %lld, got %lld", target, (long long)q->n,
+             (long long)fv_text_table_rows(q->targets));
+  return FV_OK;
+}
+
+fv_status fv_question_read(fv_model *m, const char *input, const char *target, fv_question *q) {
   if (fv_is_test_sample(input)) {
+    FV_REQUIRE(!target, FV_ERR_REQUEST, "target '%s': expected texts it belongs to, got %s", target, input);
     q->n = 1;
     FV_TRY(fv_model_open_data(m, NULL, &q->data));
     FV_TRY(FV_NEW(&q->index, 1));
@@ -227,7 +237,8 @@ fv_status fv_question_read(fv_model *m, const char *input, fv_question *q) {
   if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
-  return fv_dataset_of_texts(q->lines, &m->reading, &q->data);
+  if (target) FV_TRY(read_targets(target, q));
+  return fv_dataset_of_texts(q->lines, q->targets, &m->reading, &q->data);
 }
 
 void fv_question_free(fv_question *q) {
@@ -235,6 +246,7 @@ void fv_question_free(fv_question *q) {
   fv_free(q->index);
   fv_dataset_close(q->data);
   fv_text_table_free(q->lines);
+  fv_text_table_free(q->targets);
 }
 
 static fv_status classify(fv_model *m, const char *input, int k, char **json) {
@@ -245,7 +257,7 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_status status = FV_OK;
   *json = NULL;
   k = (int)FV_MIN((int64_t)k, m->task.n_classes);
-  FV_TRY_DONE(fv_question_read(m, input, &q));
+  FV_TRY_DONE(fv_question_read(m, input, NULL, &q));
   FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
   float *scores = p + q.n * m->task.n_classes;
   FV_TRY_DONE(FV_NEW(&best, k));
@@ -272,6 +284,8 @@ fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json
   *json = NULL;
   FV_REQUIRE(rq->top >= 1, FV_ERR_REQUEST, "top: expected at least 1, got %d", rq->top);
   if (m->recipe->writes) return fv_model_write(m, rq, json);
+  FV_REQUIRE(!rq->target, FV_ERR_REQUEST, "target '%s': expected a model that writes, got one of %s", rq->target,
+             m->recipe->info.name);
   FV_REQUIRE(rq->n_sets == 0, FV_ERR_REQUEST, "setting '%s' (predict): expected a model that writes, got one of %s",
              rq->sets[0].key, m->recipe->info.name);
   if (m->task.horizon) return fv_series_predict(m, rq->input, json);

@@ -108,7 +108,9 @@ void fv_runners_free(fv_runners *r) {
 }
 
 fv_status fv_runners_refresh(fv_runners *r, int bucket, const float *params, fv_pool *pool) {
-  if (r->fresh == bucket) return FV_OK;
+  const int before = r->fresh;
   r->fresh = bucket;
+  if (before == bucket) return FV_OK;
+  if (before >= 0 && fv_program_same_prologue(r->of[before].program, r->of[bucket].program)) return FV_OK;
   return fv_runner_refresh(&r->of[bucket], params, pool);
 }

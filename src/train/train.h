@@ -172,10 +172,11 @@ typedef struct fv_question {
   int64_t n;
   uint8_t *pixels;
   fv_dataset *data;
-  fv_text_table *lines;
-  int64_t *index; /* NULL: from 0 on */
+  fv_text_table *lines, *targets; /* targets NULL: none were given */
+  int64_t *index;                 /* NULL: from 0 on */
 } fv_question;
-fv_status fv_question_read(fv_model *m, const char *input, fv_question *q);
+/* target: as input, what belongs to each text of it; NULL: nothing. */
+fv_status fv_question_read(fv_model *m, const char *input, const char *target, fv_question *q);
 void fv_question_free(fv_question *q); /* also of one that failed to read */
 /* The answer of a model that writes. write.c */
 fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json);

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 small='width=16 hidden=24 layers=1 heads=2'
 
-expect 0 train translate --data number-words --set $small --steps 20 --out m --json
+expect 0 train translate --data number-words --set $small --steps 300 --out m --json
 keys recipe metrics.bleu metrics.perplexity metrics.token_accuracy; is "$(value step_allocations)" 0 'allocations'
 expect 0 eval m --json; keys metrics.bleu metrics.perplexity
 printf 'two hundred\n\nsix\n' | "$fovea" predict m - >out 2>err
@@ -15,6 +15,15 @@ expect 0 predict m test:0 --set beam=1; cp out greedy
 expect 0 predict m test:0 --set beam=1 --threads 1; is "$(cat out)" "$(cat greedy)" 'threads'
 expect 0 predict m test:0 --set sample=true top_k=5 seed=3; cp out drawn
 expect 0 predict m test:0 --set sample=true top_k=5 seed=3; is "$(cat out)" "$(cat drawn)" 'the same seed'
+# the score of what it wrote is that with which it wrote it
+score() { sed -n 's/.*"score": \([-0-9.]*\).*/\1/p' out | cut -c 1-7; }
+expect 0 predict m 'text:twenty one' --set beam=1; said=$(cat out)
+expect 0 predict m 'text:twenty one' --set beam=1 --json; wrote=$(score)
+expect 0 predict m 'text:twenty one' --target "text:$said" --json; is "$(score)" "$wrote" 'the score of what it wrote'
+expect 0 predict m 'text:twenty one' --target 'text:2 1' --json --tokens --top 2; says out '"log_probabilities":'; says out '"top":'
+expect 0 predict m 'text:twenty one' --target 'text:2 1'; says out '^ *-[0-9.]+  2 1$'
+expect 2 predict m test:0 --target text:1; expect 2 predict m - --target text:1
+printf 'six\nten\n' >in; printf '6\n' >short; expect 2 predict m in --target short; says err 'as many lines'
 expect 2 predict m test:0 --set beam=0; expect 2 predict m test:0 --set bream=2; expect 2 predict m test:100000
 expect 0 explain m 'text:forty two' --out a.png; is "$(head -c 4 a.png | od -An -tx1 | tr -d ' ')" 89504e47 'a.png'
 expect 0 explain m test:1 --out a.json --json; keys translation; exists a.json

@@ -210,7 +210,7 @@ static double probability_of(fv_model *m, const char *text, int64_t c) {
   float p[2];
   OK(fv_text_table_parse(text, strlen(text), "text", &(fv_text_options){.format = FV_TEXT_LINES, .allow_empty = true},
                          &table));
-  OK(fv_dataset_of_texts(table, &m->reading, &d));
+  OK(fv_dataset_of_texts(table, NULL, &m->reading, &d));
   OK(fv_model_classify(m, d, FV_SPLIT_TEST, NULL, 1, p, NULL));
   fv_dataset_close(d);
   fv_text_table_free(table);

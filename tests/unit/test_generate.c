@@ -159,23 +159,31 @@ static void free_model(fv_model *m, fv_dataset *d) {
   fv_model_free(m);
 }
 
+/* What the whole network, which has no caches, says to sample i and a target, which NULL leaves as the sample has it. */
+static const float *whole_of(fv_model *m, const fv_dataset *d, int64_t i, const int32_t *target, fv_runner *r) {
+  static int32_t source[64], own[64];
+  memset(source, 0, sizeof source);
+  memset(own, 0, sizeof own);
+  assert_true(m->length[m->n_lengths - 1] <= 64);
+  void *out[FV_MAX_FIELDS] = {source, own};
+  d->read(d, FV_SPLIT_TEST, i, 0, out);
+  assert_int_equal(fv_model_runner(m, FV_MODE_PREDICT, m->n_lengths - 1, 1, 1, r), FV_OK);
+  fv_exec_bind_input(r->exec[0], fv_exec_input(r->exec[0], "source"), source);
+  fv_exec_bind_input(r->exec[0], fv_exec_input(r->exec[0], "target"), target ? target : own);
+  fv_exec_run(r->exec[0]);
+  return fv_exec_output(r->exec[0], "scores")->data;
+}
+
 /* The greedy sentence, read again as a target by the whole network: at every place the token written is the likeliest,
  * and the sum of log probabilities is the score. */
 static void check_against_whole(fv_model *m, const fv_dataset *d, const fv_written *w, int64_t i) {
   const int64_t longest = m->length[m->n_lengths - 1], v = m->task.vocabulary[1];
-  int32_t source[64] = {0}, target[64] = {0};
+  int32_t target[64] = {0};
   fv_runner r = {0};
   double sum = 0;
-  assert_true(longest <= 64);
-  void *out[FV_MAX_FIELDS] = {source, NULL};
-  d->read(d, FV_SPLIT_TEST, i, 0, out);
   target[0] = fv_tokenizer_special(m->reading.tokenizer[1], FV_SPECIAL_BOS);
   for (int64_t t = 0; t < w->length[i]; t++) target[t + 1] = w->token[i * w->most + t];
-  assert_int_equal(fv_model_runner(m, FV_MODE_PREDICT, m->n_lengths - 1, 1, 1, &r), FV_OK);
-  fv_exec_bind_input(r.exec[0], fv_exec_input(r.exec[0], "source"), source);
-  fv_exec_bind_input(r.exec[0], fv_exec_input(r.exec[0], "target"), target);
-  fv_exec_run(r.exec[0]);
-  const float *logits = fv_exec_output(r.exec[0], "scores")->data;
+  const float *logits = whole_of(m, d, i, target, &r);
   const int32_t eos = fv_tokenizer_special(m->reading.tokenizer[1], FV_SPECIAL_EOS);
   for (int64_t t = 0; t <= w->length[i] && t < longest - 1; t++) {
     const float *row = logits + t * v;
@@ -194,6 +202,36 @@ static void check_against_whole(fv_model *m, const fv_dataset *d, const fv_writt
   fv_runner_free(&r);
 }
 
+/* Every logit of a step, to 1e-5 of the largest. */
+static void same_logits(const fv_scored_token *c, int64_t choices, const float *logits) {
+  float most = 1;
+  for (int64_t k = 0; k < choices; k++) most = fmaxf(most, fabsf(c[k].score));
+  for (int64_t k = 0; k < choices; k++) assert_float_equal(c[k].score, logits[c[k].id], 1e-5f * most);
+  for (int64_t k = 2; k < choices; k++) assert_true(c[k].score < c[k - 1].score || c[k].id > c[k - 1].id);
+}
+
+/* Targets of the samples, given. */
+static void check_logits(fv_model *m, const fv_dataset *d) {
+  const int64_t v = m->task.vocabulary[1];
+  const fv_writing given = {.given = true, .top = v};
+  fv_writer *w;
+  fv_written out;
+  fv_runner r = {0};
+  if (fv_writer_new(m, NULL, 4, &given, &w) != FV_OK) fail_msg("%s", fv_error_message());
+  assert_int_equal(fv_written_new(w, SENTENCES, false, &out), FV_OK);
+  assert_int_equal(fv_writer_run(w, m->slab, d, FV_SPLIT_TEST, NULL, false, &out, NULL, NULL), FV_OK);
+  assert_int_equal(out.choices, 1 + v);
+  for (int64_t i = 0; i < SENTENCES; i++) {
+    const float *logits = whole_of(m, d, i, NULL, &r);
+    assert_true(out.ended[i] && out.length[i] > 0);
+    for (int64_t t = 0; t <= out.length[i]; t++)
+      same_logits(out.choice + (i * out.most + t) * out.choices, out.choices, logits + t * v);
+    fv_runner_free(&r);
+  }
+  fv_written_free(&out);
+  fv_writer_free(w);
+}
+
 static void steps_are_the_whole(const char *cell, const char *more) {
   fv_dataset *d;
   fv_model *m = model_of(cell, more, 1, &d);
@@ -204,6 +242,7 @@ static void steps_are_the_whole(const char *cell, const char *more) {
   assert_int_equal(fv_written_new(w, SENTENCES, false, &out), FV_OK);
   assert_int_equal(fv_writer_run(w, m->slab, d, FV_SPLIT_TEST, NULL, false, &out, NULL, NULL), FV_OK);
   for (int64_t i = 0; i < SENTENCES; i++) check_against_whole(m, d, &out, i);
+  check_logits(m, d);
   fv_written_free(&out);
   fv_writer_free(w);
   free_model(m, d);

@@ -194,7 +194,7 @@ static void test_of_texts(void **state) {
   const fv_text_options o = {.format = FV_TEXT_LINES, .allow_empty = true};
   r.tokens.lower = true;
   assert_int_equal(fv_text_table_parse(given, sizeof given - 1, "given", &o, &lines), FV_OK);
-  assert_int_equal(fv_dataset_of_texts(lines, &r, &own), FV_OK);
+  assert_int_equal(fv_dataset_of_texts(lines, NULL, &r, &own), FV_OK);
   assert_int_equal(own->count[FV_SPLIT_TEST], 3);
   decode(own, FV_SPLIT_TEST, 0, text, sizeof text, &label);
   assert_string_equal(text, "the <unk> was superb"); /* the tokeniser was made to keep case */
