@@ -3,19 +3,20 @@
 
     python3 -m venv /tmp/peer && /tmp/peer/bin/pip install torch torch_geometric numpy safetensors
     build/fovea train node-classify --data NODES.tsv,EDGES.tsv --out /tmp/cora
-    /tmp/peer/bin/python bench/peers/node_classify.py --model /tmp/cora --nodes NODES.tsv --edges EDGES.tsv --threads 2
+    /tmp/peer/bin/python bench/peers/node_classify.py --model /tmp/cora --nodes NODES.tsv --edges EDGES.tsv --check
 
 Reads model.safetensors into GATConv or GATv2Conv, checks that the probabilities of all nodes agree to 1e-4, then times an epoch: one step of
 Adam over the whole graph and one look at it for validation. The peer has no dropout on what the weights weigh; it is given its features dense
 and sparse, and the better one counts. Tables are those of chapter 23, with a column of words.
 """
-import argparse, gzip, json, statistics, subprocess, tempfile, time, warnings
+import gzip, tempfile, warnings
 
 warnings.filterwarnings("ignore")
 import torch
-from safetensors import safe_open
 from torch import nn
 from torch_geometric.nn import GATConv, GATv2Conv
+
+import common
 
 
 def lines(path):
@@ -67,74 +68,59 @@ class Net(nn.Module):
         return x
 
 
-def load(path, x):
-    with safe_open(path + "/model.safetensors", "pt") as f:
-        meta = json.loads(f.metadata()["fovea"])
-        net = Net(meta["settings"], x.shape[1], len(meta["labels"]))
-        net.load_state_dict({name: f.get_tensor(name) for name in f.keys()})
-    return net, meta
-
-
-def check(args, net, x, edges, names):
+def check(args, net, x, edges, names, labels):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write("\n".join(names) + "\n")
         f.flush()
-        words = [args.fovea, "predict", args.model, f.name, "--top", "1000", "--json"]
-        told = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)["predictions"]
+        told = common.fovea(args, "predict", args.model, f.name, "--top", 1000)["predictions"]
     with torch.no_grad():
         p = torch.softmax(net.eval()(x, edges), 1)
-    labels = sorted({t["label"] for t in told[0]["top"]}, key=lambda v: args.labels.index(v))
-    mine = torch.tensor([[next(t["probability"] for t in e["top"] if t["label"] == v) for v in labels] for e in told])
-    worst = (mine - p).abs().max().item()
+    each = [{t["label"]: t["probability"] for t in entry["top"]} for entry in told]
+    worst = (torch.tensor([[e[label] for label in labels] for e in each]) - p).abs().max().item()
     assert worst < 1e-4, f"probabilities differ by {worst}"
     print(f"probabilities of {len(names)} nodes agree to {worst:.1e}")
 
 
-def peer_epoch(net, optimizer, x, edges, y, train):
-    began = time.perf_counter()
+def epoch(net, optimizer, x, edges, y, train):
     net.train()
     optimizer.zero_grad()
     nn.functional.cross_entropy(net(x, edges)[train], y[train]).backward()
     optimizer.step()
-    net.eval()
     with torch.no_grad():
-        net(x, edges)
-    return time.perf_counter() - began
+        net.eval()(x, edges)
 
 
 def fovea_epoch(args):
+    """Milliseconds."""
     with tempfile.TemporaryDirectory() as out:
-        words = [args.fovea, "train", "node-classify", "--data", args.nodes + "," + args.edges, "--epochs", str(args.runs),
-                 "--threads", str(args.threads), "--out", out + "/run", "--json", "--quiet"]
-        told = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-    return told["seconds"] / told["epochs"]
+        told = common.fovea(args, "train", "node-classify", "--data", f"{args.nodes},{args.edges}", "--epochs", args.runs,
+                            "--threads", args.threads, "--out", f"{out}/run", "--quiet")
+    return told["seconds"] / told["epochs"] * 1e3
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.parser(__doc__)
     for name in ("model", "nodes", "edges"):
         parser.add_argument("--" + name, required=True)
-    parser.add_argument("--fovea", default="build/fovea")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=100, help="epochs a round")
-    parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     x, edges, y, train, names = graph(args)
-    net, meta = load(args.model, x)
-    args.labels = meta["labels"]
-    check(args, net, x, edges, names)
-    mine, peer = [], {"dense": [], "sparse": []}
-    for _ in range(args.rounds):
-        mine.append(fovea_epoch(args))
-        for kind, given in (("dense", x), ("sparse", x.to_sparse_csr())):
-            if kind == "sparse" and meta["settings"]["v2"] == "true":
-                continue
-            optimizer = torch.optim.Adam(net.parameters(), 0.005, weight_decay=5e-4)
-            peer[kind] += [peer_epoch(net, optimizer, given, edges, y, train) for _ in range(args.runs // 4)]
-    best = min(statistics.median(v) for v in peer.values() if v)
-    print(f"an epoch: {statistics.median(mine) * 1e3:.2f} ms, PyTorch Geometric {best * 1e3:.2f} ms: "
-          f"{best / statistics.median(mine):.1f}x at {args.threads} threads")
+    meta, state = common.read_model(args.model)
+    net = common.fill(Net(meta["settings"], x.shape[1], len(meta["labels"])), state)
+    check(args, net, x, edges, names, meta["labels"])
+    if args.check:
+        return
+    sides = {"fovea": lambda: fovea_epoch(args)}
+    for kind, given in (("dense", x), ("sparse", x.to_sparse_csr())):
+        if kind == "sparse" and meta["settings"]["v2"] == "true":
+            continue
+        optimizer = torch.optim.Adam(net.parameters(), 0.005, weight_decay=5e-4)
+        sides[kind] = lambda o=optimizer, g=given: common.median_ms(lambda: epoch(net, o, g, edges, y, train), args.runs // 4, 2)
+    found = common.in_turn(args.rounds, sides)
+    peer = min(v for k, v in found.items() if k != "fovea")
+    print(f"an epoch: {found['fovea']:.2f} ms, PyTorch Geometric {peer:.2f} ms: {peer / found['fovea']:.1f}x "
+          f"at {args.threads} threads")
 
 
 if __name__ == "__main__":
