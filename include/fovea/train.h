@@ -139,7 +139,8 @@ FV_API bool fv_model_reads_texts(const fv_model *model);
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);
 /* input: of images, a PNG, JPEG, IDX or NPY file (one or more); of texts, a file with one a line ("-": standard input),
- * or "text:" and the text itself; of series, a CSV whose last rows are the past; or test:N for sample N of the test
+ * or "text:" and the text itself; of series, a CSV whose last rows are the past; of nodes, "node:ID,ID" or a file with an
+ * ID a line; or test:N for sample N of the test
  * split. Result: an object with "predictions": one entry a sample, each with the k best labels and their probabilities;
  * of series "forecast", the values of each channel. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
@@ -167,7 +168,7 @@ FV_API const fv_option *fv_write_options(void);
 typedef struct fv_explain_request {
   const char *input;  /* as for predict; NULL: `samples` samples of the test split */
   const char *data;   /* NULL: the model's own */
-  const char *out;    /* .png, .html or .json; NULL: none */
+  const char *out;    /* .png, .html or .json, of graphs also .dot (Graphviz); NULL: none */
   const char *method; /* NULL: the recipe's first; "attention", "pooling", "rollout", "gradient" ... */
   int64_t samples;
   bool faithfulness;  /* deletion and insertion curves against random order; pointing game when the data has boxes;
@@ -179,7 +180,10 @@ typedef struct fv_explain_request {
  * last), past, forecast, truth, rows (how much each row of the past counts); maps (their names and peaks), and with
  * faithfulness: samples, deletion_auc, insertion_auc, of images with boxes pointing_game, of texts and series
  * comprehensiveness and sufficiency, of series error, error_without, error_alone, each also for a random order and the
- * plain gradient (DeYoung et al. 2020; of series: docs/guide/26-forecasting.md); "terminal": the text when asked. */
+ * plain gradient (DeYoung et al. 2020; of series: docs/guide/26-forecasting.md); "terminal": the text when asked.
+ * Of a node: node, neighbours (how many edges away, and how much of its attention came from each) and edges, the largest
+ * share first; of a graph: nodes and their weights; with faithfulness, for "top", "bottom" and "random", accuracy and
+ * probability after each part of edges_removed or nodes_removed. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
 
 #ifdef __cplusplus

@@ -100,7 +100,7 @@ static fv_status hold(const fv_data_open *o, fv_dataset *d, const fv_net *n, con
 }
 
 fv_status fv_net_hold_graphs(const fv_data_open *o, fv_dataset *d, const fv_net *n, fv_net_graphs *g) {
-  fv_csr csr = {NULL};
+  fv_csr csr = {.begin = NULL};
   fv_held_web *h;
   fv_status status = fv_held_web_begin(o, d, n, &csr, &h);
   if (status == FV_OK) status = cut_graphs(o, d, g);

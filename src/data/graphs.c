@@ -269,7 +269,7 @@ static fv_status hold_whole(const fv_data_open *o, fv_dataset *d, const fv_net *
 }
 
 fv_status fv_net_hold(const fv_data_open *o, fv_dataset *d, const fv_net *n) {
-  fv_csr csr = {NULL};
+  fv_csr csr = {.begin = NULL};
   fv_held_web *h;
   fv_status status = fv_held_web_begin(o, d, n, &csr, &h);
   if (status == FV_OK && o->reading->neighbours.n > 0) status = fv_held_web_surroundings(o, d, n, &csr, h);
