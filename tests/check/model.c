@@ -65,7 +65,7 @@ static fv_status write_one(fv_model *m, const fv_dataset *d, float *numbers, int
   fv_writer *w;
   fv_written out;
   fv_status status = FV_OK;
-  FV_TRY(fv_model_writer(m, true, &w));
+  FV_TRY(fv_model_writer(m, NULL, true, &w));
   FV_TRY(fv_written_new(w, 1, false, &out));
   uint64_t before = fv_memory_get_stats().count;
   for (int i = 0; i < times; i++)
