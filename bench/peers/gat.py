@@ -12,7 +12,7 @@ The floor: a pass over the edges must fetch a row of features for each, 64 numbe
 bytes a head-row). gat: 288 bytes an edge forward, 352 backward; over the copying bandwidth of the machine that is the "floor" column,
 what the gathers alone would take if none came from a cache.
 """
-import statistics, sys, warnings
+import sys, warnings
 
 warnings.filterwarnings("ignore")
 import torch

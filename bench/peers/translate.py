@@ -17,7 +17,7 @@ together; PyTorch's begins with tokens and ends with them, with what was compute
 values of earlier places in caches. --compile adds PyTorch's compiler, for a Transformer's whole network and for a step of the
 others; it needs a C++ compiler and minutes.
 """
-import math, random, statistics, subprocess, sys, tempfile, time
+import itertools, math, random, statistics, subprocess, sys, tempfile
 
 import torch
 from tokenizers import Tokenizer
@@ -100,7 +100,7 @@ class Transformer(Tables):
         return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
 
     def begin(self, source, rows, limit):
-        memory, width = self.encoder(self.enter(source, False)), self.scale**2
+        memory = self.encoder(self.enter(source, False))
         self.kept, self.caches = [], []
         for layer in self.decoder.layers:
             w, b = layer.multihead_attn.in_proj_weight, layer.multihead_attn.in_proj_bias
@@ -339,7 +339,7 @@ def torch_training(args, meta, batches, compiled):
         compile_steps(net)
     run = net.compiled if compiled and isinstance(net, Transformer) else net
     opt = torch.optim.AdamW(net.parameters(), lr=1e-5, fused=True)
-    order = iter(batches * (1 + (args.steps + 3) // len(batches)))
+    order = itertools.cycle(batches)
 
     def step():
         source, target = next(order)
@@ -350,7 +350,8 @@ def torch_training(args, meta, batches, compiled):
         nn.utils.clip_grad_norm_(net.parameters(), float(training["clip"]))
         opt.step()
 
-    return batch * args.steps / sum(common.seconds_of(step, args.steps, 3))
+    warm = 20 if compiled else 3  # it is compiled anew for some lengths
+    return batch * args.steps / sum(common.seconds_of(step, args.steps, warm))
 
 
 def compile_steps(net):

@@ -79,8 +79,7 @@ typedef struct answer { /* room for one */
 
 static fv_status make_answer(fv_model *m, answer *a) {
   if (!m->recipe->writes) return FV_NEW(&a->p, fv_model_answers(m));
-  const fv_writing how = fv_model_writing(m);
-  FV_TRY(fv_model_writer(m, &how, true, &a->writer));
+  FV_TRY(fv_model_writer(m, NULL, true, &a->writer));
   return fv_written_new(a->writer, 1, false, &a->written);
 }
 

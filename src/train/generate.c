@@ -240,6 +240,8 @@ static bool same(const fv_writing *a, const fv_writing *b) {
 
 fv_status fv_model_writer(fv_model *m, const fv_writing *how, bool one, fv_writer **writer) {
   fv_writer **own = one ? &m->writer_of_one : &m->writer;
+  const fv_writing settled = fv_model_writing(m);
+  if (!how) how = &settled;
   if (*own && !same(&(*own)->how, how)) {
     fv_writer_free(*own);
     *own = NULL;

@@ -54,7 +54,8 @@ void fv_written_free(fv_written *out);
 fv_status fv_writer_run(fv_writer *w, const float *params, const fv_dataset *d, fv_split split, const int64_t *index,
                         bool stoppable, fv_written *out, fv_train_report *report, void *arg);
 
-/* The model's own, kept as long as the same is wanted of it: for splits, or for a sentence at a time. */
+/* The model's own, kept as long as the same is wanted of it: for splits, or for a sentence at a time. `how` NULL: as the
+ * model's settings have it. */
 fv_status fv_model_writer(fv_model *m, const fv_writing *how, bool one, fv_writer **writer);
 
 /* BLEU of what it writes for a split, against the texts that the dataset has. */

@@ -51,8 +51,7 @@ fv_status fv_model_eval(fv_model *m, const char *data, fv_split split, fv_train_
   FV_TRY_DONE(fv_evaluate(m, &m->eval, m->slab, loader, d, true, &scores, report, arg));
   if (m->recipe->writes) {
     fv_writer *writer;
-    const fv_writing how = fv_model_writing(m);
-    FV_TRY_DONE(fv_model_writer(m, &how, false, &writer));
+    FV_TRY_DONE(fv_model_writer(m, NULL, false, &writer));
     FV_TRY_DONE(fv_writer_bleu(writer, m->slab, d, split, true, &scores.bleu, report, arg));
   }
   FV_TRY_DONE(eval_json(m, d, split, &scores, json));

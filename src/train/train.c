@@ -238,8 +238,7 @@ static fv_status run_epochs(fv_trainer *t) {
 static fv_status test_bleu(fv_trainer *t, fv_scores *test) {
   fv_writer *writer;
   if (!t->m->recipe->writes) return FV_OK;
-  const fv_writing how = fv_model_writing(t->m);
-  FV_TRY(fv_model_writer(t->m, &how, false, &writer));
+  FV_TRY(fv_model_writer(t->m, NULL, false, &writer));
   return fv_writer_bleu(writer, t->kept, t->data, FV_SPLIT_TEST, true, &test->bleu, NULL, NULL);
 }
 

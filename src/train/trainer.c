@@ -31,8 +31,7 @@ static fv_status make_runners(fv_trainer *t) {
   FV_TRY(fv_model_runners(m, FV_MODE_TRAIN, n, workers, m->slab, true, &t->run));
   fv_writer *writer;
   FV_TRY(fv_model_runners(m, FV_MODE_EVAL, n, workers, t->kept, false, &m->eval));
-  const fv_writing how = fv_model_writing(m);
-  return m->recipe->writes ? fv_model_writer(m, &how, false, &writer) : FV_OK;
+  return m->recipe->writes ? fv_model_writer(m, NULL, false, &writer) : FV_OK;
 }
 
 fv_status fv_trainer_open_loaders(fv_trainer *t) {

@@ -65,8 +65,7 @@ static fv_status write_one(fv_model *m, const fv_dataset *d, float *numbers, int
   fv_writer *w;
   fv_written out;
   fv_status status = FV_OK;
-  const fv_writing how = fv_model_writing(m);
-  FV_TRY(fv_model_writer(m, &how, true, &w));
+  FV_TRY(fv_model_writer(m, NULL, true, &w));
   FV_TRY(fv_written_new(w, 1, false, &out));
   uint64_t before = fv_memory_get_stats().count;
   for (int i = 0; i < times; i++)
