@@ -73,6 +73,8 @@ void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *at
 #define FV_TAP_CHANNEL "channel"   /* [N,C] */
 #define FV_TAP_ROWS "rows"         /* [N,C,L] or [N,1,L]: one number a row of a series, by channel or for all */
 #define FV_TAP_CHANNELS "channels" /* [N,L,C]: of a row of a series one number a channel */
+#define FV_TAP_HISTORY "history"   /* [N,T]: one number, of any sign, a thing of a history */
+#define FV_TAP_PAIRS "pairs"       /* [N,P]: one number a pair of features, in the order 0-1, 0-2, ..., 1-2, ... */
 #define FV_TAP_WEIGHTS "weights"   /* [N,H,T,S]: a layer of self-attention */
 #define FV_TAP_EDGES "edges"       /* [M,H]: one number an edge and head of a layer over a graph */
 
@@ -94,6 +96,10 @@ typedef struct fv_scale {
 } fv_scale;
 fv_value *fv_multiscale_pool_layer(fv_graph *g, fv_scale *scales, int n, const char *name, int64_t width,
                                    fv_value **beta);
+/* Zhou et al. 2018: history [N,T,E], target [N,E], mask u8 [N,T] (may be NULL) -> [N,E]; parameters 0 and 2, weights
+ * and biases, as of a Sequential. All weights begin near 1, those of a sum. */
+fv_value *fv_target_layer(fv_graph *g, fv_value *history, fv_value *target, fv_value *mask, const char *name,
+                          int64_t width);
 /* Vaswani et al. 2017, self-attention: x [N,T,E] -> [N,T,E]; parameters in_proj (q, k, v stacked), out_proj as
  * torch.nn.MultiheadAttention names them. */
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads);

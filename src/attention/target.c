@@ -33,3 +33,19 @@ const fv_attention_def fv_attention_target = {
     .outputs = (const char *const[]){"y [B,E]", "alpha [B,T]", NULL},
     .build = build,
     .cases = cases};
+
+fv_value *fv_target_layer(fv_graph *g, fv_value *history, fv_value *target, fv_value *mask, const char *name,
+                          int64_t width) {
+  const fv_init kaiming = {.kind = FV_INIT_KAIMING_UNIFORM}, zeros = {.kind = FV_INIT_ZEROS};
+  const fv_init one = {.kind = FV_INIT_CONSTANT, .a = 1};
+  fv_value *out[2];
+  fv_scope_push(g, "%s", name);
+  fv_value *par[] = {fv_param(g, "0.weight", FV_SHAPE(width, 4 * fv_dim(history, 2)), kaiming, FV_GROUP_DECAY),
+                     fv_param(g, "0.bias", FV_SHAPE(width), zeros, FV_GROUP_NO_DECAY),
+                     fv_param(g, "2.weight", FV_SHAPE(1, width), kaiming, FV_GROUP_DECAY),
+                     fv_param(g, "2.bias", FV_SHAPE(1), one, FV_GROUP_NO_DECAY)};
+  build(g, NULL, (fv_value *[]){history, target, mask ? mask : fv_absent(g)}, par, out);
+  fv_tap(g, "alpha", FV_TAP_HISTORY, out[1]);
+  fv_scope_pop(g);
+  return out[0];
+}

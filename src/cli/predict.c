@@ -45,6 +45,22 @@ static void print_forecast(const char *input, const json_t *forecast) {
   putchar('\n');
 }
 
+/* A line an item, with what of the past said so. */
+static void print_wishes(const json_t *entry) {
+  size_t i, k;
+  json_t *item, *past;
+  printf("user %s, from the last %lld ratings\n", json_string_value(json_object_get(entry, "user")),
+         (long long)json_integer_value(json_object_get(entry, "history")));
+  json_array_foreach(json_object_get(entry, "top"), i, item) {
+    printf("  %5.1f %%  %s", 100 * json_number_value(json_object_get(item, "probability")),
+           json_string_value(json_object_get(item, "label")));
+    json_array_foreach(json_object_get(item, "because"), k, past)
+        printf("%s%s (%s)", k ? ", " : "  from ", json_string_value(json_object_get(past, "label")),
+               json_string_value(json_object_get(past, "was")));
+    putchar('\n');
+  }
+}
+
 static int answer(answers *w, const char *input) {
   char *json = NULL;
   json_error_t error;
@@ -59,6 +75,7 @@ static int answer(answers *w, const char *input) {
   for (size_t i = 0; i < json_array_size(list); i++) {
     json_t *entry = json_array_get(list, i), *forecast = json_object_get(entry, "forecast");
     if (!w->args->json && forecast) print_forecast(input, forecast);
+    else if (!w->args->json && json_object_get(entry, "user")) print_wishes(entry);
     else if (!w->args->json) print_prediction(input, i, json_array_size(list), w->args->target, entry);
     else json_object_set_new(entry, "input", json_string(input));
   }
@@ -141,10 +158,12 @@ const cli_command cli_predict = {.name = "predict",
                                  .max_names = -1,
                                  .wants = "a model and at least one input",
                                  .run = run,
-                                 .doc = "labels for images, texts or nodes, translations of texts, forecasts of series",
+                                 .doc = "labels for images, texts or nodes, translations of texts, forecasts of series, "
+                                        "items for users",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, a file with a text a line, or a CSV whose last rows are the past of a "
-                                     "series; test:N for a sample of the test split; node:ID for a node of a graph; "
+                                     "NPY file, a file with a text a line, a CSV whose last rows are the past of a "
+                                     "series, or one of a user's ratings; test:N for a sample of the test split; "
+                                     "node:ID for a node of a graph; user:ID for one of the data's users; "
                                      "text:WORDS for a text itself; or - for texts, or a list of the others, on "
                                      "standard input, one a line."};

@@ -12,6 +12,7 @@
 #include "fovea/data.h"
 #include "fovea/text.h"
 #include "os/os.h"
+#include "text/text.h"
 
 typedef struct fv_field {
   const char *name; /* "image", "label", "box" */
@@ -32,6 +33,27 @@ typedef struct fv_channels {
 } fv_channels;
 fv_status fv_channels_new(int64_t n, const char *const *names, fv_channels **channels);
 
+/* Whom and what ratings are about, and which row of a table is whose, learnt from the part for training. Row 0 is
+ * padding, row 1 whatever is not known. One block of numbers and an arena: fv_catalogue_free. */
+enum { FV_MOST_TRAITS = 8, FV_MOST_KINDS = 8 };
+typedef struct fv_catalogue {
+  fv_arena *arena;
+  fv_wordmap user, item;     /* items are all there are; the first `items` were rated in training */
+  fv_wordmap trait, kind;    /* "age=25-34": of a rating; "Comedy": of an item */
+  int64_t items;
+  int n_traits, n_kinds;     /* of one rating, of one item at most */
+  const char **trait_name;   /* [n_traits] */
+  const char **title;        /* [item.n] */
+  int32_t *kinds;            /* [item.n, n_kinds]: rows of kinds, zeros behind */
+} fv_catalogue;
+fv_status fv_catalogue_new(int n_traits, int n_kinds, const char *const *trait_names, fv_catalogue **c);
+/* The next item, which must be new; title NULL: its name. */
+fv_status fv_catalogue_add(fv_catalogue *c, const char *name, size_t n, const char *title, const int32_t *kinds);
+void fv_catalogue_free(fv_catalogue *c); /* NULL is fine */
+static inline int32_t fv_catalogue_item_row(const fv_catalogue *c, int64_t item) {
+  return item >= 0 && item < c->items ? (int32_t)item + 2 : 1;
+}
+
 /* How files become samples where that is a choice, and what was learnt from the training split for it. It is the
  * model's, is kept with the model, and so reads other data as those it was trained on. */
 typedef struct fv_reading {
@@ -46,6 +68,9 @@ typedef struct fv_reading {
   fv_tokenizer *tokenizer[FV_TOKENIZED]; /* NULL: made by the first opening, from the training split */
   int64_t past, horizon;                 /* of series: rows a forecast sees, and rows to be forecast; 0: 96, 24 */
   fv_channels *channels;                 /* of series; NULL: likewise */
+  double like, dislike;                  /* of ratings: liked from, not liked up to; like 0: the data are none */
+  fv_catalogue *catalogue;               /* of ratings; NULL: likewise */
+  const char *ask; /* of ratings: the samples are all that this user ("*": each) has not rated; NULL: the ratings */
 } fv_reading;
 void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */
 
@@ -64,6 +89,8 @@ struct fv_dataset {
   void (*read)(const fv_dataset *d, fv_split split, int64_t index, uint64_t draw, void *const out[]);
   /* How long a sample is, 1 or more: of a field that varies, `read` writes that much. NULL: no field varies. */
   int64_t (*length)(const fv_dataset *d, fv_split split, int64_t index);
+  /* Who a sample is about, of ratings the user: a number for metrics that look at each by itself. NULL: nobody. */
+  int64_t (*group)(const fv_dataset *d, fv_split split, int64_t index);
   /* Text k of a sample of texts as it was read; of training samples they are not kept. NULL: there are none. */
   fv_bytes (*text)(const fv_dataset *d, fv_split split, int64_t index, int k);
   void (*close)(fv_dataset *d);
@@ -99,6 +126,7 @@ typedef struct fv_data_open {
 
 struct fv_dataset_def {
   fv_dataset_info info;
+  const fv_data_file *repack;     /* its one file in another form, as good where a mirror has that; or NULL */
   const char *const *system_dirs; /* where a package puts its files, by base name; NULL-terminated or NULL */
   fv_status (*open)(const fv_data_open *o, fv_dataset *d); /* d is zeroed but for arena and name */
 };
@@ -118,6 +146,11 @@ fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *t
 /* The last rows of a series at `path`, to be read as `reading` says, which must know its channels: the one sample of
  * split test, whose future is zeros. */
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
+/* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one asked
+ * about; -1: an item that the catalogue does not have. */
+int64_t fv_ratings_item(const fv_dataset *d, fv_split split, int64_t index, int64_t k);
+/* The name of the user whom a sample is about. */
+const char *fv_ratings_user(const fv_dataset *d, fv_split split, int64_t index);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
 /* One field alone, of draw 0; the dataset has it. */
@@ -168,6 +201,7 @@ typedef struct fv_loader fv_loader;
 fv_status fv_loader_new(const fv_loader_options *options, fv_ledger *ledger, fv_loader **loader);
 void fv_loader_free(fv_loader *loader); /* NULL is fine */
 int64_t fv_loader_batches(const fv_loader *loader); /* an epoch's */
+fv_split fv_loader_split(const fv_loader *loader);
 /* The next batch; goes on into the next epoch. Valid until the next call. Allocates nothing. */
 const fv_batch *fv_loader_next(fv_loader *loader);
 /* One image through the same standardisation, for predictions: u8 [H,W,C] to f32. */

@@ -10,6 +10,7 @@
 typedef struct place {
   const char *path; /* NULL: nowhere yet */
   bool packed;      /* by someone else's gzip, so what counts is the content */
+  const fv_data_file *file; /* whose form it has: the one looked for, or its repack */
 } place;
 
 static bool is_web(const char *s) { return strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0; }
@@ -50,7 +51,7 @@ static bool is_there(const char *path, fv_arena *arena, place *found) {
   return packed && fv_path_exists(packed);
 }
 
-static fv_status find_file(const fv_dataset_def *def, const fv_data_file *f, fv_arena *arena, place *found) {
+static fv_status find_form(const fv_dataset_def *def, const fv_data_file *f, fv_arena *arena, place *found) {
   const char *dir, *address;
   FV_TRY(get_mirror(&dir, &address));
   const char *path = dir ? fv_path_join(arena, dir, f->path) : NULL;
@@ -64,6 +65,15 @@ static fv_status find_file(const fv_dataset_def *def, const fv_data_file *f, fv_
   path = cache_path(arena, f);
   FV_REQUIRE(path, FV_ERR_MEMORY, "data (%s): no memory for a name", f->path);
   if (!is_there(path, arena, found)) *found = (place){0};
+  return FV_OK;
+}
+
+static fv_status find_file(const fv_dataset_def *def, const fv_data_file *f, fv_arena *arena, place *found) {
+  FV_TRY(find_form(def, f, arena, found));
+  found->file = f;
+  if (found->path || !def->repack) return FV_OK;
+  FV_TRY(find_form(def, def->repack, arena, found));
+  found->file = def->repack;
   return FV_OK;
 }
 
@@ -92,7 +102,8 @@ done:
   return status;
 }
 
-static fv_status check_file(const fv_data_file *f, const place *p) {
+static fv_status check_file(const place *p) {
+  const fv_data_file *f = p->file;
   char got[65];
   int64_t bytes = fv_file_size(p->path);
   const char *wanted = p->packed && f->content_sha256 ? f->content_sha256 : f->sha256;
@@ -128,7 +139,7 @@ fv_status fv_data_need(const fv_data_open *o, const fv_data_file *f, fv_arena *a
   place p;
   FV_TRY(find_file(o->def, f, arena, &p));
   *path = p.path;
-  if (p.path) return check_file(f, &p);
+  if (p.path) return check_file(&p);
   *path = cache_path(arena, f);
   FV_REQUIRE(*path, FV_ERR_MEMORY, "data (%s): no memory for a name", f->path);
   return fetch_file(o, f, arena, *path);
@@ -184,7 +195,7 @@ static fv_status verify_file(const fv_dataset_def *def, const fv_data_file *f, f
   FV_TRY(find_file(def, f, arena, &p));
   FV_REQUIRE(p.path, FV_ERR_NOTFOUND, "data (%s): expected the file here, got none; 'fovea data get %s' fetches it",
              f->path, def->info.name);
-  return check_file(f, &p);
+  return check_file(&p);
 }
 
 fv_status fv_data_verify(int i, fv_progress *progress, void *arg) {

@@ -309,3 +309,5 @@ void fv_loader_free(fv_loader *l) {
 }
 
 int64_t fv_loader_batches(const fv_loader *l) { return l->batches; }
+
+fv_split fv_loader_split(const fv_loader *l) { return l->o.split; }

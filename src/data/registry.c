@@ -81,7 +81,7 @@ static fv_status check_labels(const fv_dataset *d) {
 }
 
 static fv_status check_opened(const fv_data_open *o, const fv_dataset *d) {
-  for (int s = FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++)
+  for (int s = o->reading->ask ? FV_SPLIT_TEST : FV_SPLIT_TRAIN; s <= FV_SPLIT_TEST; s++)
     FV_REQUIRE(d->count[s] > 0, FV_ERR_REQUEST, "dataset (%s): expected %s samples, got none", d->name,
                fv_split_names[s]);
   FV_REQUIRE(d->n_classes >= 2 || fv_dataset_field(d, "label") < 0, FV_ERR_REQUEST,
@@ -98,6 +98,8 @@ void fv_reading_free(fv_reading *r) {
   if (!r) return;
   fv_free(r->channels);
   r->channels = NULL;
+  fv_catalogue_free(r->catalogue);
+  r->catalogue = NULL;
 }
 
 static fv_status set_reading(const fv_dataset_def *def, fv_reading *reading, fv_dataset *d) {

@@ -124,9 +124,8 @@ fv_status fv_steps_hold(const fv_data_open *o, fv_dataset *d, const fv_steps *s,
 }
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
-/* A number that rises with the time: a plain number as it is; otherwise year (four digits), month, day, hour, minute,
- * second, as far as given. Evenly spaced it is not, which nobody needs. */
-static bool parse_time(const char *s, double *t) {
+/* Evenly spaced it is not, which nobody needs. */
+bool fv_time_parse(const char *s, double *t) {
   static const int most[] = {9999, 12, 31, 24, 59, 60};
   int part[6] = {0}, n = 0;
   if (fv_parse_real(s, t)) return true;
@@ -229,7 +228,7 @@ static fv_status find_columns(reader *r, char **field, const fv_channels *wanted
   r->time = -1;
   for (int64_t i = 0; i < r->columns; i++) {
     const bool numeric = fv_parse_real(field[i], &number);
-    if (r->time < 0 && parse_time(field[i], &number) && (!numeric || is_time_name(r->header[i]))) r->time = i;
+    if (r->time < 0 && fv_time_parse(field[i], &number) && (!numeric || is_time_name(r->header[i]))) r->time = i;
     else if (!wanted && (numeric || is_missing(field[i]))) FV_TRY(add_channel(r, i));
   }
   if (wanted) FV_TRY(find_wanted(r, wanted));
@@ -241,7 +240,7 @@ static fv_status take_time(reader *r, const char *text) {
   double t;
   const long long line = (long long)fv_csv_line(r->csv);
   if (r->time < 0) return FV_OK;
-  FV_REQUIRE(parse_time(text, &t), FV_ERR_CORRUPT,
+  FV_REQUIRE(fv_time_parse(text, &t), FV_ERR_CORRUPT,
              "series (%s:%lld): column '%s': expected a time as year-month-day hour:minute or a number, got '%s'",
              r->path, line, r->header[r->time], fv_show(text, strlen(text)));
   FV_REQUIRE(r->steps->rows == 0 || t > r->last, FV_ERR_CORRUPT,

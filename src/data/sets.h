@@ -165,6 +165,28 @@ void fv_net_graphs_free(fv_net_graphs *graphs);
 /* A row whose files are those of a citation network of Planetoid: y, allx, ally, tx, ty, graph, test.index. */
 fv_status fv_planetoid_open_row(const fv_data_open *o, fv_dataset *d);
 
+/* A number that rises with the time: a plain number as it is; otherwise year, month, day, hour, minute, second, as far
+ * as given. */
+bool fv_time_parse(const char *s, double *t);
+
+/* ---- ratings (ratings.c) ----------------------------------------------------------------------------------------- */
+/* Who rated what, how and when, gathered in any order and then cut in the order of time. A sample is one rating that
+ * says liked or not, with what its user had rated before:
+ *   "user", "item" i32; "traits" i32 [P] of the rating, "kinds" i32 [K] of the item, where there are any
+ *   "history" i32 [T], "history_kinds" i32 [T,K], "history_liked" i32 [T]: 2 not liked, 3 neither, 4 liked
+ *   "label" i32: 1 liked, 0 not
+ * All are rows of tables: 0 nothing, 1 not known. T varies; a history of nothing is one place of nothing. */
+typedef struct fv_ratings fv_ratings;
+fv_status fv_ratings_new(const fv_dataset *d, int n_traits, const char *const *trait_names, fv_ratings **r);
+void fv_ratings_free(fv_ratings *r); /* NULL is fine */
+/* traits: n_traits of them, NULL when there are none. */
+fv_status fv_ratings_add(fv_ratings *r, fv_bytes user, fv_bytes item, double value, double time,
+                         const fv_bytes *traits);
+/* What an item is called (s NULL: by its name) and which kinds it is of, before or after it was rated. */
+fv_status fv_ratings_describe(fv_ratings *r, fv_bytes item, fv_bytes title, const fv_bytes *kinds, int n_kinds);
+/* Makes d of them: by the time, 80 % of the ratings for training, 10 % for validation, 10 % for testing. */
+fv_status fv_ratings_hold(const fv_data_open *o, fv_dataset *d, fv_ratings *r);
+
 /* ---- images and labels in IDX files (idx.c) ---------------------------------------------------------------------- */
 /* The unsigned bytes of an IDX file whose dimensions are exactly these, straight to their place. */
 fv_status fv_idx_pour(const char *path, int ndim, const int64_t *dim, uint8_t *out);
@@ -189,6 +211,7 @@ bool fv_path_is_parallel(const char *path); /* "A,B", both there */
 fv_status fv_path_open_graph(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_graph(const char *path); /* "A,B", both there, tables */
 fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d); /* 70 % for training, 10 % validation, 20 % test */
+fv_status fv_path_open_ratings(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
 /* Files beside a file, found by their names; NULL: there is none. The labels of a file of images: */
 const char *fv_path_labels(fv_arena *arena, const char *path);

@@ -324,6 +324,21 @@ typedef struct fv_neighbourhood {
 fv_status fv_neighbourhood_picture(const fv_neighbourhood *h, fv_image *out);
 void fv_neighbourhood_dot(const fv_neighbourhood *h, fv_text *out); /* for Graphviz */
 
+/* Numbers of either sign, a line each, as long as they are large. bars.c */
+typedef enum fv_bar_colour { FV_BAR_BLUE, FV_BAR_RED, FV_BAR_GREY, FV_BAR_COLOURS } fv_bar_colour;
+typedef struct fv_bar {
+  const char *name;
+  double value;
+  fv_bar_colour colour;
+} fv_bar;
+typedef struct fv_bars {
+  const char *title; /* may be NULL */
+  const fv_bar *bar;
+  int64_t n;
+} fv_bars;
+fv_status fv_bars_picture(const fv_bars *bars, fv_image *out); /* needs libcairo */
+fv_status fv_term_bars(const fv_bars *bars, int columns, fv_text *out);
+
 typedef enum fv_term { FV_TERM_PLAIN, FV_TERM_256, FV_TERM_TRUECOLOR } fv_term;
 fv_term fv_term_detect(int fd); /* plain when not a terminal, or NO_COLOR is set, or TERM is "dumb" */
 /* Appends the image as text at most `columns` wide: two pixels a character in colour, a ramp of characters in plain. */

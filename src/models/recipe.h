@@ -46,6 +46,8 @@ typedef struct fv_problem {
   /* Of graphs: numbers that a node may have (0: the data are none); how many of them it has at most (0: all are there);
    * nodes and edges of the one graph there is, or nodes 0 and the edges of each of `length` nodes (0: of `block`). */
   int64_t features, words, nodes, edges, block;
+  int64_t users, items, trait_values, kind_values; /* of ratings: rows of tables; 0: the data are none */
+  int64_t traits, kinds;                           /* of a rating, of an item */
   int32_t stop[FV_MAX_STOPS]; /* tokens that end a sentence; n_stops of them */
   int n_stops;
   double label_smoothing;
@@ -58,6 +60,7 @@ typedef struct fv_recipe {
   const char *training; /* its defaults for the settings every recipe has: "epochs=12 lr=0.01" */
   const char *metric;   /* the one that decides what is best: "accuracy" */
   bool writes;          /* it has the modes of writing */
+  bool ranks;           /* its metrics are auc and gauc, of the outputs "each.score" and "each.positive" */
   bool lower_is_better; /* of that one */
   const char *const *more_metrics; /* told beside it at the end; NULL-terminated, at most FV_MORE_METRICS; or NULL */
   /* What the tables cannot say; a message need not name the recipe. */

@@ -2,6 +2,7 @@
 /* layers.c: the layers of nn.h. */
 #include "nn/nn.h"
 
+#include "ops/broadcast_to.h"
 #include "ops/cast.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
@@ -68,6 +69,20 @@ fv_value *fv_batch_norm(fv_graph *g, fv_value *x, const char *name, bool trainin
   fv_value *y = training ? norm_training(g, x, p) : norm_running(g, x, p);
   fv_scope_pop(g);
   return y;
+}
+
+fv_value *fv_dice(fv_graph *g, fv_value *x, const char *name, bool training) {
+  fv_shape c = FV_SHAPE(fv_dim(x, -1));
+  fv_init zeros = {.kind = FV_INIT_ZEROS}, ones = {.kind = FV_INIT_ONES};
+  fv_scope_push(g, "%s", name);
+  fv_value *alpha = fv_param(g, "alpha", c, zeros, FV_GROUP_NO_DECAY);
+  fv_value *p[4] = {fv_broadcast_value(g, fv_const(g, 1), c), fv_broadcast_value(g, fv_const(g, 0), c),
+                    fv_param(g, "running_mean", c, zeros, FV_GROUP_BUFFER),
+                    fv_param(g, "running_var", c, ones, FV_GROUP_BUFFER)};
+  fv_value *on = fv_op(g, "sigmoid", NULL, training ? norm_training(g, x, p) : norm_running(g, x, p));
+  fv_value *slope = fv_add(g, alpha, fv_mul(g, on, fv_op(g, "sub", NULL, fv_const(g, 1), alpha)));
+  fv_scope_pop(g);
+  return fv_mul(g, x, slope);
 }
 
 fv_value *fv_layer_norm(fv_graph *g, fv_value *x, const char *name) {

@@ -32,6 +32,9 @@ fv_value *fv_linear_layer(fv_graph *g, fv_value *x, int64_t out, const fv_linear
  * Otherwise the running averages as a scale and a shift, which fusion folds into the product before. Names weight,
  * bias, running_mean, running_var. */
 fv_value *fv_batch_norm(fv_graph *g, fv_value *x, const char *name, bool training);
+/* Zhou et al. 2018, eq. 6: x (p + (1 - p) alpha), p the sigmoid of x normalised as in fv_batch_norm, but without weight
+ * and bias. Names alpha, running_mean, running_var. */
+fv_value *fv_dice(fv_graph *g, fv_value *x, const char *name, bool training);
 fv_value *fv_layer_norm(fv_graph *g, fv_value *x, const char *name);
 /* Srivastava et al. 2014; `rate` 0 or not training: x itself. Uses the graph's input "rng". */
 fv_value *fv_dropout(fv_graph *g, fv_value *x, double rate, bool training);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* evaluate.c: the loss and the metric over a whole split, a batch at a time, its shards side by side. Sums run in the
- * order of samples, so they are the same however many threads there are. */
+ * order of samples, so they are the same however many threads there are. A recipe that ranks is judged by all scores of
+ * the split together. */
 #include "train/train.h"
 
 #include <math.h>
@@ -10,9 +11,10 @@ typedef struct job {
   fv_runner *r; /* for the batch's length */
   const fv_dataset *data;
   const fv_batch *batch;
-  const char *output[OUTPUTS]; /* loss, metric, more */
+  const char *output[OUTPUTS]; /* loss, metric, more; of a ranking loss, score, positive */
   float *each[OUTPUTS];        /* one number a sample of the batch */
   int n;
+  fv_ranked_sample *ranked;    /* of all samples */
 } job;
 
 void fv_runner_bind(fv_runner *r, int worker, const fv_dataset *data, const fv_batch *batch, int64_t shard) {
@@ -39,11 +41,10 @@ static void run_shard(void *arg, int64_t shard, int worker) {
 }
 
 static fv_status name_outputs(const fv_model *m, job *j) {
-  j->n = MORE + fv_model_more_metrics(m);
   j->output[LOSS] = "each.loss";
-  j->output[METRIC] = fv_model_metric_output(m);
-  for (int k = MORE; k < j->n; k++)
-    j->output[k] = fv_arena_printf(m->arena, "each.%s", m->recipe->more_metrics[k - MORE]);
+  j->n = METRIC + fv_model_metric_outputs(m, j->output + METRIC);
+  for (int k = 0; !m->recipe->ranks && k < fv_model_more_metrics(m); k++)
+    j->output[j->n++] = fv_arena_printf(m->arena, "each.%s", m->recipe->more_metrics[k]);
   for (int k = 0; k < j->n; k++) {
     FV_REQUIRE(j->output[k], FV_ERR_MEMORY, "evaluate: out of memory");
     FV_TRY(FV_NEW(&j->each[k], m->train.batch));
@@ -56,6 +57,13 @@ static void means_of(const job *j, const double sum[OUTPUTS], fv_scores *s) {
   for (int k = 0; k < j->n; k++) *mean[k] = sum[k] / (double)FV_MAX(s->samples, 1);
 }
 
+static void keep_ranked(job *j, fv_split split, int64_t at) {
+  for (int64_t i = 0; i < j->batch->n; i++) {
+    const int64_t group = j->data->group ? j->data->group(j->data, split, j->batch->index[i]) : 0;
+    j->ranked[at + i] = (fv_ranked_sample){group, j->each[METRIC][i], j->each[METRIC + 1][i] > 0};
+  }
+}
+
 fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
                       bool stoppable, fv_scores *scores, fv_train_report *report, void *arg) {
   fv_status status = FV_OK;
@@ -64,6 +72,7 @@ fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader
   double sum[OUTPUTS] = {0};
   *scores = (fv_scores){0};
   FV_TRY_DONE(name_outputs(m, &j));
+  if (m->recipe->ranks) FV_TRY_DONE(FV_NEW(&j.ranked, batches * m->train.batch));
   r->fresh = -1;
   for (int64_t b = 0; b < batches; b++) {
     j.batch = fv_loader_next(loader);
@@ -72,12 +81,16 @@ fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader
     fv_pool_run(m->pool, m->train.batch / j.r->n, run_shard, &j);
     for (int k = 0; k < j.n; k++)
       for (int64_t i = 0; i < j.batch->n; i++) sum[k] += (double)j.each[k][i];
+    if (j.ranked) keep_ranked(&j, fv_loader_split(loader), scores->samples);
     scores->samples += j.batch->n;
     if (report) report(arg, &(fv_train_event){.phase = "evaluate", .step = b + 1, .steps = batches});
     FV_REQUIRE_DONE(!stoppable || !fv_stop_requested(), FV_ERR_STOPPED, "stopped while evaluating");
   }
   means_of(&j, sum, scores);
+  if (j.ranked) scores->more[0] = fv_group_auc(j.ranked, scores->samples);
+  if (j.ranked) scores->metric = fv_auc(j.ranked, scores->samples);
 done:
+  fv_free(j.ranked);
   for (int k = 0; k < OUTPUTS; k++) fv_free(j.each[k]);
   return status;
 }

@@ -44,10 +44,22 @@ static void meet_graph(fv_model *m, const fv_dataset *d) {
   m->task.block = place >= 0 && !m->task.nodes && !d->field[place].varies ? d->field[place].shape.dim[0] : 0;
 }
 
+void fv_model_meet_catalogue(fv_model *m) {
+  const fv_catalogue *c = m->reading.catalogue;
+  if (!c) return;
+  m->task.users = c->user.n + 2;
+  m->task.items = c->items + 2;
+  m->task.trait_values = c->trait.n + 2;
+  m->task.kind_values = c->kind.n + 2;
+  m->task.traits = c->n_traits;
+  m->task.kinds = c->n_kinds;
+}
+
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   FV_TRY(copy_classes(m, d));
   meet_series(m, d);
   meet_graph(m, d);
+  fv_model_meet_catalogue(m);
   for (int f = 0; f < d->n_fields; f++)
     if (d->field[f].varies) choose_lengths(m, d->field[f].shape.dim[0]);
   m->reading.longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
@@ -105,6 +117,8 @@ static fv_status check_data(fv_model *m, const fv_dataset *d) {
              "dataset '%s': expected a series of %d channels as the model was trained on, got %s", d->name,
              (int)m->task.channels, past < 0 ? "none" : fv_shape_text(d->field[past].shape));
   FV_TRY(check_graph(m, d));
+  FV_REQUIRE(!m->task.items || fv_dataset_field(d, "history") >= 0, FV_ERR_REQUEST,
+             "dataset '%s': expected ratings as the model was trained on, got none", d->name);
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,
              "dataset '%s': expected %d classes as the model knows, got %d", d->name, (int)m->task.n_classes,
              d->n_classes);

@@ -64,7 +64,8 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
-                            .joint = t->joint, .longest = t->longest, .past = t->past, .horizon = t->horizon,
+                            .joint = t->joint, .like = t->like, .dislike = t->dislike, .longest = t->longest,
+                            .past = t->past, .horizon = t->horizon,
                             .directed = t->directed, .neighbours = t->neighbours,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
@@ -127,7 +128,7 @@ done:
   return status;
 }
 
-static fv_status differentiate_loss(fv_graph *g) {
+fv_status fv_model_differentiate(fv_graph *g) {
   for (int i = 0; i < g->outputs.n; i++)
     if (!strcmp(g->outputs.v[i].name, "loss"))
       return fv_graph_differentiate(g, g->outputs.v[i].value, true, 0, NULL, NULL);
@@ -144,7 +145,7 @@ fv_status fv_model_runners(fv_model *m, fv_mode mode, int64_t n, int workers, co
   for (int i = 0; i < lengths; i++) {
     m->task.length = m->length[i];
     FV_TRY_DONE(fv_model_graph(m, mode, n, false, &g[i]));
-    if (differentiate) FV_TRY_DONE(differentiate_loss(g[i]));
+    if (differentiate) FV_TRY_DONE(fv_model_differentiate(g[i]));
   }
   return fv_runners_new(&m->ledger, lengths, g, params, workers, m->pool, n, r);
 done:
@@ -186,8 +187,10 @@ fv_status fv_model_build(fv_model *m) {
   return m->train.vectors ? fv_model_load_vectors(m) : FV_OK;
 }
 
-const char *fv_model_metric_output(const fv_model *m) {
-  return fv_arena_printf(m->arena, "each.%s", m->recipe->metric);
+int fv_model_metric_outputs(const fv_model *m, const char *names[FV_METRIC_OUTPUTS]) {
+  names[0] = m->recipe->ranks ? "each.score" : fv_arena_printf(m->arena, "each.%s", m->recipe->metric);
+  names[1] = m->recipe->ranks ? "each.positive" : NULL;
+  return m->recipe->ranks ? 2 : 1;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -251,6 +254,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
   }
   if (m->task.horizon) series_json(m, j);
   if (m->task.features) graph_json(m, j);
+  if (m->reading.catalogue) fv_catalogue_json(m->reading.catalogue, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');
     for (int i = 0; i < m->n_lengths; i++) fv_json_int(j, NULL, m->length[i]);

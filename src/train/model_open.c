@@ -168,6 +168,9 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_labels(m, root, path));
   FV_TRY(read_lengths(m, root, path));
   FV_TRY(read_tokenizers(m, root, path));
+  const json_t *catalogue = json_object_get(root, "catalogue");
+  if (catalogue) FV_TRY(fv_catalogue_read(catalogue, path, &m->reading.catalogue));
+  fv_model_meet_catalogue(m);
   FV_REQUIRE(!m->task.features || (!m->task.image.ndim && !m->task.horizon && !m->task.vocabulary[0]), FV_ERR_CORRUPT,
              "%s: metadata: expected a graph alone, got other data beside", path);
   return FV_OK;

@@ -22,6 +22,7 @@ typedef struct fv_row_table {
   int32_t *touched;        /* rows of this step, in the order they came up */
   double *square;          /* of each, the sum of its gradient's squares */
   int64_t n_touched;
+  float *decay;            /* [rows]: the share of it that goes when a step looks it up; NULL: none */
   fv_single *update;       /* of one row */
 } fv_row_table;
 

@@ -4,7 +4,9 @@
  * gradients do in PyTorch's SparseAdam). */
 #include "train/optimizer.h"
 
-static void lay_out(fv_row_table *t, int64_t shards, char *slab, int64_t *at) {
+#include "ops/optimizer.h"
+
+static void lay_out(fv_row_table *t, int64_t shards, bool decays, char *slab, int64_t *at) {
   const int64_t entries = shards * t->most;
   t->id = fv_slab_take(slab, at, 4 * entries);
   t->next = fv_slab_take(slab, at, 4 * entries);
@@ -14,9 +16,11 @@ static void lay_out(fv_row_table *t, int64_t shards, char *slab, int64_t *at) {
   t->tail = fv_slab_take(slab, at, 4 * t->rows);
   t->touched = fv_slab_take(slab, at, 4 * FV_MIN(entries, t->rows));
   t->square = fv_slab_take(slab, at, 8 * FV_MIN(entries, t->rows));
+  if (decays) t->decay = fv_slab_take(slab, at, 4 * t->rows);
 }
 
 fv_status fv_optimizer_add_tables(fv_optimizer *o, fv_ledger *ledger, const fv_graph *g) {
+  const bool decays = o->settings->rows_decay > 0;
   int64_t bytes = 0;
   int n = 0;
   for (const fv_row_gradient *r = g->rows; r; r = r->next) n++;
@@ -34,13 +38,13 @@ fv_status fv_optimizer_add_tables(fv_optimizer *o, fv_ledger *ledger, const fv_g
     t->dy = fv_arena_printf(o->params->arena, "rows.%s.dy", p->name);
     FV_REQUIRE(t->ids && t->dy, FV_ERR_MEMORY, "optimizer: out of memory");
     FV_TRY(fv_optimizer_new_update(o, t->width, &t->update));
-    lay_out(t, o->shards, NULL, &bytes);
+    lay_out(t, o->shards, decays, NULL, &bytes);
   }
   FV_TRY(fv_slab_new(ledger, FV_ACCOUNT_GRADIENTS, bytes, &o->table_slab));
   if (!o->table_slab) return FV_OK;
   bytes = 0;
   for (int i = 0; i < o->n_tables; i++) {
-    lay_out(&o->table[i], o->shards, o->table_slab, &bytes);
+    lay_out(&o->table[i], o->shards, decays, o->table_slab, &bytes);
     memset(o->table[i].head, -1, (size_t)o->table[i].rows * sizeof(int32_t));
   }
   return FV_OK;
@@ -108,12 +112,20 @@ static void sum_rows(void *arg, int64_t piece, int worker) {
   }
 }
 
+/* Before the update, as AdamW does it; in the course of the learning rate. */
+static void shrink_row(const row_job *j, int32_t row, float *w) {
+  if (!j->t->decay) return;
+  const float rest = 1 - j->t->decay[row] * j->hyper[FV_HYPER_RATE] / (float)j->o->settings->lr;
+  for (int64_t k = 0; k < j->t->width; k++) w[k] *= rest;
+}
+
 static void update_rows(void *arg, int64_t piece, int worker) {
   (void)worker;
   const row_job *j = arg;
   const fv_row_table *t = j->t;
   for (int64_t i = piece * ROWS_A_PIECE; i < FV_MIN((piece + 1) * ROWS_A_PIECE, t->n_touched); i++) {
     const int64_t at = t->offset + t->touched[i] * t->width;
+    shrink_row(j, t->touched[i], j->slab + at);
     fv_optimizer_update(j->o, t->update, j->slab, at, t->gradient + t->head[t->touched[i]] * t->width, j->hyper, NULL);
   }
 }

@@ -83,15 +83,21 @@ int64_t fv_model_answers(const fv_model *m) {
   return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
 }
 
-/* A worker's room for one sample: the image and its pixels, the past of a series, the largest graph or the longest
- * text. A graph that is there once for all is read in place. */
-static int64_t room_for(const fv_model *m) {
-  const int64_t pixels = fv_shape_count(m->task.image), longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
-  const fv_problem *t = &m->task;
-  const int64_t nodes = t->nodes ? 0 : FV_MAX(longest, t->block);
-  if (t->features) return 4 * FV_ALIGN + nodes * (1 + t->edges + (t->words ? 2 * t->words : t->features));
-  if (m->task.horizon) return m->task.past * m->task.channels;
-  return m->task.image.ndim ? pixels + fv_ceil_div(pixels, 4) : longest;
+static bool is_image(const fv_field *f) { return !strcmp(f->name, "image"); }
+
+/* A worker's room for one sample: the image and its pixels, or all fields of the greatest length but those that are there once for
+ * all, which are read in place. */
+static int64_t room_for(const predict_job *j) {
+  const int64_t pixels = fv_shape_count(j->m->task.image);
+  int64_t bytes = j->m->task.image.ndim ? fv_round_up(5 * pixels, FV_ALIGN) : 0;
+  for (int f = 0; j->data && f < j->data->n_fields; f++) {
+    const fv_field *field = &j->data->field[f];
+    fv_shape shape = field->shape;
+    if (is_image(field) || field->shared) continue;
+    if (field->varies) shape.dim[0] = j->m->length[j->m->n_lengths - 1];
+    bytes += fv_round_up(fv_shape_count(shape) * (int64_t)fv_dtype_size(field->dtype), FV_ALIGN);
+  }
+  return bytes;
 }
 
 /* The pixels lie behind the image that is made of them. */
@@ -122,10 +128,10 @@ static void read_fields(const predict_job *j, int64_t i, int bucket, fv_exec *ex
   j->data->read(j->data, j->split, index_of(j, i), 0, out);
 }
 
-static void bind_sample(const predict_job *j, int64_t i, int bucket, fv_exec *exec, float *room) {
-  if (!j->m->task.image.ndim) read_fields(j, i, bucket, exec, (char *)room);
+static void bind_sample(const predict_job *j, int64_t i, int bucket, fv_exec *exec, char *room) {
+  if (!j->m->task.image.ndim) read_fields(j, i, bucket, exec, room);
   else {
-    read_image(j, i, room);
+    read_image(j, i, (float *)(void *)room);
     fv_exec_bind_input(exec, fv_exec_input(exec, "image"), room);
   }
 }
@@ -140,7 +146,7 @@ static void predict_one(void *arg, int64_t i, int worker) {
   fv_exec *exec = j->m->predict[bucket].exec[worker];
   const bool series = j->m->task.horizon > 0;
   const int64_t k = fv_model_answers(j->m);
-  bind_sample(j, i, bucket, exec, j->m->sample + worker * room_for(j->m));
+  bind_sample(j, i, bucket, exec, j->m->sample + worker * room_for(j));
   if (j->m->task.nodes) fv_exec_run_split(exec, j->m->pool);
   else fv_exec_run(exec);
   take_answer(exec, series ? "forecast" : "probabilities", j->probabilities, i, k);
@@ -155,12 +161,12 @@ static fv_status predict_all(const predict_job *j, int64_t n) {
   for (int64_t i = 0; i < n; i++) needed[bucket_of(j, i)] = true;
   for (int b = 0; b < FV_MAX_LENGTHS; b++)
     if (needed[b]) FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, b, 1, workers, &m->predict[b]));
-  if (m->n_samples < workers) {
+  if (m->sample_bytes < workers * room_for(j)) {
     fv_free(m->sample);
     m->sample = NULL;
-    m->n_samples = 0;
-    FV_TRY(FV_NEW(&m->sample, workers * room_for(m)));
-    m->n_samples = workers;
+    m->sample_bytes = 0;
+    FV_TRY(FV_NEW(&m->sample, workers * room_for(j)));
+    m->sample_bytes = workers * room_for(j);
   }
   if (n == 1) predict_one((void *)(uintptr_t)j, 0, 0);
   else fv_pool_run(m->pool, n, predict_one, (void *)(uintptr_t)j);
@@ -289,6 +295,7 @@ fv_status fv_model_answer(fv_model *m, const fv_predict_request *rq, char **json
              rq->sets[0].key, m->recipe->info.name);
   if (m->task.horizon) return fv_series_predict(m, rq->input, json);
   if (fv_model_of_nodes(m)) return fv_nodes_predict(m, rq->input, rq->top, json);
+  if (m->task.items) return fv_recommend_predict(m, rq->input, rq->top, json);
   return classify(m, rq->input, rq->top, json);
 }
 

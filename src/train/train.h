@@ -33,6 +33,8 @@ typedef struct fv_train_settings {
   bool lower, skip_bad, joint, directed;
   fv_int_list neighbours;
   int64_t past, horizon;
+  double like, dislike;
+  double rows_decay;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
 
@@ -93,8 +95,8 @@ struct fv_model {
   fv_runners eval;             /* made on first use */
   struct fv_writer *writer, *writer_of_one; /* of a model that writes, likewise: for splits, for a sentence at a time */
   fv_runner predict[FV_MAX_LENGTHS]; /* likewise, one a length */
-  float *sample;               /* room for one sample a worker, for n_samples of them */
-  int n_samples;
+  char *sample;                /* room for one sample a worker */
+  int64_t sample_bytes;        /* all of it */
 };
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
@@ -114,6 +116,8 @@ fv_status fv_model_graph(fv_model *m, fv_mode mode, int64_t n, bool taps, fv_gra
 /* One for each length of batches (task.lengths), or the one. With `differentiate`, of the loss. */
 fv_status fv_model_runners(fv_model *m, fv_mode mode, int64_t n, int workers, const float *params, bool differentiate,
                            fv_runners *r);
+/* A training graph's gradients, of the loss. */
+fv_status fv_model_differentiate(fv_graph *g);
 /* model.safetensors: `slab` (laid out as the parameters) with everything needed to use it. */
 fv_status fv_model_save(const fv_model *m, const float *slab, const char *metrics_json, const char *path);
 /* That the file has every parameter, with its shape, and nothing besides; and then their numbers. */
@@ -126,7 +130,7 @@ fv_status fv_model_describe(const fv_model *m, fv_json *out);
 /* ---- evaluation (evaluate.c)
  * ------------------------------------------------------------------------------------------ */
 typedef struct fv_scores {
-  double loss, metric; /* means over the samples */
+  double loss, metric; /* means over the samples, or what the recipe's ranking gives */
   double more[FV_MORE_METRICS];
   double bleu;         /* of a model that writes */
   int64_t samples;
@@ -135,18 +139,34 @@ typedef struct fv_scores {
  * a stop is requested. */
 fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
                       bool stoppable, fv_scores *scores, fv_train_report *report, void *arg);
-/* The name of the metric output: "each.accuracy". */
-const char *fv_model_metric_output(const fv_model *m);
+/* The outputs that the metric is made of, two at most: "each.accuracy"; of a ranking "each.score" and "each.positive". */
+enum { FV_METRIC_OUTPUTS = 2 };
+int fv_model_metric_outputs(const fv_model *m, const char *names[FV_METRIC_OUTPUTS]);
 int fv_model_more_metrics(const fv_model *m); /* how many */
 /* The members of an object "metrics", in a begun object. */
 void fv_scores_json(const fv_model *m, const fv_scores *scores, fv_json *j);
 /* Whether a is a better metric, or as good with a lower loss. */
 bool fv_scores_better(const fv_model *m, const fv_scores *a, double metric, double loss);
 
+/* ---- rankings (rank.c)
+ * ------------------------------------------------------------------------------------------ */
+typedef struct fv_ranked_sample {
+  int64_t group;
+  float score;
+  bool positive;
+} fv_ranked_sample;
+/* The chance that a positive one has a higher score than another one, equal ones half (Hanley & McNeil 1982); NaN when
+ * there are none of either. Sorts v. */
+double fv_auc(fv_ranked_sample *v, int64_t n);
+/* The mean of each group's, weighted by its samples, over groups that have both (Zhu et al. 2017). Sorts v. */
+double fv_group_auc(fv_ranked_sample *v, int64_t n);
+
 /* ---- data (meet.c) ----------------------------------------------------------------------------------------------- */
 /* Learns from a dataset what the model has to know of its data, the statistics from the first n_train samples of the
  * fixed shuffle. In a dry ledger without statistics. */
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train);
+/* The sizes of tables, from the catalogue when there is one. */
+void fv_model_meet_catalogue(fv_model *m);
 /* Opens data as the model reads them and checks that they are such data: inputs, classes. NULL: those it was trained
  * on. */
 fv_status fv_model_open_data(fv_model *m, const char *data, fv_dataset **d);
@@ -221,6 +241,15 @@ fv_status fv_series_predict(fv_model *m, const char *input, char **json);
 double fv_series_value(const fv_channels *c, const float *rows, int64_t t, int64_t k);
 void fv_series_json(fv_json *j, const char *key, const fv_channels *c, const float *rows, int64_t n, int64_t k);
 double fv_series_error(const fv_problem *task, const float *forecast, const float *future);
+
+/* ---- ratings (catalogue.c, recommend.c) -------------------------------------------------------------------------- */
+/* In model.safetensors: whom and what it knows. */
+void fv_catalogue_json(const fv_catalogue *c, fv_json *j);
+fv_status fv_catalogue_read(const json_t *root, const char *path, fv_catalogue **c);
+/* What fv_model_predict and fv_model_explain do for a model of ratings: input is user:ID, a file of ratings, or
+ * test:N. */
+fv_status fv_recommend_predict(fv_model *m, const char *input, int k, char **json);
+fv_status fv_recommend_explain(fv_model *m, const fv_explain_request *request, char **json);
 
 /* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result is

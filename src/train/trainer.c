@@ -102,11 +102,13 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
     FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_OPTIMIZER, m->params->size * (int64_t)sizeof(float), (void **)&t->best));
   FV_TRY(make_runners(t));
   FV_TRY(fv_optimizer_add_tables(&t->optimizer, &m->ledger, t->run.of[t->run.n - 1].g));
+  FV_TRY(fv_trainer_count_rows(t));
   FV_TRY(FV_NEW(&t->losses, t->shards));
-  FV_TRY(FV_NEW(&t->metrics, m->train.batch));
+  for (int k = 0; k < FV_METRIC_OUTPUTS; k++) FV_TRY(FV_NEW(&t->metrics[k], m->train.batch));
+  if (m->recipe->ranks) FV_TRY(FV_NEW(&t->ranked, m->train.batch));
   FV_TRY(FV_NEW(&t->rng, fv_pool_threads(m->pool)));
-  t->metric_output = fv_model_metric_output(m);
-  FV_REQUIRE(t->metric_output, FV_ERR_MEMORY, "train: out of memory");
+  fv_model_metric_outputs(m, t->metric_output);
+  FV_REQUIRE(t->metric_output[0], FV_ERR_MEMORY, "train: out of memory");
   t->at.best = t->at.best_loss = -1;
   return FV_OK;
 }
@@ -133,7 +135,8 @@ void fv_trainer_free(fv_trainer *t) {
   fv_slab_free(t->best);
   fv_dataset_close(t->data);
   fv_free(t->losses);
-  fv_free(t->metrics);
+  for (int k = 0; k < FV_METRIC_OUTPUTS; k++) fv_free(t->metrics[k]);
+  fv_free(t->ranked);
   fv_free(t->rng);
   fv_free(t->history);
   if (t->events && fv_events_close(t->events) != FV_OK) t->events = NULL; /* a second failure has nobody to tell */
@@ -169,8 +172,23 @@ static void run_shard(void *arg, int64_t shard, int worker) {
   fv_runner_run(run, worker);
   fv_optimizer_take_rows(&t->optimizer, exec, shard);
   t->losses[shard] = *(const float *)fv_exec_output(exec, "loss")->data;
-  const fv_tensor *each = fv_exec_output(exec, t->metric_output);
-  if (each) memcpy(t->metrics + shard * run->n, each->data, (size_t)run->n * sizeof(float));
+  for (int k = 0; k < FV_METRIC_OUTPUTS && t->metric_output[k]; k++) {
+    const fv_tensor *each = fv_exec_output(exec, t->metric_output[k]);
+    if (each) memcpy(t->metrics[k] + shard * run->n, each->data, (size_t)run->n * sizeof(float));
+  }
+}
+
+/* Of one batch: a mean, or how well it is ranked. */
+static double batch_metric(const fv_trainer *t) {
+  const int64_t n = t->m->train.batch;
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (t->ranked) t->ranked[i] = (fv_ranked_sample){0, t->metrics[0][i], t->metrics[1][i] > 0};
+    else sum += (double)t->metrics[0][i] / (double)n;
+  }
+  if (!t->ranked) return sum;
+  const double auc = fv_auc(t->ranked, n);
+  return isnan(auc) ? 0.5 : auc;
 }
 
 fv_status fv_trainer_step(fv_trainer *t) {
@@ -179,9 +197,8 @@ fv_status fv_trainer_step(fv_trainer *t) {
   t->run.fresh = -1;
   FV_TRY(fv_runners_refresh(&t->run, batch->bucket, m->slab, m->pool));
   fv_pool_run(m->pool, t->shards, run_shard, &(shard_job){t, batch});
-  double loss = 0, metric = 0, norm;
+  double loss = 0, norm;
   for (int64_t i = 0; i < t->shards; i++) loss += (double)t->losses[i] / (double)t->shards;
-  for (int64_t i = 0; i < m->train.batch; i++) metric += (double)t->metrics[i] / (double)m->train.batch;
   FV_REQUIRE(isfinite(loss), FV_ERR_NUMERIC,
              "training (epoch %lld, step %lld): expected a finite loss, got %g: try a lower lr or clip=1",
              (long long)t->at.epoch + 1, (long long)t->at.step, loss);
@@ -191,7 +208,7 @@ fv_status fv_trainer_step(fv_trainer *t) {
     return fv_error_prefix(status, "training (epoch %lld, step %lld)", (long long)t->at.epoch + 1,
                            (long long)t->at.step);
   t->at.loss_sum += loss;
-  t->at.metric_sum += metric;
+  t->at.metric_sum += batch_metric(t);
   t->at.step++;
   if (++t->at.position == t->steps_an_epoch) {
     t->at.position = 0;

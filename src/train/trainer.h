@@ -23,9 +23,10 @@ typedef struct fv_trainer {
   fv_loader *train, *validate, *test;
   fv_runners run;
   fv_optimizer optimizer;
-  float *losses, *metrics; /* one a shard, one a sample */
+  float *losses, *metrics[FV_METRIC_OUTPUTS]; /* one a shard, one a sample */
+  fv_ranked_sample *ranked; /* of a recipe that ranks: a batch */
   int32_t (*rng)[4];       /* one a worker */
-  const char *metric_output;
+  const char *metric_output[FV_METRIC_OUTPUTS];
   fv_progress_point at;
   float *kept;             /* the weights that are evaluated and saved: the running mean when there is one */
   float *best;             /* those of the best epoch; NULL without validation */
@@ -44,6 +45,7 @@ typedef struct fv_trainer {
 fv_status fv_trainer_new(const fv_train_request *rq, bool dry, fv_trainer **t);
 /* The loaders: after a checkpoint may have moved the starting point. */
 fv_status fv_trainer_open_loaders(fv_trainer *t);
+fv_status fv_trainer_count_rows(fv_trainer *t); /* for rows_decay; occurrences.c */
 void fv_trainer_free(fv_trainer *t);
 fv_status fv_trainer_step(fv_trainer *t);  /* one batch */
 /* FV_ERR_NUMERIC when a weight became NaN or infinite: what is then in the slab must never be kept. */

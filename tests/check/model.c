@@ -14,6 +14,7 @@
 #define SERIES "waves", NULL, NULL
 #define GRAPH "communities", NULL, "batch=1 epochs=36" /* an epoch is one step */
 #define GRAPHS "motifs", NULL, NULL
+#define RATINGS "tastes", NULL, NULL
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
     {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
@@ -33,6 +34,10 @@ static const ck_model models[] = {
     {"node-classify", "sampled", "heads=2 width=4 neighbours=4,3 dropout=0.1", 4556, "communities", NULL, "batch=8"},
     {"graph-classify", "gat", "heads=2 width=4 layers=2", 21634, GRAPHS},
     {"graph-classify", "gatv2", "heads=2 width=4 layers=2", 30210, GRAPHS},
+    {"recommend", "din", "width=8 hidden=16 attention=8 rows_decay=1", 23850, RATINGS},
+    {"recommend", "mean", "width=8 hidden=16", 19169, RATINGS},
+    {"recommend", "sum", "width=8 hidden=16 activation=relu", 19169, RATINGS},
+    {"recommend", "afm", "width=8 attention=8", 7227, RATINGS},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
     {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},

@@ -56,6 +56,8 @@ static void shape_says(const fv_dataset *d, char *text, size_t size) {
              d->n_classes);
   else if (d->features)
     snprintf(text, size, "%lld graphs of ", (long long)(d->count[FV_SPLIT_TRAIN] + d->count[FV_SPLIT_TEST]));
+  else if (fv_dataset_field(d, "history") >= 0)
+    snprintf(text, size, "ratings of %lld items", (long long)d->reading->catalogue->item.n);
   else if (d->length)
     snprintf(text, size, "texts of up to %lld words, %d classes, %lld train", (long long)dim[0], d->n_classes,
              (long long)d->count[FV_SPLIT_TRAIN]);

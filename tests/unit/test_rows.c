@@ -63,10 +63,10 @@ static void draw(int step, int shard, int32_t ids[LOOKUPS]) {
   for (int i = 0; i < LOOKUPS; i++) ids[i] = (int32_t)fv_rng_below(&rng, i % 2 ? 200 : 20);
 }
 
-static void train(run *r, int threads) {
+static void steps(run *r, int threads, int n) {
   fv_pool *pool;
   OK(fv_pool_new(threads, &pool));
-  for (int step = 0; step < STEPS; step++) {
+  for (int step = 0; step < n; step++) {
     for (int shard = 0; shard < SHARDS; shard++) {
       int32_t ids[LOOKUPS];
       draw(step, shard, ids);
@@ -79,6 +79,8 @@ static void train(run *r, int threads) {
   }
   fv_pool_free(pool);
 }
+
+static void train(run *r, int threads) { steps(r, threads, STEPS); }
 
 static const float *table_of(const run *r) { return r->slab + r->params->v[fv_params_find(r->params, "table")].offset; }
 
@@ -120,6 +122,31 @@ static void test_threads(void **state) {
   finish(&seven);
 }
 
+/* A row loses its share when it is looked up, beside its gradient, and nothing otherwise. */
+static void test_decay(void **state) {
+  (void)state;
+  const fv_train_settings plain = {.optimizer = FV_OPTIMIZER_SGD, .lr = 0.5},
+                          decayed = {.optimizer = FV_OPTIMIZER_SGD, .lr = 0.5, .rows_decay = 1};
+  run a, b;
+  int lost = 0;
+  start(&a, FV_GROUP_ROWS, &plain);
+  start(&b, FV_GROUP_ROWS, &decayed);
+  assert_null(a.o.table[0].decay);
+  for (int i = 0; i < ROWS; i++) b.o.table[0].decay[i] = i % 2 ? 0.25f : 0;
+  float before[ROWS * WIDTH];
+  memcpy(before, table_of(&a), sizeof before);
+  steps(&a, 1, 1);
+  steps(&b, 1, 1);
+  for (int i = 0; i < ROWS * WIDTH; i++) {
+    const bool touched = table_of(&a)[i] != before[i], loses = touched && i / WIDTH % 2;
+    assert_near((double)table_of(&a)[i] - (double)table_of(&b)[i], loses ? 0.25 * (double)before[i] : 0, 1e-6);
+    lost += loses;
+  }
+  assert_true(lost > 10 * WIDTH);
+  finish(&a);
+  finish(&b);
+}
+
 /* A table with a second use is refused by name. */
 static void test_second_use(void **state) {
   (void)state;
@@ -139,7 +166,7 @@ static void test_second_use(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal), cmocka_unit_test(test_threads),
-                                     cmocka_unit_test(test_second_use)};
+                                     cmocka_unit_test(test_decay), cmocka_unit_test(test_second_use)};
   if (fv_cpu_init() != FV_OK) return 1;
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
