@@ -36,7 +36,7 @@ static const fv_option options[] = {
      .doc = "width of each attention's scorer"},
     {.name = FIELD(dropout), .type = FV_OPT_REAL, .def = "0.5", .min = 0, .max = 0.95,
      .doc = "dropped share of word vectors, and before the classifier"},
-    {.name = FIELD(word_dropout), .type = FV_OPT_REAL, .def = "0.1", .min = 0, .max = 0.95,
+    {.name = FIELD(word_dropout), .type = FV_OPT_REAL, .def = "0.2", .min = 0, .max = 0.95,
      .doc = "share of words made unknown in training"},
     {0}};
 
@@ -134,7 +134,8 @@ const fv_recipe fv_recipe_text_classify_multiscale = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "epochs=15 batch=64 lr=0.003 optimizer=adamw schedule=onecycle weight_decay=0.01 clip=1",
+    .training = "epochs=15 batch=64 lr=0.001 optimizer=adamw schedule=onecycle weight_decay=0.01 clip=1 "
+                "label_smoothing=0.1",
     .metric = "accuracy",
     .check = check,
     .build = build};
