@@ -194,7 +194,7 @@ const fv_recipe fv_recipe_recommend = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "epochs=5 batch=512 lr=0.006 optimizer=adamw schedule=constant warmup=0 ema=0.995 weight_decay=0.01 "
+    .training = "epochs=4 batch=512 lr=0.006 optimizer=adamw schedule=onecycle warmup=0.3 weight_decay=0.01 "
                 "rows_decay=2 longest=50 like=4 dislike=2",
     .metric = "auc",
     .ranks = true,
