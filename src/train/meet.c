@@ -117,6 +117,9 @@ static fv_status check_data(fv_model *m, const fv_dataset *d) {
              "dataset '%s': expected a series of %d channels as the model was trained on, got %s", d->name,
              (int)m->task.channels, past < 0 ? "none" : fv_shape_text(d->field[past].shape));
   FV_TRY(check_graph(m, d));
+  FV_REQUIRE(!d->length == !m->n_lengths, FV_ERR_REQUEST,
+             "dataset '%s': expected samples of %s length as the model was trained on, got the other kind", d->name,
+             m->n_lengths ? "varying" : "one");
   FV_REQUIRE(!m->task.items || fv_dataset_field(d, "history") >= 0, FV_ERR_REQUEST,
              "dataset '%s': expected ratings as the model was trained on, got none", d->name);
   FV_REQUIRE(d->n_classes == m->task.n_classes, FV_ERR_REQUEST,

@@ -93,8 +93,6 @@ static fv_status read_tokenizers(fv_model *m, const json_t *root, const char *pa
   const json_t *list = json_object_get(root, "tokenizers");
   FV_REQUIRE(json_array_size(list) <= FV_TOKENIZED, FV_ERR_CORRUPT,
              "%s: metadata: 'tokenizers': expected at most %d, got %zu", path, FV_TOKENIZED, json_array_size(list));
-  FV_REQUIRE(!json_array_size(list) || m->n_lengths, FV_ERR_CORRUPT,
-             "%s: metadata: expected 'lengths' beside 'tokenizers', got none", path);
   for (size_t k = 0; k < json_array_size(list); k++) {
     const json_t *text = json_array_get(list, k);
     FV_REQUIRE(json_is_string(text), FV_ERR_CORRUPT, "%s: metadata: tokenizers: expected a text", path);
@@ -161,12 +159,22 @@ static fv_status read_graph(fv_model *m, const json_t *root, const char *path) {
   return FV_OK;
 }
 
+/* Texts and histories vary in length: without lengths there would be no room for a sample. */
+static fv_status check_lengths(const fv_model *m, const json_t *root, const char *path) {
+  static const char *const varies[] = {"tokenizers", "catalogue"};
+  for (size_t i = 0; i < FV_COUNT(varies); i++)
+    FV_REQUIRE(m->n_lengths || !json_object_get(root, varies[i]), FV_ERR_CORRUPT,
+               "%s: metadata: expected 'lengths' beside '%s', got none", path, varies[i]);
+  return FV_OK;
+}
+
 static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_image(m, root, path));
   FV_TRY(read_series(m, root, path));
   FV_TRY(read_graph(m, root, path));
   FV_TRY(read_labels(m, root, path));
   FV_TRY(read_lengths(m, root, path));
+  FV_TRY(check_lengths(m, root, path));
   FV_TRY(read_tokenizers(m, root, path));
   const json_t *catalogue = json_object_get(root, "catalogue");
   if (catalogue) FV_TRY(fv_catalogue_read(catalogue, path, &m->reading.catalogue));
