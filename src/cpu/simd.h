@@ -348,6 +348,19 @@ static inline fv_f32v fv_vmax_any(fv_f32v a, fv_f32v b) {
 #endif
 }
 
+/* The smaller; a NaN in b stays, one in a may not. */
+static inline fv_f32v fv_vmin_any(fv_f32v a, fv_f32v b) {
+#if FV_SIMD_AVX512
+  return (fv_f32v)_mm512_min_ps((__m512)a, (__m512)b);
+#elif FV_SIMD_AVX2
+  return (fv_f32v)_mm256_min_ps((__m256)a, (__m256)b);
+#elif FV_SIMD_SSE2
+  return (fv_f32v)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return fv_vmin(a, b);
+#endif
+}
+
 /* v held between lo and hi, which are not NaN; a NaN in v stays. Cheaper than min and max. */
 static inline fv_f32v fv_vclamp(fv_f32v v, fv_f32v lo, fv_f32v hi) {
 #if FV_SIMD_AVX512 /* of equals and NaN the instructions give the second */

@@ -205,6 +205,55 @@ static void test_lowest(void **state) {
   end(&r);
 }
 
+/* The key with the largest score that is not yet taken; of equals the first. */
+static int largest(const float *key, int n, float query, const bool *taken) {
+  int best = -1;
+  for (int i = 0; i < n; i++)
+    if (!taken[i] && (best < 0 || key[i] * query > key[best] * query)) best = i;
+  return best;
+}
+
+/* Which keys are the largest, to the last bit: keys apart, keys that differ in their last bits, equal ones, few. */
+static void test_largest(void **state) {
+  (void)state;
+  enum { S = 700, T = 37, K = 8 };
+  const float log2_e = 1.44269504088896340736f;
+  static const struct {
+    int n, close, equal; /* keys; one of so many is close to others, equal to others */
+  } all[] = {{S, 0, 0}, {S, 5, 0}, {S, 1, 0}, {S, 0, 3}, {S, 4, 9}, {128, 0, 0}, {131, 2, 2}, {9, 3, 0}, {5, 0, 2}};
+  for (size_t c = 0; c < FV_COUNT(all); c++) {
+    const int n = all[c].n;
+    float key[S], query[T];
+    fv_rng rng = fv_rng_new(c, 0);
+    for (int i = 0; i < n; i++) {
+      key[i] = (float)fv_rng_normal(&rng);
+      if (all[c].close && i % all[c].close == 0) key[i] = 2.5f + (float)fv_rng_below(&rng, 4000) * 0x1p-22f;
+      if (all[c].equal && i % all[c].equal == 0) key[i] = (float)fv_rng_below(&rng, 7) - 3;
+    }
+    for (int t = 0; t < T; t++) query[t] = t % 2 ? 1 : -1;
+    run r;
+    begin(&r);
+    fv_graph *g = r.g;
+    fv_value *zero = fv_input(g, "zero", FV_F32, FV_SHAPE(1)), *none = fv_absent(g), *out[FV_SDPA_OUTPUTS];
+    fv_value *q = live(&r, fv_const_data(g, FV_F32, FV_SHAPE(1, T, 1, 1), query), zero);
+    fv_value *k = fv_const_data(g, FV_F32, FV_SHAPE(1, n, 1, 1), key);
+    fv_value *in[FV_SDPA_INPUTS] = {q, k, k, none, none, none, none, none};
+    assert_true(fv_op_n(g, "sdpa", &(fv_sdpa_attrs){.topk = K}, FV_SDPA_INPUTS, in, FV_SDPA_OUTPUTS, out));
+    fv_output(g, "top_index", out[FV_SDPA_TOP_INDEX]);
+    compute(&r, 1);
+    const int32_t *at = fv_exec_output(r.e, "top_index")->data;
+    for (int t = 0; t < T; t++) {
+      bool taken[S] = {false};
+      for (int j = 0; j < K; j++) {
+        const int expected = largest(key, n, query[t] * log2_e, taken);
+        if (expected >= 0) taken[expected] = true;
+        assert_int_equal(at[t * K + j], expected);
+      }
+    }
+    end(&r);
+  }
+}
+
 static void refused(fv_graph *g, const char *words) {
   assert_int_equal(fv_graph_check(g), FV_ERR_REQUEST);
   if (!strstr(fv_error_message(), words)) fail_msg("expected \"%s\" in \"%s\"", words, fv_error_message());
@@ -232,6 +281,7 @@ static void test_refusals(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_asking), cmocka_unit_test(test_threads),
                                      cmocka_unit_test(test_dropout), cmocka_unit_test(test_memory),
-                                     cmocka_unit_test(test_lowest), cmocka_unit_test(test_refusals)};
+                                     cmocka_unit_test(test_lowest), cmocka_unit_test(test_largest),
+                                     cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /* sdpa: attention a tile of queries at a time, with the running maximum and sum of Milakov & Gimelshein 2018 and the
  * blocks of Dao et al., NeurIPS 2022. What is asked of the weights is taken from each block while it is at hand:
  *
- *   largest k   a query's scores are compared with the least of the k it has; few pass
+ *   largest k   a block's eight largest are sorted out with their keys in their last bits; else one key at a time
  *   entropy     log l - sum p x / l, with x the score less the maximum
  *   rows        the scores of chosen queries are kept and turned into weights at the end
  *   totals      a tile's unnormalised weights are kept, [S][lanes], until its sums are known
@@ -68,8 +68,7 @@ static work work_of(const view *w, deal *d) {
 }
 
 /* ---- what is asked of the weights -------------------------------------------------------------------------------- */
-/* Lists side by side, [k][LANES]; of equals the earlier key comes first. A key that gets into none of the lanes' lists
- * costs a comparison. */
+/* Lists side by side, [k][LANES]; of equals the earlier key comes first. */
 static void start_best(const view *w, query_tile *q) {
   for (int64_t i = 0; i < best_rows(w->a) * LANES; i++) q->best[i] = LOWEST, q->best_at[i] = -1;
 }
@@ -98,7 +97,7 @@ static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, 
     best[j] = fv_vload(q->best + j * LANES + v * FV_W);
     at[j] = fv_iload(q->best_at + j * LANES + v * FV_W);
   }
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = 0; i < n; i++) { /* a key that gets into none of the lanes' lists costs a comparison */
     fv_f32v x = fv_vload(score + i * LANES + v * FV_W);
     if (fv_many(fv_vgt(x, best[k - 1]))) insert(best, at, k, x, fv_isplat((int32_t)(k0 + i)));
   }
@@ -109,13 +108,112 @@ static inline __attribute__((always_inline)) void keep_best_of(const int64_t k, 
   }
 }
 
+/* The larger first. */
+static inline __attribute__((always_inline)) void order(fv_f32v *x, int i, int j) {
+  fv_f32v larger = fv_vmax_any(x[i], x[j]);
+  x[j] = fv_vmin_any(x[i], x[j]);
+  x[i] = larger;
+}
+
+/* Eight into falling order: a network of the fewest comparators (Knuth, volume 3, 5.3.4). */
+static inline __attribute__((always_inline)) void sort_few(fv_f32v x[FEW]) {
+  static const int8_t pairs[][2] = {{0, 2}, {1, 3}, {4, 6}, {5, 7}, {0, 4}, {1, 5}, {2, 6}, {3, 7}, {0, 1}, {2, 3},
+                                    {4, 5}, {6, 7}, {2, 4}, {3, 5}, {1, 4}, {3, 6}, {1, 2}, {3, 4}, {5, 6}};
+#pragma GCC unroll 19
+  for (size_t i = 0; i < FV_COUNT(pairs); i++) order(x, pairs[i][0], pairs[i][1]);
+}
+
+/* The largest of two falling lists, falling (Batcher's bitonic merge); the largest of those that fall out. */
+static inline __attribute__((always_inline)) void merge_few(fv_f32v best[FEW], const fv_f32v x[FEW], fv_f32v *out) {
+#pragma GCC unroll 8
+  for (int j = 0; j < FEW; j++) {
+    *out = fv_vmax_any(fv_vmin_any(best[j], x[FEW - 1 - j]), *out);
+    best[j] = fv_vmax_any(best[j], x[FEW - 1 - j]);
+  }
+#pragma GCC unroll 3
+  for (int apart = FEW / 2; apart > 0; apart /= 2)
+#pragma GCC unroll 8
+    for (int j = 0; j < FEW; j++)
+      if (!(j & apart)) order(best, j, j + apart);
+}
+
+static inline __attribute__((always_inline)) bool any_above(const fv_f32v x[FEW], fv_f32v least) {
+  fv_f32v most = x[0];
+#pragma GCC unroll 8
+  for (int j = 1; j < FEW; j++) most = fv_vmax_any(x[j], most);
+  return fv_many(fv_vgt(most, least));
+}
+
+/* A score whose last bits say which key of the block it is of; and one without. */
+static inline fv_f32v marked(fv_f32v x, int32_t key) {
+  return (fv_f32v)fv_ior(fv_iand((fv_i32v)x, fv_isplat(-BLOCK)), fv_isplat(key));
+}
+static inline fv_f32v unmarked(fv_f32v x) { return marked(x, 0); }
+
+/* The block's largest marked scores, falling; false where marks may have decided, of those that they make equal. Keys
+ * come eight at a time, and are passed over unless one is above `least`. */
+static bool largest_few(const float *score, int64_t n, fv_f32v least, fv_mask used, fv_f32v best[FEW]) {
+  const fv_f32v none = unmarked(fv_vsplat(HIDDEN));
+  fv_f32v b[FEW], x[FEW], out = none;
+#pragma GCC unroll 8
+  for (int j = 0; j < FEW; j++) b[j] = none;
+  for (int64_t i = 0; i < n; i += FEW) {
+#pragma GCC unroll 8
+    for (int j = 0; j < FEW; j++) x[j] = i + j < n ? fv_vload(score + (i + j) * LANES) : none;
+    if (!any_above(x, least)) continue;
+#pragma GCC unroll 8
+    for (int j = 0; j < FEW; j++) x[j] = marked(x[j], i + j < n ? (int32_t)(i + j) : 0);
+    sort_few(x);
+    merge_few(b, x, &out);
+  }
+  fv_mask equal = fv_mfirst(0);
+#pragma GCC unroll 8
+  for (int j = 0; j < FEW; j++) {
+    fv_mask same = fv_veq(unmarked(b[j]), unmarked(j + 1 < FEW ? b[j + 1] : out));
+    equal = fv_mor(equal, fv_mand(same, fv_vgt(b[j], fv_vsplat(LOWEST))));
+    best[j] = b[j];
+  }
+  return !fv_many(fv_mand(equal, used));
+}
+
+/* Up to eight of a block's keys, found by marked scores, and then their own. False, and nothing done, where that does
+ * not tell keys apart. */
+static bool keep_few(query_tile *q, int v, int64_t k0, int64_t n, const float *score) {
+  float *values = q->best + v * FV_W;
+  int32_t *places = q->best_at + v * FV_W;
+  const fv_mask used = fv_mfirst(FV_MIN(FV_MAX(q->t.lanes - v * FV_W, 0), FV_W));
+  fv_f32v best[FEW], x[FEW];
+  fv_i32v at[FEW];
+#pragma GCC unroll 8
+  for (int j = 0; j < FEW; j++) {
+    best[j] = fv_vload(values + j * LANES);
+    at[j] = fv_iload(places + j * LANES);
+  }
+  if (!largest_few(score + v * FV_W, n, best[FEW - 1], used, x)) return false;
+#pragma GCC unroll 8
+  for (int j = 0; j < FEW; j++) {
+    const fv_mask there = fv_vgt(x[j], fv_vsplat(LOWEST));
+    const fv_i32v key = fv_iand((fv_i32v)x[j], fv_isplat(BLOCK - 1));
+    const fv_f32v own = fv_vgather(score + v * FV_W, fv_iadd(fv_imul(key, fv_isplat(LANES)), fv_ilane()));
+    const fv_f32v mine = fv_vselect(there, own, fv_vsplat(LOWEST));
+    const fv_i32v where = fv_iselect(there, fv_iadd(key, fv_isplat((int32_t)k0)), fv_isplat(-1));
+    if (!q->begun) best[j] = mine, at[j] = where;
+    else if (fv_many(fv_vgt(mine, best[FEW - 1]))) insert(best, at, FEW, mine, where);
+    else break;
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < FEW; j++) {
+    fv_vstore(values + j * LANES, best[j]);
+    fv_istore(places + j * LANES, at[j]);
+  }
+  return true;
+}
+
 static void keep_best(const view *w, query_tile *q, int64_t k0, int64_t n, const float *score) {
   const int64_t k = best_rows(w->a);
   for (int v = 0; v < 2; v++)
-    if (k == FEW)
-      keep_best_of(FEW, q, v, k0, n, score);
-    else
-      keep_best_of(k, q, v, k0, n, score);
+    if (k > FEW) keep_best_of(k, q, v, k0, n, score);
+    else if (!keep_few(q, v, k0, n, score)) keep_best_of(FEW, q, v, k0, n, score);
 }
 
 /* Scores of `n` places become weights: 2^(x - lse2). */
