@@ -448,7 +448,8 @@ static void run_read(const fv_dataset *d, fv_split split, int64_t index, uint64_
 static fv_dataset run_set(int64_t n) {
   return (fv_dataset){.name = "runs",
                       .n_fields = 2,
-                      .field = {{"tokens", FV_I32, FV_SHAPE(23), true}, {"label", FV_I32, FV_SCALAR, false}},
+                      .field = {{.name = "tokens", .dtype = FV_I32, .shape = FV_SHAPE(23), .varies = true},
+                                {.name = "label", .dtype = FV_I32}},
                       .count = {n, n},
                       .length = run_length,
                       .read = run_read};
