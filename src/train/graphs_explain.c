@@ -82,8 +82,7 @@ static void leave_out(view *v) {
 }
 
 static fv_status look(view *v, const fv_exec **exec) {
-  int bucket = 0;
-  while (bucket < v->m->n_lengths - 1 && v->m->length[bucket] < v->n) bucket++;
+  const int bucket = fv_length_bucket(v->m->length, v->m->n_lengths, v->n);
   FV_TRY(runner_of(v, bucket));
   fv_exec *e = v->r[bucket].exec[0];
   leave_out(v);

@@ -4,10 +4,7 @@
  * number of its occurrences. What is looked up the graph knows, so it is asked, without all that follows from it. */
 #include "train/trainer.h"
 
-static bool is_ids(const char *name) {
-  const size_t n = strlen(name);
-  return !strncmp(name, "rows.", 5) && n > 4 && !strcmp(name + n - 4, ".ids");
-}
+static bool is_ids(const char *name) { return !strncmp(name, "rows.", 5) && fv_ends_with(name, ".ids"); }
 
 static fv_status graph_of_ids(fv_trainer *t, int bucket, fv_graph **graph) {
   fv_graph *g;
