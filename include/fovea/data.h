@@ -39,6 +39,16 @@ extern "C" {
 typedef enum fv_split { FV_SPLIT_TRAIN, FV_SPLIT_TEST, FV_SPLIT_VALIDATION, FV_SPLITS } fv_split;
 FV_API extern const char *const fv_split_names[FV_SPLITS + 1]; /* "train", "test", "validation", NULL */
 
+/* Of ratings: what was thought of a past item, in the field "history_liked". */
+typedef enum fv_level {
+  FV_LEVEL_NONE, /* there is none */
+  FV_LEVEL_UNKNOWN,
+  FV_LEVEL_BAD,
+  FV_LEVEL_NEITHER,
+  FV_LEVEL_GOOD,
+  FV_LEVELS
+} fv_level;
+
 /* One file of a dataset as the world knows it. Packed by gzip, with ".gz" behind its name, it is as good. */
 typedef struct fv_data_file {
   const char *path;   /* below the mirror: "mnist/train-images-idx3-ubyte.gz" */

@@ -149,6 +149,7 @@ fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset
 /* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one asked
  * about; -1: an item that the catalogue does not have. */
 int64_t fv_ratings_item(const fv_dataset *d, fv_split split, int64_t index, int64_t k);
+extern const char *const fv_level_names[FV_LEVELS];
 /* The name of the user whom a sample is about. */
 const char *fv_ratings_user(const fv_dataset *d, fv_split split, int64_t index);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */

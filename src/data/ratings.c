@@ -7,7 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { LEVEL_BAD = 2, LEVEL_NEITHER, LEVEL_GOOD, USUAL_LONGEST = 50 };
+enum { USUAL_LONGEST = 50 };
+const char *const fv_level_names[FV_LEVELS] = {"nothing", "unknown", "not liked", "neither", "liked"};
 
 typedef struct rating {
   int32_t user, item;
@@ -257,7 +258,7 @@ static void read_rating(const fv_dataset *d, fv_split split, int64_t index, uint
   const int64_t i = h->of[split][index];
   if (out[USER]) *(int32_t *)out[USER] = h->user[i];
   if (out[ITEM]) *(int32_t *)out[ITEM] = h->item[i];
-  if (out[LABEL]) *(int32_t *)out[LABEL] = h->level[i] == LEVEL_GOOD;
+  if (out[LABEL]) *(int32_t *)out[LABEL] = h->level[i] == FV_LEVEL_GOOD;
   if (h->n_traits && out[at[TRAITS]])
     memcpy(out[at[TRAITS]], h->trait + i * h->n_traits, (size_t)h->n_traits * sizeof(int32_t));
   if (h->n_kinds && out[at[KINDS]]) memcpy(out[at[KINDS]], kinds_of(h, i), (size_t)h->n_kinds * sizeof(int32_t));
@@ -301,15 +302,15 @@ static int64_t lay_out(held_ratings *h, const fv_dataset *d, char *slab) {
 }
 
 static int32_t level_of(const fv_reading *r, double value) {
-  if (value >= r->like) return LEVEL_GOOD;
-  return value <= r->dislike ? LEVEL_BAD : LEVEL_NEITHER;
+  if (value >= r->like) return FV_LEVEL_GOOD;
+  return value <= r->dislike ? FV_LEVEL_BAD : FV_LEVEL_NEITHER;
 }
 
 /* Which part a rating is a sample of; FV_SPLITS: of none, but for histories. With a question the answers asked for are
  * the only samples. */
 static fv_split sample_of(const fv_data_open *o, const clock *c, const rating *v) {
   if (o->reading->ask) return isinf(v->time) ? FV_SPLIT_TEST : FV_SPLITS;
-  return level_of(o->reading, v->value) == LEVEL_NEITHER ? FV_SPLITS : part_of(c, v);
+  return level_of(o->reading, v->value) == FV_LEVEL_NEITHER ? FV_SPLITS : part_of(c, v);
 }
 
 /* Where the item is in the catalogue. An item that it does not have keeps kinds of its own. */

@@ -12,11 +12,10 @@ typedef struct fv_recommend_settings {
 } fv_recommend_settings;
 
 /* The samples, as rows of tables. What is asked about and the history lie one behind the other, 1 + T of them. */
-enum { FV_LEVELS = 5, FV_LEVEL_BAD = 2, FV_LEVEL_GOOD = 4 }; /* nothing, not known, not liked, neither, liked */
 typedef struct fv_tastes {
   int64_t n, t;
   fv_value *user;                   /* [n,1] */
-  fv_value *items, *levels, *kinds; /* [n,1+T], [n,1+T], [n,(1+T)*K]; kinds NULL: there are none */
+  fv_value *items, *levels, *kinds; /* [n,1+T], [n,1+T] of fv_level, [n,(1+T)*K]; kinds NULL: there are none */
   fv_value *traits;                 /* [n,P]; NULL: there are none */
   fv_value *mask;                   /* u8 [n,T]: where there is a history */
 } fv_tastes;

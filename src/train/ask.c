@@ -130,11 +130,6 @@ void fv_past_sort(fv_past *past, int64_t n, fv_past_order order) {
   qsort(past, (size_t)n, sizeof *past, by[order]);
 }
 
-const char *fv_level_name(int32_t level) {
-  static const char *const names[] = {"nothing", "unknown", "not liked", "neither", "liked"};
-  return level >= 0 && level < (int32_t)FV_COUNT(names) ? names[level] : names[0];
-}
-
 const char *fv_item_title(const fv_model *m, int64_t item) {
   const fv_catalogue *c = m->reading.catalogue;
   return item >= 0 && item < c->item.n ? c->title[item] : "an item that the model does not know";

@@ -56,7 +56,7 @@ static fv_status wish_json(session *s, const wish *w, fv_json *j) {
   for (int64_t i = 0; i < FV_MIN(s->ask.n, BECAUSE); i++) {
     fv_json_begin(j, NULL, '{');
     item_json(s, s->past[i].item, j);
-    fv_json_text(j, "was", fv_level_name(s->past[i].level));
+    fv_json_text(j, "was", fv_level_names[s->past[i].level]);
     if (s->ask.alpha) fv_json_real(j, "weight", s->past[i].weight);
     fv_json_real(j, "effect", s->past[i].effect);
     fv_json_end(j, '}');

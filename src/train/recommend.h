@@ -26,7 +26,7 @@ fv_status fv_asker_ask(fv_asker *a, const uint8_t *kept, double *logit, const fv
 /* A past item and what it did to the answer. */
 typedef struct fv_past {
   int64_t place, item; /* in the history; in the catalogue, -1: not there */
-  int32_t level;       /* 2 not liked, 3 neither, 4 liked */
+  int32_t level;       /* an fv_level */
   double weight;       /* of the attention; 0 where there is none */
   double effect;       /* the logit less that without it */
 } fv_past;
@@ -35,7 +35,6 @@ fv_status fv_asker_look(fv_asker *a, int64_t index, double *logit, fv_past *past
 /* The largest weight or effect first, whatever its sign; or what spoke for the answer most first. */
 typedef enum fv_past_order { FV_PAST_WEIGHT, FV_PAST_EFFECT, FV_PAST_FOR } fv_past_order;
 void fv_past_sort(fv_past *past, int64_t n, fv_past_order order);
-const char *fv_level_name(int32_t level);
 const char *fv_item_title(const fv_model *m, int64_t item);
 
 #endif

@@ -128,10 +128,10 @@ static void bars_of_pairs(session *s) {
 static double probability(double logit) { return 1 / (1 + exp(-logit)); }
 
 static void bars_of_past(session *s) {
-  static const fv_bar_colour colours[] = {FV_BAR_GREY, FV_BAR_GREY, FV_BAR_RED, FV_BAR_GREY, FV_BAR_BLUE};
+  static const fv_bar_colour colours[FV_LEVELS] = {FV_BAR_GREY, FV_BAR_GREY, FV_BAR_RED, FV_BAR_GREY, FV_BAR_BLUE};
   for (int64_t i = 0; i < FV_MIN(s->ask.n, SHOWN); i++) {
     const fv_past *p = &s->past[i];
-    snprintf(s->name[i], sizeof s->name[i], "%s (%s)", fv_item_title(s->m, p->item), fv_level_name(p->level));
+    snprintf(s->name[i], sizeof s->name[i], "%s (%s)", fv_item_title(s->m, p->item), fv_level_names[p->level]);
     s->bar[s->n_bars++] = (fv_bar){s->name[i], s->by_weight ? p->weight : p->effect, colours[p->level]};
   }
   snprintf(s->title, sizeof s->title, "%.120s: %.1f %%, by %s",
@@ -205,7 +205,7 @@ static void put_past(fv_json *j, const session *s) {
   for (int64_t i = 0; i < s->ask.n; i++) {
     fv_json_begin(j, NULL, '{');
     put_item(j, s, s->past[i].item);
-    fv_json_text(j, "was", fv_level_name(s->past[i].level));
+    fv_json_text(j, "was", fv_level_names[s->past[i].level]);
     if (s->ask.alpha) fv_json_real(j, "weight", s->past[i].weight);
     fv_json_real(j, "effect", s->past[i].effect);
     fv_json_end(j, '}');
@@ -253,7 +253,7 @@ static void put_page_table(fv_page *p, const session *s) {
     const fv_past *past = &s->past[i];
     snprintf(number[0][i], 32, "%.4f", past->weight);
     snprintf(number[1][i], 32, "%+.4f", past->effect);
-    const char *row[COLUMNS] = {fv_item_title(s->m, past->item), fv_level_name(past->level), number[0][i],
+    const char *row[COLUMNS] = {fv_item_title(s->m, past->item), fv_level_names[past->level], number[0][i],
                                 number[1][i]};
     memcpy(cell + (i + 1) * COLUMNS, row, sizeof row);
   }
