@@ -154,6 +154,8 @@ extern const char *const fv_level_names[FV_LEVELS];
 const char *fv_ratings_user(const fv_dataset *d, fv_split split, int64_t index);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
+/* Bytes of a sample's field, where it varies of that length; of what is shared none. */
+int64_t fv_field_bytes(const fv_field *field, int64_t length);
 /* One field alone, of draw 0; the dataset has it. */
 void fv_dataset_read_field(const fv_dataset *d, fv_split split, int64_t index, const char *field, void *out);
 

@@ -101,14 +101,10 @@ static void finish_image(fv_loader *l, int64_t sample, float *box, float *out) {
   fv_scale_apply(&l->scale, pixels, fv_shape_count(l->o.data->field[l->image].shape), out);
 }
 
-/* Bytes of one sample of a field, as a batch of that length holds it. */
+/* Bytes of one sample of a field, as a batch of that length holds it: pixels have become numbers. */
 static int64_t item_bytes(const fv_loader *l, int f, int bucket) {
-  const fv_field *field = &l->o.data->field[f];
-  if (field->shared) return 0;
-  fv_dtype dtype = f == l->image ? FV_F32 : field->dtype;
-  fv_shape shape = field->shape;
-  if (field->varies && l->o.n_lengths > 0) shape.dim[0] = l->o.length[bucket];
-  return fv_shape_count(shape) * (int64_t)fv_dtype_size(dtype);
+  const int64_t bytes = fv_field_bytes(&l->o.data->field[f], l->o.length[bucket]);
+  return f == l->image ? bytes * (int64_t)sizeof(float) : bytes;
 }
 
 static void fill_sample(fv_loader *l, fv_batch *b, int64_t i, int64_t sample) {

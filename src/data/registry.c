@@ -160,6 +160,13 @@ int fv_dataset_field(const fv_dataset *d, const char *name) {
   return -1;
 }
 
+int64_t fv_field_bytes(const fv_field *field, int64_t length) {
+  fv_shape shape = field->shape;
+  if (field->shared) return 0;
+  if (field->varies) shape.dim[0] = length;
+  return fv_shape_count(shape) * (int64_t)fv_dtype_size(field->dtype);
+}
+
 void fv_dataset_read_field(const fv_dataset *d, fv_split split, int64_t index, const char *field, void *out) {
   void *each[FV_MAX_FIELDS] = {NULL};
   each[fv_dataset_field(d, field)] = out;

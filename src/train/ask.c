@@ -7,21 +7,21 @@
 #include <stdlib.h>
 
 /* ---- one question ------------------------------------------------------------------------------------------------ */
-static int64_t longest_of(const fv_model *m) { return m->length[m->n_lengths - 1]; }
-
-static int64_t room_for(const fv_asker *a, const fv_field *f) {
-  return fv_shape_count(f->shape) / (f->varies ? f->shape.dim[0] : 1) * (f->varies ? longest_of(a->m) : 1);
+/* Of a sample's field, where it varies of that length; all are i32. */
+static int64_t numbers_of(const fv_field *f, int64_t length) {
+  return fv_field_bytes(f, length) / (int64_t)sizeof(int32_t);
 }
 
 fv_status fv_asker_new(fv_model *m, const fv_dataset *d, fv_asker *a) {
+  const int64_t longest = fv_model_longest(m);
   int64_t numbers = 0;
   *a = (fv_asker){.m = m, .d = d};
-  for (int f = 0; f < d->n_fields; f++) numbers += 2 * room_for(a, &d->field[f]);
+  for (int f = 0; f < d->n_fields; f++) numbers += 2 * numbers_of(&d->field[f], longest);
   FV_TRY(FV_NEW(&a->slab, numbers));
-  FV_TRY(FV_NEW(&a->kept, longest_of(m)));
+  FV_TRY(FV_NEW(&a->kept, longest));
   int32_t *at = a->slab;
   for (int f = 0; f < d->n_fields; f++) {
-    const int64_t room = room_for(a, &d->field[f]);
+    const int64_t room = numbers_of(&d->field[f], longest);
     a->read[f] = at;
     a->fed[f] = at + room;
     at += 2 * room;
@@ -61,7 +61,7 @@ static fv_status make_runner(fv_asker *a, int bucket) {
 /* The places that are kept move together, zeros behind them. */
 static void feed(fv_asker *a, const uint8_t *kept, int64_t length, int f) {
   const fv_field *field = &a->d->field[f];
-  const int64_t width = room_for(a, field) / (field->varies ? longest_of(a->m) : 1);
+  const int64_t width = numbers_of(field, 1);
   int64_t n = 0;
   if (!field->varies) {
     memcpy(a->fed[f], a->read[f], (size_t)width * sizeof(int32_t));

@@ -122,7 +122,7 @@ static fv_status make_runner(fv_lens *lens, int bucket) {
 fv_status fv_lens_new(fv_model *m, fv_lens *lens) {
   *lens = (fv_lens){.m = m, .texts = m->task.vocabulary[0] > 0, .series = m->task.horizon > 0};
   lens->images = !lens->texts && !lens->series;
-  if (m->n_lengths) lens->tokens = m->length[m->n_lengths - 1];
+  if (m->n_lengths) lens->tokens = fv_model_longest(m);
   return make_runner(lens, FV_MAX(m->n_lengths - 1, 0));
 }
 

@@ -69,7 +69,7 @@ static fv_status read_text(const fv_model *m, fv_arena *arena, fv_encoder *e, fv
   s[text.n] = 0;
   FV_TRY(fv_encoder_run(e, text.s, text.n, 0, &tokens));
   w->s = s;
-  w->n_tokens = FV_MAX(FV_MIN(tokens.n, m->length[m->n_lengths - 1]), 1);
+  w->n_tokens = FV_MAX(FV_MIN(tokens.n, fv_model_longest(m)), 1);
   ARENA_NEW(arena, ids, w->n_tokens);
   FV_REQUIRE(ids, FV_ERR_MEMORY, "explain: out of memory");
   memcpy(ids, tokens.n ? tokens.id : &unknown, (size_t)w->n_tokens * sizeof *ids);

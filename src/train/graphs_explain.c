@@ -31,12 +31,9 @@ typedef struct view {
 static fv_status view_open(fv_model *m, const char *data, view *v) {
   *v = (view){.m = m};
   FV_TRY(fv_model_open_data(m, data, &v->data));
-  v->most = m->length[m->n_lengths - 1];
+  v->most = fv_model_longest(m);
   for (int f = 0; f < v->data->n_fields; f++) {
-    const fv_field *field = &v->data->field[f];
-    const int64_t rows = field->varies ? v->most : 1, all = FV_MAX(field->varies ? field->shape.dim[0] : 1, 1);
-    const int64_t bytes = rows * (fv_shape_count(field->shape) / all) * (int64_t)fv_dtype_size(field->dtype);
-    v->field[f] = fv_alloc((size_t)FV_MAX(bytes, 8));
+    v->field[f] = fv_alloc((size_t)fv_field_bytes(&v->data->field[f], v->most));
     FV_REQUIRE(v->field[f], FV_ERR_MEMORY, "explain: out of memory");
   }
   FV_TRY(FV_NEW(&v->degree, v->most));
@@ -113,8 +110,7 @@ static int falling(const void *a, const void *b) {
 static fv_status look_at(view *v, int64_t index) {
   const fv_exec *exec;
   for (int f = 0; f < v->data->n_fields; f++)
-    if (v->data->field[f].varies)
-      memset(v->field[f], 0, (size_t)(v->most * fv_shape_count(v->data->field[f].shape) / v->data->field[f].shape.dim[0]) * 4);
+    memset(v->field[f], 0, (size_t)fv_field_bytes(&v->data->field[f], v->most));
   v->data->read(v->data, FV_SPLIT_TEST, index, 0, v->field);
   v->index = index;
   v->n = v->data->length(v->data, FV_SPLIT_TEST, index);

@@ -62,7 +62,7 @@ fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   fv_model_meet_catalogue(m);
   for (int f = 0; f < d->n_fields; f++)
     if (d->field[f].varies) choose_lengths(m, d->field[f].shape.dim[0]);
-  m->reading.longest = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  m->reading.longest = fv_model_longest(m);
   for (int k = 0; k < FV_TOKENIZED; k++)
     m->task.vocabulary[k] = m->reading.tokenizer[k] ? fv_tokenizer_size(m->reading.tokenizer[k]) : 0;
   int image = fv_dataset_field(d, "image");
@@ -81,7 +81,7 @@ static int64_t longest_of(const fv_dataset *d) {
 /* Another graph may have another size: the model takes it on, unless it was made to run for one already. */
 static void meet_size(fv_model *m, const fv_dataset *d, bool *changed) {
   const fv_problem was = m->task;
-  const int64_t longest = longest_of(d), most = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  const int64_t longest = longest_of(d), most = fv_model_longest(m);
   meet_graph(m, d);
   *changed = m->task.words != was.words || m->task.nodes != was.nodes || m->task.edges != was.edges ||
              m->task.block != was.block || longest > most || (longest == 0 && most > 0);

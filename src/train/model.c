@@ -168,7 +168,7 @@ fv_status fv_model_declare(fv_model *m) {
   find_stops(m);
   m->task.label_smoothing = m->train.label_smoothing;
   m->task.joint = m->train.joint;
-  m->task.longest = m->task.length = m->n_lengths ? m->length[m->n_lengths - 1] : 0;
+  m->task.longest = m->task.length = fv_model_longest(m);
   if (m->recipe->check) {
     fv_status status = m->recipe->check(m->settings, &m->task);
     if (status != FV_OK) return fv_error_prefix(status, "%s", m->recipe->info.name);

@@ -85,7 +85,7 @@ static fv_status read_lengths(fv_model *m, const json_t *root, const char *path)
                "%s: metadata: 'lengths': expected numbers that rise, to at most %d, got %lld", path, LONGEST,
                (long long)m->length[i]);
   }
-  if (m->n_lengths) m->reading.longest = m->length[m->n_lengths - 1];
+  if (m->n_lengths) m->reading.longest = fv_model_longest(m);
   return FV_OK;
 }
 

@@ -85,17 +85,14 @@ int64_t fv_model_answers(const fv_model *m) {
 
 static bool is_image(const fv_field *f) { return !strcmp(f->name, "image"); }
 
-/* A worker's room for one sample: the image and its pixels, or all fields of the greatest length but those that are there once for
- * all, which are read in place. */
+/* A worker's room for one sample: the image and its pixels, or all fields of the greatest length. What is shared is
+ * read in place. */
 static int64_t room_for(const predict_job *j) {
   const int64_t pixels = fv_shape_count(j->m->task.image);
   int64_t bytes = j->m->task.image.ndim ? fv_round_up(5 * pixels, FV_ALIGN) : 0;
   for (int f = 0; j->data && f < j->data->n_fields; f++) {
     const fv_field *field = &j->data->field[f];
-    fv_shape shape = field->shape;
-    if (is_image(field) || field->shared) continue;
-    if (field->varies) shape.dim[0] = j->m->length[j->m->n_lengths - 1];
-    bytes += fv_round_up(fv_shape_count(shape) * (int64_t)fv_dtype_size(field->dtype), FV_ALIGN);
+    if (!is_image(field)) bytes += fv_round_up(fv_field_bytes(field, fv_model_longest(j->m)), FV_ALIGN);
   }
   return bytes;
 }
@@ -115,12 +112,10 @@ static void read_fields(const predict_job *j, int64_t i, int bucket, fv_exec *ex
   for (int f = 0; f < j->data->n_fields; f++) {
     const fv_field *field = &j->data->field[f];
     const int input = fv_exec_input(exec, field->name);
-    fv_shape shape = field->shape;
+    const int64_t bytes = fv_field_bytes(field, j->m->length[bucket]);
     if (input < 0) continue;
-    if (field->varies) shape.dim[0] = j->m->length[bucket];
     fv_exec_bind_input(exec, input, field->shared ? field->all : room);
     if (field->shared) continue;
-    const int64_t bytes = fv_shape_count(shape) * (int64_t)fv_dtype_size(field->dtype);
     memset(room, 0, (size_t)bytes);
     out[f] = room;
     room += fv_round_up(bytes, FV_ALIGN);

@@ -104,7 +104,7 @@ static fv_status answer(session *s, int k, fv_json *j) {
   fv_status status = FV_OK;
   FV_TRY_DONE(FV_NEW(&p, 4 * n));
   FV_TRY_DONE(FV_NEW(&wishes, n));
-  FV_TRY_DONE(FV_NEW(&s->past, s->m->length[s->m->n_lengths - 1]));
+  FV_TRY_DONE(FV_NEW(&s->past, fv_model_longest(s->m)));
   FV_TRY_DONE(fv_asker_new(s->m, s->d, &s->ask));
   FV_TRY_DONE(fv_model_classify(s->m, s->d, FV_SPLIT_TEST, s->only >= 0 ? &s->only : NULL, n, p, p + 2 * n));
   for (int64_t i = 0; i < n; i++) wishes[i] = (wish){s->only >= 0 ? s->only : i, p[2 * i + 1], p[2 * n + 2 * i + 1]};

@@ -57,7 +57,7 @@ static fv_status choose_method(session *s) {
 
 static fv_status open_session(session *s) {
   fv_model *m = s->m;
-  const int64_t longest = m->length[m->n_lengths - 1];
+  const int64_t longest = fv_model_longest(m);
   double logit;
   FV_TRY(fv_model_open_data(m, s->rq->data, &s->d));
   if (s->rq->input) FV_TRY(fv_test_sample(s->rq->input, s->d, &s->index));
@@ -174,7 +174,7 @@ static fv_status measure_one(session *s, int64_t index, fv_rng *rng, int64_t *pl
 
 static fv_status measure(session *s) {
   const int64_t count = s->d->count[FV_SPLIT_TEST], n = FV_MIN(s->rq->samples ? s->rq->samples : SAMPLES, count);
-  const int64_t longest = s->m->length[s->m->n_lengths - 1];
+  const int64_t longest = fv_model_longest(s->m);
   fv_rng rng = fv_rng_new((uint64_t)s->m->train.seed, fv_stream_of("explain.history"));
   int64_t *place = NULL;
   int32_t *drawn = NULL;

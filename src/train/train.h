@@ -98,6 +98,8 @@ struct fv_model {
   char *sample;                /* room for one sample a worker */
   int64_t sample_bytes;        /* all of it */
 };
+/* The greatest length of its batches; 0: nothing varies. */
+static inline int64_t fv_model_longest(const fv_model *m) { return m->n_lengths ? m->length[m->n_lengths - 1] : 0; }
 /* Settings from defaults, the recipe's own, what suits the dataset (its name; may be NULL), the preset, then the sets.
  * threads 0: all processors. */
 fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets,

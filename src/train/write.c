@@ -46,7 +46,7 @@ static int64_t end_of(const fv_model *m, const fv_written *w, int64_t i) {
 
 /* The source as it was read, up to and with <eos>; *n of `room` at most m's longest. */
 static int64_t read_source(const fv_model *m, const fv_question *q, int64_t i, int32_t *room) {
-  const int64_t longest = m->length[m->n_lengths - 1];
+  const int64_t longest = fv_model_longest(m);
   int64_t n = 0;
   memset(room, 0, (size_t)longest * sizeof *room);
   fv_dataset_read_field(q->data, FV_SPLIT_TEST, q->index ? q->index[i] : i, "source", room);
@@ -123,7 +123,7 @@ static fv_status answer_json(const fv_model *m, const fv_predict_request *rq, co
                              const fv_written *w, fv_json *j) {
   int32_t *room;
   fv_status status = FV_OK;
-  FV_TRY(FV_NEW(&room, m->length[m->n_lengths - 1]));
+  FV_TRY(FV_NEW(&room, fv_model_longest(m)));
   fv_json_begin(j, NULL, '{');
   fv_json_text(j, "input", rq->input);
   fv_json_begin(j, "predictions", '[');
