@@ -199,6 +199,7 @@ void fv_json_free(fv_json *j);
 /* How what made a text ends: it is handed over as *text, unless `status` is a failure or memory ran out, which is then
  * said of `what`: it is freed. */
 fv_status fv_json_give(fv_json *j, fv_status status, const char *what, char **text);
+fv_status fv_json_write(const fv_json *j, const char *what, const char *path); /* the text as a file; fails likewise */
 void fv_number_print(fv_text *t, double v); /* the digits alone, as in JSON */
 
 /* ---- images ------------------------------------------------------------------------------------------------------ */

@@ -169,6 +169,11 @@ void fv_json_free(fv_json *j) {
   j->comma = false;
 }
 
+fv_status fv_json_write(const fv_json *j, const char *what, const char *path) {
+  FV_REQUIRE(!j->text.failed, FV_ERR_MEMORY, "%s: out of memory", what);
+  return fv_file_write(path, j->text.s, j->text.n);
+}
+
 fv_status fv_json_give(fv_json *j, fv_status status, const char *what, char **text) {
   if (status == FV_OK && j->text.failed) status = FV_FAIL(FV_ERR_MEMORY, "%s: out of memory", what);
   if (status == FV_OK) *text = j->text.s;

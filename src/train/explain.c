@@ -18,18 +18,28 @@ typedef struct session {
 } session;
 
 /* ---- checks ---------------------------------------------------------------------------------------------------- */
-static const char *const kinds[KINDS] = {".png", ".html", ".json"};
+fv_status fv_explain_check_out(const fv_explain_request *rq, const char *endings) {
+  const char *dot = rq->out ? strrchr(rq->out, '.') : NULL;
+  for (const char *at = endings; dot && (at = strchr(at, '.')); at++)
+    if (strlen(dot) == strcspn(at, ", ") && !strncmp(at, dot, strlen(dot))) return FV_OK;
+  FV_REQUIRE(!rq->out, FV_ERR_REQUEST, "explain: out: expected a name that ends in %s, got '%s'", endings, rq->out);
+  return FV_OK;
+}
+
+void fv_explain_files(const fv_explain_request *rq, fv_json *j) {
+  fv_json_begin(j, "files", '[');
+  if (rq->out) fv_json_text(j, NULL, rq->out);
+  fv_json_end(j, ']');
+}
 
 static fv_status check_request(session *s) {
-  const char *out = s->rq->out, *dot = out ? strrchr(out, '.') : NULL;
+  static const char *const kinds[KINDS] = {".png", ".html", ".json"};
   FV_REQUIRE(s->rq->samples >= 0, FV_ERR_REQUEST,
              "explain: samples: expected 1 or more (0: the usual number), got %lld", (long long)s->rq->samples);
   s->kind = -1;
-  for (int i = 0; dot && i < KINDS; i++)
-    if (!strcmp(dot, kinds[i])) s->kind = i;
-  FV_REQUIRE(!out || s->kind >= 0, FV_ERR_REQUEST,
-             "explain: out: expected a name that ends in .png, .html or .json, got '%s'", out);
-  return FV_OK;
+  for (int i = 0; s->rq->out && i < KINDS; i++)
+    if (fv_ends_with(s->rq->out, kinds[i])) s->kind = i;
+  return fv_explain_check_out(s->rq, ".png, .html or .json");
 }
 
 /* ---- samples --------------------------------------------------------------------------------------------------- */
@@ -316,8 +326,7 @@ static fv_status write_json(const session *s, const char *path) {
   if (status == FV_OK) {
     fv_json_end(&j, '}');
     fv_text_append(&j.text, "\n", 1);
-    if (j.text.failed) status = FV_FAIL(FV_ERR_MEMORY, "explain: out of memory");
-    else status = fv_file_write(path, j.text.s, j.text.n);
+    status = fv_json_write(&j, "explain", path);
   }
   fv_json_free(&j);
   return status;
@@ -326,9 +335,7 @@ static fv_status write_json(const session *s, const char *path) {
 static fv_status put_all(const session *s, fv_json *j) {
   fv_text sketch = {0};
   FV_TRY(put_result(s, false, j));
-  fv_json_begin(j, "files", '[');
-  if (s->rq->out) fv_json_text(j, NULL, s->rq->out);
-  fv_json_end(j, ']');
+  fv_explain_files(s->rq, j);
   if (s->rq->terminal) {
     fv_status status = fv_explain_terminal(&s->e, s->rq->terminal_columns, &sketch);
     if (status == FV_OK) fv_json_text(j, "terminal", sketch.s);

@@ -58,8 +58,7 @@ fv_status fv_explain_writing(fv_model *m, const fv_explain_request *rq, char **j
   json_t *root = NULL;
   fv_json j = {0};
   fv_status status = FV_OK;
-  FV_REQUIRE(!rq->out || fv_ends_with(rq->out, ".png") || fv_ends_with(rq->out, ".json"), FV_ERR_REQUEST,
-             "explain (%s): out: expected a name that ends in .png or .json, got '%s'", m->recipe->info.name, rq->out);
+  FV_TRY(fv_explain_check_out(rq, ".png or .json"));
   FV_REQUIRE(!rq->faithfulness, FV_ERR_REQUEST, "explain (%s): faithfulness: expected a model that gives labels",
              m->recipe->info.name);
   FV_REQUIRE(!rq->method || !strcmp(rq->method, "attention"), FV_ERR_REQUEST,

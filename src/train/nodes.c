@@ -111,11 +111,8 @@ fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json) {
   }
   fv_json_end(&j, ']');
   fv_json_end(&j, '}');
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "predict: out of memory");
 done:
   fv_asked_close(&a);
   fv_free(best);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "predict", json);
 }

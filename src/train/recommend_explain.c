@@ -36,9 +36,7 @@ typedef struct session {
 
 /* ---- the request ------------------------------------------------------------------------------------------------- */
 static fv_status check_request(const fv_explain_request *rq) {
-  FV_REQUIRE(
-      !rq->out || fv_ends_with(rq->out, ".png") || fv_ends_with(rq->out, ".html") || fv_ends_with(rq->out, ".json"),
-      FV_ERR_REQUEST, "explain: out: expected a name that ends in .png, .html or .json, got '%s'", rq->out);
+  FV_TRY(fv_explain_check_out(rq, ".png, .html or .json"));
   FV_REQUIRE(!rq->input || fv_is_test_sample(rq->input), FV_ERR_REQUEST,
              "explain: expected test:N, a sample of the test split, got '%s'", rq->input);
   return FV_OK;
@@ -281,7 +279,7 @@ static fv_status write_out(const session *s, const fv_json *j) {
   const char *out = s->rq->out;
   fv_image image = {0};
   if (!out) return FV_OK;
-  if (fv_ends_with(out, ".json")) return fv_file_write(out, j->text.s, j->text.n);
+  if (fv_ends_with(out, ".json")) return fv_json_write(j, "explain", out);
   FV_TRY(fv_bars_picture(&(fv_bars){s->title, s->bar, s->n_bars}, &image));
   fv_status status = fv_ends_with(out, ".png") ? fv_image_write_png(out, &image) : write_page(s, &image, out);
   fv_image_free(&image);
@@ -320,9 +318,7 @@ fv_status fv_recommend_explain(fv_model *m, const fv_explain_request *rq, char *
   FV_TRY_DONE(look(&s));
   fv_json_begin(&j, NULL, '{');
   put_all(&j, &s);
-  fv_json_begin(&j, "files", '[');
-  if (rq->out) fv_json_text(&j, NULL, rq->out);
-  fv_json_end(&j, ']');
+  fv_explain_files(rq, &j);
   FV_TRY_DONE(put_terminal(&s, &j));
   fv_json_end(&j, '}');
   FV_TRY_DONE(write_out(&s, &j));

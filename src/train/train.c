@@ -103,8 +103,7 @@ static fv_status write_config(const fv_trainer *t) {
   FV_TRY_DONE(fv_model_describe(t->m, &j));
   fv_json_end(&j, '}');
   fv_text_printf(&j.text, "\n");
-  FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "train: out of memory");
-  FV_TRY_DONE(fv_file_write(path, j.text.s, j.text.n));
+  FV_TRY_DONE(fv_json_write(&j, "train", path));
 done:
   fv_json_free(&j);
   return status;
