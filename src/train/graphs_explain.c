@@ -2,15 +2,11 @@
 /* graphs_explain.c: which nodes of a graph its class rests on: the weights of the pooling. Whether that is what counts:
  * nodes go with all their edges, those with the largest weight first, with the smallest first, or in any order, and the
  * network looks again. */
-#include "train/train.h"
+#include "train/graph_explain.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-enum { SAMPLES = 100, DRAWN = 60 };
-enum { TOP, BOTTOM, RANDOM, ORDERS, PARTS = 3 };
-static const double parts[PARTS] = {0.1, 0.2, 0.5};
-static const char *const orders[ORDERS] = {"top", "bottom", "random"};
+enum { SAMPLES = 100 };
 
 typedef struct view {
   fv_model *m;
@@ -93,13 +89,6 @@ static fv_status look(view *v, const fv_exec **exec) {
   return FV_OK;
 }
 
-static int32_t likeliest(const view *v) {
-  int32_t best = 0;
-  for (int32_t c = 1; c < v->m->task.n_classes; c++)
-    if (v->p[c] > v->p[best]) best = c;
-  return best;
-}
-
 static _Thread_local const view *sorted; /* of the call of qsort */
 static int falling(const void *a, const void *b) {
   const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
@@ -117,7 +106,7 @@ static fv_status look_at(view *v, int64_t index) {
   v->label = *(const int32_t *)v->field[v->data->n_fields - 1];
   memset(v->gone, 0, (size_t)v->most);
   FV_TRY(look(v, &exec));
-  v->answer = likeliest(v);
+  v->answer = (int32_t)fv_map_peak(v->p, v->m->task.n_classes);
   const float *alpha = fv_exec_output(exec, v->pooling)->data;
   for (int64_t i = 0; i < v->n; i++) v->share[i] = (double)alpha[i], v->order[i] = (int32_t)i;
   sorted = v;
@@ -126,66 +115,26 @@ static fv_status look_at(view *v, int64_t index) {
 }
 
 /* ---- fidelity ---------------------------------------------------------------------------------------------------- */
-typedef struct fidelity {
-  int64_t samples;
-  double right, probability, part_right[ORDERS][PARTS], part_probability[ORDERS][PARTS];
-} fidelity;
-
-static fv_status measure_graph(view *v, fidelity *f) {
+/* One node at least is left. */
+static fv_status look_without(void *arg, const int32_t *gone, int64_t n, const float **p) {
+  view *v = arg;
   const fv_exec *exec;
-  int32_t *any;
-  fv_status status = FV_OK;
-  FV_TRY(FV_NEW(&any, v->n));
-  fv_rng rng = fv_rng_new((uint64_t)v->index, fv_stream_of("explain.nodes"));
-  fv_rng_permutation(&rng, any, v->n);
-  f->samples++;
-  f->right += v->answer == v->label;
-  f->probability += (double)v->p[v->answer];
-  for (int o = 0; o < ORDERS; o++)
-    for (int part = 0; part < PARTS; part++) {
-      const int64_t gone = (int64_t)ceil(parts[part] * (double)v->n);
-      memset(v->gone, 0, (size_t)v->most);
-      for (int64_t k = 0; k < gone && k < v->n - 1; k++)
-        v->gone[o == RANDOM ? any[k] : v->order[o == TOP ? k : v->n - 1 - k]] = 1;
-      FV_TRY_DONE(look(v, &exec));
-      f->part_right[o][part] += likeliest(v) == v->label;
-      f->part_probability[o][part] += (double)v->p[v->answer];
-    }
-done:
-  fv_free(any);
-  return status;
+  memset(v->gone, 0, (size_t)v->most);
+  for (int64_t k = 0; k < FV_MIN(n, v->n - 1); k++) v->gone[gone[k]] = 1;
+  *p = v->p;
+  return look(v, &exec);
 }
 
-static fv_status measure(view *v, int64_t wanted, fidelity *f) {
+static fv_status measure(view *v, int64_t wanted, fv_fidelity *f) {
   const int64_t count = v->data->count[FV_SPLIT_TEST], n = FV_MIN(wanted ? wanted : SAMPLES, count);
   for (int64_t i = 0; i < n; i++) {
     FV_TRY(look_at(v, i * count / n));
-    FV_TRY(measure_graph(v, f));
+    FV_TRY(fv_fidelity_add(
+        f, &(fv_fidelity_sample){.number = v->index, .n = v->n, .order = v->order, .classes = v->m->task.n_classes,
+                                 .label = v->label, .answer = v->answer, .probability = (double)v->p[v->answer],
+                                 .look = look_without, .arg = v}));
   }
   return FV_OK;
-}
-
-static void put_means(fv_json *j, const char *key, const double *sum, int64_t samples) {
-  fv_json_begin(j, key, '[');
-  for (int part = 0; part < PARTS; part++) fv_json_real(j, NULL, sum[part] / (double)FV_MAX(samples, 1));
-  fv_json_end(j, ']');
-}
-
-static void put_fidelity(fv_json *j, const fidelity *f) {
-  fv_json_begin(j, "faithfulness", '{');
-  fv_json_int(j, "samples", f->samples);
-  fv_json_real(j, "accuracy", f->right / (double)FV_MAX(f->samples, 1));
-  fv_json_real(j, "probability", f->probability / (double)FV_MAX(f->samples, 1));
-  fv_json_begin(j, "nodes_removed", '[');
-  for (int part = 0; part < PARTS; part++) fv_json_real(j, NULL, parts[part]);
-  fv_json_end(j, ']');
-  for (int o = 0; o < ORDERS; o++) {
-    fv_json_begin(j, orders[o], '{');
-    put_means(j, "accuracy", f->part_right[o], f->samples);
-    put_means(j, "probability", f->part_probability[o], f->samples);
-    fv_json_end(j, '}');
-  }
-  fv_json_end(j, '}');
 }
 
 /* ---- what is written --------------------------------------------------------------------------------------------- */
@@ -202,87 +151,47 @@ static void put_nodes(const view *v, fv_json *j) {
   fv_json_end(j, ']');
 }
 
-typedef struct sketch {
-  fv_neighbourhood h;
-  fv_web_node node[DRAWN];
-  fv_web_edge edge[DRAWN * DRAWN];
-  int32_t id[DRAWN];
-  char name[DRAWN][12], title[256];
-} sketch;
-
-static int shown_at(const sketch *s, int64_t node) {
-  for (int i = 0; i < s->h.n_nodes; i++)
-    if (s->id[i] == node) return i;
-  return -1;
-}
-
 /* From the node with the largest share outward. */
-static void make_sketch(const view *v, sketch *s) {
+static fv_status make_sketch(const view *v, fv_sketch *s) {
   const int32_t *degree = v->field[0], *place = v->field[1];
-  s->id[0] = v->order[0];
-  s->node[0] = (fv_web_node){.parent = -1, .of_class = -1, .share = v->share[v->order[0]]};
-  s->h.n_nodes = 1;
+  fv_sketch_add(s, v->order[0], (fv_web_node){.parent = -1});
   for (int at = 0; at < s->h.n_nodes; at++) {
     int64_t first = 0;
     for (int32_t i = 0; i < s->id[at]; i++) first += degree[i];
     for (int32_t k = 0; k < degree[s->id[at]]; k++) {
       const int32_t other = place[first + k];
-      int known = shown_at(s, other);
-      if (known < 0 && s->h.n_nodes < DRAWN) {
-        known = s->h.n_nodes++;
-        s->id[known] = other;
-        s->node[known] = (fv_web_node){.parent = at, .hop = s->node[at].hop + 1, .of_class = -1, .share = v->share[other]};
-      }
-      if (known > at) s->edge[s->h.n_edges++] = (fv_web_edge){at, known, v->share[other]};
+      int known = fv_sketch_find(s, other);
+      if (known < 0 && s->h.n_nodes < FV_SKETCH_ROOM)
+        known = fv_sketch_add(s, other, (fv_web_node){.parent = at, .hop = s->node[at].hop + 1});
+      if (known > at) fv_sketch_join(s, at, known, v->share[other]);
     }
   }
   for (int i = 0; i < s->h.n_nodes; i++) {
-    snprintf(s->name[i], sizeof s->name[i], "%d", s->id[i]);
-    s->node[i].name = s->name[i];
+    s->node[i].of_class = -1;
+    s->node[i].share = v->share[s->id[i]];
+    s->node[i].name = fv_arena_printf(v->m->arena, "%lld", (long long)s->id[i]);
+    FV_REQUIRE(s->node[i].name, FV_ERR_MEMORY, "explain: out of memory");
   }
   snprintf(s->title, sizeof s->title, "test:%lld: %s (%.2f), is %s; %lld nodes", (long long)v->index,
            v->m->classes[v->answer], (double)v->p[v->answer], v->m->classes[v->label], (long long)v->n);
-  s->h.title = s->title;
-  s->h.node = s->node;
-  s->h.edge = s->edge;
+  return FV_OK;
 }
 
 static fv_status write_out(const view *v, const fv_json *j, const char *out) {
-  fv_status status = FV_OK;
-  fv_image image = {0};
-  fv_page page = {0};
-  fv_text dot = {0};
-  sketch *s;
-  if (!out) return FV_OK;
-  if (fv_ends_with(out, ".json")) return fv_file_write(out, j->text.s, j->text.n);
-  FV_TRY(FV_NEW(&s, 1));
-  make_sketch(v, s);
-  if (fv_ends_with(out, ".dot")) {
-    fv_neighbourhood_dot(&s->h, &dot);
-    FV_REQUIRE_DONE(!dot.failed, FV_ERR_MEMORY, "explain: out of memory");
-    FV_TRY_DONE(fv_file_write(out, dot.s, dot.n));
-    goto done;
-  }
-  FV_TRY_DONE(fv_neighbourhood_picture(&s->h, &image));
-  if (fv_ends_with(out, ".png")) FV_TRY_DONE(fv_image_write_png(out, &image));
-  else {
-    fv_page_begin(&page, v->m->recipe->info.name, s->title);
-    FV_TRY_DONE(fv_page_image(&page, &image, image.w / 2, NULL));
-    FV_TRY_DONE(fv_page_write(&page, out));
-  }
-done:
-  fv_text_free(&dot);
-  fv_page_free(&page);
-  fv_image_free(&image);
+  fv_sketch *s;
+  FV_TRY(fv_sketch_new(v->m, &s));
+  fv_status status = make_sketch(v, s);
+  if (status == FV_OK) status = fv_sketch_write(s, v->m, j, out);
   fv_free(s);
   return status;
 }
 
 static fv_status explain(view *v, const fv_explain_request *rq, fv_json *j) {
-  fidelity measured = {0};
+  fv_fidelity measured = {.things = "nodes", .parts = 3};
   int64_t index = 0;
   if (rq->input) {
-    FV_REQUIRE(fv_is_test_sample(rq->input), FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", rq->input);
+    FV_REQUIRE(fv_is_test_sample(rq->input), FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split",
+               rq->input);
     FV_TRY(fv_test_sample(rq->input, v->data, &index));
   }
   if (rq->faithfulness) FV_TRY(measure(v, rq->samples, &measured));
@@ -294,12 +203,9 @@ static fv_status explain(view *v, const fv_explain_request *rq, fv_json *j) {
   fv_json_float(j, "probability", v->p[v->answer]);
   fv_json_text(j, "truth", v->m->classes[v->label]);
   put_nodes(v, j);
-  if (rq->faithfulness) put_fidelity(j, &measured);
-  fv_json_begin(j, "files", '[');
-  if (rq->out) fv_json_text(j, NULL, rq->out);
-  fv_json_end(j, ']');
+  if (rq->faithfulness) fv_fidelity_json(&measured, j);
+  fv_explain_files(rq, j);
   fv_json_end(j, '}');
-  FV_REQUIRE(!j->text.failed, FV_ERR_MEMORY, "explain: out of memory");
   return write_out(v, j, rq->out);
 }
 
@@ -310,7 +216,5 @@ fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *rq, char **js
   fv_status status = view_open(m, rq->data, &v);
   if (status == FV_OK) status = explain(&v, rq, &j);
   view_close(&v);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "explain", json);
 }

@@ -5,11 +5,10 @@
  * Zuidema 2020, on a graph). An edge counts with its mean over the layers.
  *
  * Whether that is what counts: edges that lead to the node go, those with the largest share first, with the smallest
- * first, or in any order, and the network looks again (fidelity; Yuan et al. 2023). An edge from nowhere has no weight,
+ * first, or in any order, and the network looks again (graph_explain.c). An edge from nowhere has no weight,
  * so that the graph keeps its form. */
-#include "train/train.h"
+#include "train/graph_explain.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { MOST_LAYERS = 16, DRAWN = 48, SAMPLES = 100 };
@@ -139,39 +138,35 @@ static fv_status rank_edges(const lens *l, const flow *f, ranked **ranks, int64_
 
 static int64_t class_of(const fv_asked *a, const float *p, int64_t node) {
   const int64_t k = a->m->task.n_classes;
-  int64_t best = 0;
-  for (int64_t c = 1; c < k; c++)
-    if (p[node * k + c] > p[node * k + best]) best = c;
-  return best;
+  return fv_map_peak(p + node * k, k);
 }
 
 /* ---- for people -------------------------------------------------------------------------------------------------- */
-typedef struct sketch { /* the part of a neighbourhood that is shown */
-  fv_neighbourhood h;
-  fv_web_node node[DRAWN];
-  fv_web_edge edge[DRAWN * DRAWN];
-  int64_t id[DRAWN];
-  int left_out;
-  char title[256];
-} sketch;
-
-static int shown_at(const sketch *s, int64_t node) {
-  for (int i = 0; i < s->h.n_nodes; i++)
-    if (s->id[i] == node) return i;
-  return -1;
-}
-
-static void show_node(const lens *l, const flow *f, sketch *s, int64_t node, int parent) {
+static void show_node(const lens *l, const flow *f, fv_sketch *s, int64_t node, int parent) {
   const fv_asked *a = &l->a;
-  s->id[s->h.n_nodes] = node;
-  s->node[s->h.n_nodes++] =
+  fv_sketch_add(
+      s, node,
       (fv_web_node){.name = fv_arena_printf(a->m->arena, "%s", fv_web_name(a->web, node)), .parent = parent,
                     .hop = f->hop[node], .of_class = (int)class_of(a, a->p, node), .share = f->node[node],
-                    .known = a->web->split[node] == FV_SPLIT_TRAIN && a->web->label[node] >= 0};
+                    .known = a->web->split[node] == FV_SPLIT_TRAIN && a->web->label[node] >= 0});
+}
+
+static void put_title(const lens *l, const flow *f, int64_t node, fv_sketch *s) {
+  const fv_asked *a = &l->a;
+  const int64_t c = class_of(a, a->p, node);
+  const int32_t truth = a->web->label[node];
+  int left_out = -s->h.n_nodes;
+  for (int64_t i = 0; i < a->web->nodes; i++) left_out += f->hop[i] >= 0;
+  int n = snprintf(s->title, sizeof s->title, "%s: %s (%.2f)", fv_web_name(a->web, node), a->m->classes[c],
+                   (double)a->p[node * a->m->task.n_classes + c]);
+  if (truth >= 0 && n > 0 && (size_t)n < sizeof s->title)
+    n += snprintf(s->title + n, sizeof s->title - (size_t)n, ", is %s", a->m->classes[truth]);
+  if (left_out > 0 && n > 0 && (size_t)n < sizeof s->title)
+    snprintf(s->title + n, sizeof s->title - (size_t)n, "; %d more not shown", left_out);
 }
 
 /* Nodes come by the edge of the largest share that leads to one already there and nearer, as long as there is room. */
-static fv_status make_sketch(const lens *l, const flow *f, int64_t node, const ranked *ranks, int64_t n, sketch *s) {
+static fv_status make_sketch(const lens *l, const flow *f, int64_t node, const ranked *ranks, int64_t n, fv_sketch *s) {
   const fv_web *web = l->a.web;
   bool more = true;
   show_node(l, f, s, node, -1);
@@ -179,42 +174,25 @@ static fv_status make_sketch(const lens *l, const flow *f, int64_t node, const r
     more = false;
     for (int64_t r = 0; r < n && s->h.n_nodes < DRAWN; r++) {
       const int64_t from = web->neighbour[ranks[r].edge], to = l->to[ranks[r].edge];
-      const int parent = shown_at(s, to);
-      if (parent < 0 || shown_at(s, from) >= 0 || f->hop[from] != f->hop[to] + 1) continue;
+      const int parent = fv_sketch_find(s, to);
+      if (parent < 0 || fv_sketch_find(s, from) >= 0 || f->hop[from] != f->hop[to] + 1) continue;
       show_node(l, f, s, from, parent);
       more = true;
       break;
     }
   }
   for (int64_t r = 0; r < n; r++) {
-    const int from = shown_at(s, web->neighbour[ranks[r].edge]), to = shown_at(s, l->to[ranks[r].edge]);
-    if (from >= 0 && to >= 0) s->edge[s->h.n_edges++] = (fv_web_edge){from, to, ranks[r].share};
+    const int from = fv_sketch_find(s, web->neighbour[ranks[r].edge]), to = fv_sketch_find(s, l->to[ranks[r].edge]);
+    if (from >= 0 && to >= 0) fv_sketch_join(s, from, to, ranks[r].share);
   }
-  for (int64_t i = 0; i < web->nodes; i++) s->left_out += f->hop[i] >= 0;
-  s->left_out -= s->h.n_nodes;
   for (int i = 0; i < s->h.n_nodes; i++)
     FV_REQUIRE(s->node[i].name, FV_ERR_MEMORY, "explain: out of memory");
-  s->h.node = s->node;
-  s->h.edge = s->edge;
-  s->h.title = s->title;
-  s->h.classes = l->a.m->classes;
   s->h.n_classes = (int)l->a.m->task.n_classes;
+  put_title(l, f, node, s);
   return FV_OK;
 }
 
-static void put_title(const lens *l, int64_t node, sketch *s) {
-  const fv_asked *a = &l->a;
-  const int64_t c = class_of(a, a->p, node);
-  const int32_t truth = a->web->label[node];
-  int n = snprintf(s->title, sizeof s->title, "%s: %s (%.2f)", fv_web_name(a->web, node), a->m->classes[c],
-                   (double)a->p[node * a->m->task.n_classes + c]);
-  if (truth >= 0 && n > 0 && (size_t)n < sizeof s->title)
-    n += snprintf(s->title + n, sizeof s->title - (size_t)n, ", is %s", a->m->classes[truth]);
-  if (s->left_out > 0 && n > 0 && (size_t)n < sizeof s->title)
-    snprintf(s->title + n, sizeof s->title - (size_t)n, "; %d more not shown", s->left_out);
-}
-
-static void put_terminal(const sketch *s, fv_text *out) {
+static void put_terminal(const fv_sketch *s, fv_text *out) {
   enum { LINES = 12 };
   fv_text_printf(out, "%s\n  own features %.3f\n", s->title, s->node[0].share);
   for (int e = 0; e < FV_MIN(s->h.n_edges, LINES); e++) {
@@ -262,48 +240,36 @@ static void put_neighbourhood(const lens *l, const flow *f, int64_t node, const 
 }
 
 /* ---- fidelity ---------------------------------------------------------------------------------------------------- */
-enum { TOP, BOTTOM, RANDOM, ORDERS, PARTS = 4 };
-static const double parts[PARTS] = {0.1, 0.2, 0.5, 1};
-static const char *const orders[ORDERS] = {"top", "bottom", "random"};
-typedef struct fidelity {
-  int64_t samples;
-  double right, probability;                                 /* with all edges */
-  double part_right[ORDERS][PARTS], part_probability[ORDERS][PARTS];
-} fidelity;
+typedef struct cut {
+  lens *l;
+  const ranked *ranks;
+  int64_t node;
+} cut;
 
-static void look_without(lens *l, const ranked *ranks, const int32_t *order, int64_t from, int64_t to) {
-  for (int64_t r = from; r < to; r++) l->neighbour[ranks[order ? order[r] : r].edge] = -1;
+static fv_status look_without(void *arg, const int32_t *gone, int64_t n, const float **p) {
+  const cut *c = arg;
+  lens *l = c->l;
+  for (int64_t k = 0; k < n; k++) l->neighbour[c->ranks[gone[k]].edge] = -1;
   fv_exec_run_split(l->r.exec[0], l->a.m->pool);
-  for (int64_t r = from; r < to; r++) {
-    const int64_t e = ranks[order ? order[r] : r].edge;
+  for (int64_t k = 0; k < n; k++) {
+    const int64_t e = c->ranks[gone[k]].edge;
     l->neighbour[e] = l->a.web->neighbour[e];
   }
-}
-
-static fv_status measure_node(lens *l, int64_t node, const ranked *ranks, int64_t n, fidelity *f) {
-  const fv_asked *a = &l->a;
-  const int64_t k = a->m->task.n_classes, c = class_of(a, a->p, node);
-  int32_t *shuffled;
-  FV_TRY(FV_NEW(&shuffled, FV_MAX(n, 1)));
-  fv_rng rng = fv_rng_new((uint64_t)node, fv_stream_of("explain.edges"));
-  fv_rng_permutation(&rng, shuffled, n);
-  f->samples++;
-  f->right += a->web->label[node] == c;
-  f->probability += (double)a->p[node * k + c];
-  for (int o = 0; o < ORDERS; o++)
-    for (int part = 0; part < PARTS; part++) {
-      const int64_t gone = (int64_t)ceil(parts[part] * (double)n);
-      look_without(l, ranks, o == RANDOM ? shuffled : NULL, o == BOTTOM ? n - gone : 0, o == BOTTOM ? n : gone);
-      const float *p = fv_exec_output(l->r.exec[0], "probabilities")->data;
-      f->part_right[o][part] += a->web->label[node] == class_of(a, p, node);
-      f->part_probability[o][part] += (double)p[node * k + c];
-    }
-  fv_free(shuffled);
+  *p = (const float *)fv_exec_output(l->r.exec[0], "probabilities")->data + c->node * l->a.m->task.n_classes;
   return FV_OK;
 }
 
+static fv_status measure_node(lens *l, int64_t node, const ranked *ranks, int64_t n, fv_fidelity *f) {
+  const fv_asked *a = &l->a;
+  const int64_t k = a->m->task.n_classes, c = class_of(a, a->p, node);
+  cut without = {l, ranks, node};
+  return fv_fidelity_add(
+      f, &(fv_fidelity_sample){.number = node, .n = n, .classes = k, .label = a->web->label[node], .answer = c,
+                               .probability = (double)a->p[node * k + c], .look = look_without, .arg = &without});
+}
+
 /* Test nodes, evenly spaced. */
-static fv_status measure(lens *l, flow *flows, int64_t wanted, fidelity *f) {
+static fv_status measure(lens *l, flow *flows, int64_t wanted, fv_fidelity *f) {
   const fv_web *web = l->a.web;
   int64_t count = 0, seen = 0, taken = 0;
   for (int64_t i = 0; i < web->nodes; i++) count += web->split[i] == FV_SPLIT_TEST && web->label[i] >= 0;
@@ -324,89 +290,28 @@ static fv_status measure(lens *l, flow *flows, int64_t wanted, fidelity *f) {
   return FV_OK;
 }
 
-static void put_means(fv_json *j, const char *key, const double *sum, int64_t samples) {
-  fv_json_begin(j, key, '[');
-  for (int part = 0; part < PARTS; part++) fv_json_real(j, NULL, sum[part] / (double)FV_MAX(samples, 1));
-  fv_json_end(j, ']');
-}
-
-static void put_fidelity(fv_json *j, const fidelity *f) {
-  fv_json_begin(j, "faithfulness", '{');
-  fv_json_int(j, "samples", f->samples);
-  fv_json_real(j, "accuracy", f->right / (double)FV_MAX(f->samples, 1));
-  fv_json_real(j, "probability", f->probability / (double)FV_MAX(f->samples, 1));
-  fv_json_begin(j, "edges_removed", '[');
-  for (int part = 0; part < PARTS; part++) fv_json_real(j, NULL, parts[part]);
-  fv_json_end(j, ']');
-  for (int o = 0; o < ORDERS; o++) {
-    fv_json_begin(j, orders[o], '{');
-    put_means(j, "accuracy", f->part_right[o], f->samples);
-    put_means(j, "probability", f->part_probability[o], f->samples);
-    fv_json_end(j, '}');
-  }
-  fv_json_end(j, '}');
-}
-
 /* ---- the request ------------------------------------------------------------------------------------------------- */
-fv_status fv_graph_check_request(const fv_explain_request *rq) {
-  FV_REQUIRE(!rq->method || !strcmp(rq->method, "attention"), FV_ERR_REQUEST,
-             "explain: method: expected attention for a graph, got '%s'", rq->method);
-  FV_REQUIRE(!rq->out || fv_ends_with(rq->out, ".png") || fv_ends_with(rq->out, ".html") || fv_ends_with(rq->out, ".json") || fv_ends_with(rq->out, ".dot"),
-             FV_ERR_REQUEST, "explain: out: expected a name that ends in .png, .html, .dot or .json, got '%s'", rq->out);
-  return FV_OK;
-}
-
-static fv_status write_picture(const lens *l, const sketch *s, const char *out) {
-  fv_image image = {0};
-  fv_page p = {0};
-  FV_TRY(fv_neighbourhood_picture(&s->h, &image));
-  fv_status status = FV_OK;
-  if (fv_ends_with(out, ".png")) status = fv_image_write_png(out, &image);
-  else {
-    fv_page_begin(&p, l->a.m->recipe->info.name, s->title);
-    status = fv_page_image(&p, &image, image.w / 2, NULL);
-    if (status == FV_OK) status = fv_page_write(&p, out);
-  }
-  fv_page_free(&p);
-  fv_image_free(&image);
-  return status;
-}
-
-static fv_status write_out(const lens *l, const sketch *s, const fv_json *j, const char *out) {
-  fv_text dot = {0};
-  if (!out) return FV_OK;
-  if (fv_ends_with(out, ".json")) return fv_file_write(out, j->text.s, j->text.n);
-  if (!fv_ends_with(out, ".dot")) return write_picture(l, s, out);
-  fv_neighbourhood_dot(&s->h, &dot);
-  fv_status status = dot.failed ? FV_FAIL(FV_ERR_MEMORY, "explain: out of memory") : fv_file_write(out, dot.s, dot.n);
-  fv_text_free(&dot);
-  return status;
-}
-
-static fv_status explain(lens *l, const fv_explain_request *rq, flow *f, sketch *s, fv_json *j) {
+static fv_status explain(lens *l, const fv_explain_request *rq, flow *f, fv_sketch *s, fv_json *j) {
   const int64_t node = l->a.node[0];
   ranked *ranks = NULL;
   fv_text text = {0};
   int64_t n;
-  fidelity measured = {0};
+  fv_fidelity measured = {.things = "edges", .parts = FV_FIDELITY_PARTS};
   fv_status status = FV_OK;
   if (rq->faithfulness) FV_TRY(measure(l, f, rq->samples, &measured));
   flow_to(l, node, f);
   FV_TRY_DONE(rank_edges(l, f, &ranks, &n));
   FV_TRY_DONE(make_sketch(l, f, node, ranks, n, s));
-  put_title(l, node, s);
   fv_json_begin(j, NULL, '{');
   fv_json_text(j, "method", "attention");
   put_neighbourhood(l, f, node, ranks, n, j);
-  if (rq->faithfulness) put_fidelity(j, &measured);
-  fv_json_begin(j, "files", '[');
-  if (rq->out) fv_json_text(j, NULL, rq->out);
-  fv_json_end(j, ']');
+  if (rq->faithfulness) fv_fidelity_json(&measured, j);
+  fv_explain_files(rq, j);
   if (rq->terminal) put_terminal(s, &text);
   if (rq->terminal) fv_json_text(j, "terminal", text.s);
   fv_json_end(j, '}');
-  FV_REQUIRE_DONE(!j->text.failed && !text.failed, FV_ERR_MEMORY, "explain: out of memory");
-  FV_TRY_DONE(write_out(l, s, j, rq->out));
+  FV_REQUIRE_DONE(!text.failed, FV_ERR_MEMORY, "explain: out of memory");
+  FV_TRY_DONE(fv_sketch_write(s, l->a.m, j, rq->out));
 done:
   fv_text_free(&text);
   fv_free(ranks);
@@ -416,19 +321,17 @@ done:
 fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *rq, char **json) {
   lens l = {.layers = 0};
   flow f = {NULL, NULL, NULL, NULL};
-  sketch *s = NULL;
+  fv_sketch *s = NULL;
   fv_json j = {0};
   fv_status status = FV_OK;
   FV_TRY(fv_graph_check_request(rq));
   FV_TRY_DONE(lens_open(m, rq->input ? rq->input : "test:0", rq->data, &l));
   FV_TRY_DONE(flow_new(l.a.web, &f));
-  FV_TRY_DONE(FV_NEW(&s, 1));
+  FV_TRY_DONE(fv_sketch_new(m, &s));
   FV_TRY_DONE(explain(&l, rq, &f, s, &j));
 done:
   lens_close(&l);
   flow_free(&f);
   fv_free(s);
-  if (status == FV_OK) *json = j.text.s;
-  else fv_json_free(&j);
-  return status;
+  return fv_json_give(&j, status, "explain", json);
 }

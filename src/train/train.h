@@ -231,7 +231,6 @@ void fv_asked_close(fv_asked *a); /* also of one that failed to open */
 const char *fv_web_name(const fv_web *web, int64_t node);
 fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json);
 fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char **json);
-fv_status fv_graph_check_request(const fv_explain_request *request);
 /* Of a model of many graphs: test:N. graphs_explain.c */
 fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *request, char **json);
 
@@ -252,11 +251,11 @@ fv_status fv_catalogue_read(const json_t *root, const char *path, fv_catalogue *
  * test:N. */
 fv_status fv_recommend_predict(fv_model *m, const char *input, int k, char **json);
 fv_status fv_recommend_explain(fv_model *m, const fv_explain_request *request, char **json);
+
 /* ---- what explanations share (explain.c) -------------------------------------------------------------------------- */
 /* The file asked for has one of these endings, or there is none: ".png, .html or .json". */
 fv_status fv_explain_check_out(const fv_explain_request *request, const char *endings);
 void fv_explain_files(const fv_explain_request *request, fv_json *j); /* a member: what was written */
-
 
 /* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result is
