@@ -135,7 +135,8 @@ int cli_bench_op(const cli_args *args);
 typedef struct cli_progress {
   bool silent, live; /* live: one line that is written over */
   bool drawn;
-  double last;       /* when something was shown */
+  double last, epoch_shown; /* when something was shown, and an epoch's line */
+  char held[512];    /* that of the last epoch, while it waits; or "" */
   char what[128];    /* the file being shown */
   const char *verb;  /* what is done to it: "fetching" */
 } cli_progress;

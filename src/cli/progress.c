@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* progress.c: how far a run is. On a terminal one line that is written over, and a lasting one for each epoch;
- * elsewhere plain lines, one an epoch and one now and then within a long one. */
+ * elsewhere plain lines, one an epoch and one now and then within a long one; of epochs that follow each other fast one
+ * each few seconds, and the last. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #define LIVE_SECONDS 0.1
 #define PLAIN_SECONDS 15.0
+#define EPOCH_SECONDS 3.0
 
 static double now(void) {
   struct timespec t;
@@ -33,6 +35,18 @@ static void keep_line(cli_progress *p, const char *text) {
   puts(text);
   fflush(stdout);
   p->last = now();
+}
+
+static void show_held(cli_progress *p) {
+  if (p->held[0]) keep_line(p, p->held);
+  p->held[0] = '\0';
+}
+
+static void show_epoch(cli_progress *p, const char *line) {
+  snprintf(p->held, sizeof p->held, "%s", line);
+  if (!p->live && now() - p->epoch_shown < EPOCH_SECONDS) return;
+  show_held(p);
+  p->epoch_shown = p->last;
 }
 
 /* Colour only where it is welcome: https://no-color.org */
@@ -79,17 +93,19 @@ static bool is_phase(const fv_train_event *e, const char *phase) { return e->pha
 void cli_progress_report(void *arg, const fv_train_event *e) {
   cli_progress *p = arg;
   char line[512];
-  bool lasting = is_phase(e, "epoch");
+  const bool lasting = is_phase(e, "epoch"), training = lasting || is_phase(e, "train");
   if (p->silent) return;
+  if (!training) show_held(p);
   if (is_phase(e, "data")) {
     cli_progress_data(p, e->text ? e->text : "data", e->step, e->steps);
     return;
   }
   if (e->text) keep_line(p, e->text);
-  else if (lasting || (is_phase(e, "train") && due(p))) {
+  else if (lasting || (training && due(p))) {
     describe(e, line, sizeof line);
-    if (lasting || !p->live) keep_line(p, line);
-    else draw(p, line);
+    if (lasting) show_epoch(p, line);
+    else if (p->live) draw(p, line);
+    else keep_line(p, line);
   } else if (is_phase(e, "evaluate") && p->live && (due(p) || e->steps == 0)) {
     cli_text a, b;
     snprintf(line, sizeof line, "evaluating  batch %s/%s", cli_count((double)e->step, a),
@@ -115,6 +131,7 @@ bool cli_progress_data(void *arg, const char *what, int64_t done, int64_t total)
 }
 
 void cli_progress_end(cli_progress *p) {
+  show_held(p);
   clear(p);
   fflush(stdout);
 }
