@@ -109,6 +109,20 @@ def row(name, threads, ours, theirs, ratio, peer=None):
             f"{ratio:.2f}"]
 
 
+def recipe_rows(args, name, things, batch, m):
+    """Rows of a recipe's training and prediction, which it prints. `m` is in_turn's, of bench_recipe, "torch predict" and one or
+    more "torch ..." ways to train, of which the fastest counts."""
+    ours, ms, predict = m["samples_per_second"], m["predict_milliseconds"], m["torch predict"]
+    ways = {way: m[way] for way in m if way.startswith("torch") and way != "torch predict"}
+    best = max(ways.values())
+    print(f"{name}: torch {torch_version}, {args.threads} threads, medians of {args.rounds} rounds")
+    print(f"training, batch {batch}: fovea {ours:.0f} {things}/s, {', '.join(f'{way} {v:.0f}' for way, v in ways.items())}: "
+          f"ratio {ours / best:.2f}")
+    print(f"prediction, batch 1: fovea {ms:.3f} ms, torch {predict:.3f} ms: ratio {predict / ms:.2f}")
+    return [row(f"{name} training batch {batch}", args.threads, f"{ours:.0f} {things}/s", f"{best:.0f} {things}/s", ours / best),
+            row(f"{name} prediction batch 1", args.threads, f"{ms:.3f} ms", f"{predict:.3f} ms", predict / ms)]
+
+
 def compare(args, agree, measure):
     """The exit status. agree(): whether results are the same; measure(): rows, when they are and more is wanted."""
     if not agree():

@@ -189,15 +189,7 @@ def measure(args, meta):
         "fovea": lambda: common.bench_recipe(args, meta, "--runs", args.steps),
         "torch": lambda: torch_training(load(args.model)[0], series, batch, args.steps),
         "torch predict": lambda: torch_prediction(load(args.model)[0], series)})
-    windows, ms = m["samples_per_second"], m["predict_milliseconds"]
-    train, predict = windows / m["torch"], m["torch predict"] / ms
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds")
-    print(f"{name} training, batch {batch}: fovea {windows:.0f} windows/s, torch {m['torch']:.0f}: ratio {train:.2f}")
-    print(f"{name} prediction, batch 1: fovea {ms:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
-    return [common.row(f"forecast {name} training batch {batch}", args.threads, f"{windows:.0f} windows/s",
-                       f"{m['torch']:.0f} windows/s", train),
-            common.row(f"forecast {name} prediction batch 1", args.threads, f"{ms:.3f} ms", f"{m['torch predict']:.3f} ms",
-                       predict)]
+    return common.recipe_rows(args, f"forecast {name}", "windows", batch, m)
 
 
 def main():

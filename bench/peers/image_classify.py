@@ -160,15 +160,7 @@ def measure(args, meta):
         "torch predict": lambda: torch_prediction(net()),
         "torch": lambda: torch_training(net(), 128, args.steps, False),
         "torch channels-last": lambda: torch_training(net(), 128, args.steps, True)})
-    images, ms, best = m["samples_per_second"], m["predict_milliseconds"], max(m["torch"], m["torch channels-last"])
-    train, predict = images / best, m["torch predict"] / ms
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds")
-    print(f"training, batch 128: fovea {images:.0f} images/s, torch {m['torch']:.0f}, channels-last "
-          f"{m['torch channels-last']:.0f}: ratio {train:.2f}")
-    print(f"prediction, batch 1: fovea {ms:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
-    return [common.row("image-classify training batch 128", args.threads, f"{images:.0f} images/s", f"{best:.0f} images/s", train),
-            common.row("image-classify prediction batch 1", args.threads, f"{ms:.3f} ms", f"{m['torch predict']:.3f} ms",
-                       predict)]
+    return common.recipe_rows(args, "image-classify", "images", 128, m)
 
 
 def main():

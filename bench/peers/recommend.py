@@ -6,15 +6,16 @@
     /tmp/peer/bin/python bench/peers/recommend.py --model /tmp/din --ratings u.data --threads 2
 
 u.data is MovieLens 100K's file of ratings (user, item, rating, time). Reads model.safetensors with its catalogue, checks that the
-logits of all films a few users have not rated agree to 1e-4, then times training (AdamW, sparse gradients for the tables) on batches of histories of the
-greatest length, as `fovea bench recipe` does, and prediction of one item, of both in turn, several rounds, and prints
-medians and ratios. Appends to bench/results.csv with --save.
+logits of the films a few users have not rated agree to 1e-4, then times training (AdamW, sparse gradients for the tables) on
+batches of histories of the greatest length, as `fovea bench recipe` does, and prediction of one item, of both in turn, several
+rounds, and prints medians and ratios. Appends to bench/results.csv with --save.
 """
-import argparse, csv, datetime, json, statistics, subprocess, sys, time
+import statistics, sys
 
 import torch
-from safetensors import safe_open
 from torch import nn
+
+import common
 
 
 class Dice(nn.Module):
@@ -73,17 +74,9 @@ class Net(nn.Module):
 
 
 def load(path):
-    with safe_open(path, "pt") as f:
-        meta = json.loads(f.metadata()["fovea"])
-        state = {k: f.get_tensor(k) for k in f.keys()}
+    meta, state = common.read_model(path)
     sizes = {k[: -len(".weight")]: v.shape[0] for k, v in state.items() if k.count(".") == 1 and k != "answer.weight"}
-    net = Net(meta["settings"], sizes, len(meta["catalogue"]["traits"]))
-    net.load_state_dict(state)
-    return net, meta
-
-
-def fovea(args, *words):
-    return json.loads(subprocess.run([args.fovea, *words, "--json"], check=True, capture_output=True, text=True).stdout)
+    return common.fill(Net(meta["settings"], sizes, len(meta["catalogue"]["traits"])), state), meta
 
 
 def questions(meta, ratings, user, traits, items):
@@ -119,14 +112,14 @@ def check_logits(args, net, meta, ratings, traits):
     place = {item[0]: i for i, item in enumerate(c["items"])}
     net.eval()
     for user in args.users.split(","):
-        (ours,) = fovea(args, "predict", args.model, f"user:{user}", "--top", "100")["predictions"]
+        (ours,) = common.fovea(args, "predict", args.model, f"user:{user}", "--top", "100")["predictions"]
         items = [place[t["item"]] for t in ours["top"]]
         with torch.no_grad():
             theirs = net(*questions(meta, ratings, user, traits[user], items))
         worst = max(worst, float((theirs - torch.tensor([t["score"] for t in ours["top"]])).abs().max()))
         largest, n = max(largest, float(theirs.abs().max())), n + len(items)
     print(f"logits: largest difference {worst:.2e} over {n} questions (of magnitude {largest:.1f})")
-    return worst
+    return worst <= 1e-4
 
 
 def torch_training(net, meta, batch, steps):
@@ -141,70 +134,46 @@ def torch_training(net, meta, batch, steps):
     rest = [p for p in net.parameters() if all(p is not t for t in tables)]
     optimizers = [torch.optim.AdamW(rest, lr=1e-5), torch.optim.SparseAdam(tables, lr=1e-5)]
     net.train()
-    for i in range(steps + 3):
-        if i == 3:
-            began = time.perf_counter()
+
+    def step():
         for o in optimizers:
             o.zero_grad(set_to_none=True)
         nn.functional.binary_cross_entropy_with_logits(net(*data), liked).backward()
         for o in optimizers:
             o.step()
-    return steps * batch / (time.perf_counter() - began)
+
+    return batch / statistics.median(common.seconds_of(step, steps, 3))
 
 
-def torch_prediction(net, question, times=200):
+@torch.inference_mode()
+def torch_prediction(net, question):
     net.eval()
-    seconds = []
-    with torch.inference_mode():
-        for i in range(times + 20):
-            began = time.perf_counter()
-            torch.sigmoid(net(*question))
-            if i >= 20:
-                seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds) * 1e3
+    return common.median_ms(lambda: torch.sigmoid(net(*question)), 200, 20)
+
+
+def measure(args, meta, ratings, traits):
+    batch, user = int(meta["training"]["batch"]), args.users.split(",")[0]
+    question = questions(meta, ratings, user, traits[user], [0])
+    m = common.in_turn(args.rounds, {
+        "fovea": lambda: common.bench_recipe(args, meta, "--runs", args.steps),
+        "torch": lambda: torch_training(load(args.model)[0], meta, batch, args.steps),
+        "torch predict": lambda: torch_prediction(load(args.model)[0], question)})
+    return common.recipe_rows(args, f"{meta['recipe']} {meta['data']} {meta['settings']['pool']}", "samples", batch, m)
 
 
 def main():
-    a = argparse.ArgumentParser()
+    a = common.parser(__doc__)
     a.add_argument("--model", required=True)
     a.add_argument("--ratings", required=True, help="u.data, with u.user beside it")
     a.add_argument("--users", default="1,196,405,900")
-    a.add_argument("--fovea", default="build/fovea")
-    a.add_argument("--threads", type=int, default=2)
-    a.add_argument("--rounds", type=int, default=3)
     a.add_argument("--steps", type=int, default=60)
-    a.add_argument("--save", action="store_true", help="append to bench/results.csv")
     args = a.parse_args()
     torch.set_num_threads(args.threads)
-    path = args.model if args.model.endswith(".safetensors") else f"{args.model}/model.safetensors"
-    net, meta = load(path)
+    net, meta = load(args.model)
     ratings = [(u, i, float(r), int(t)) for u, i, r, t in (line.split() for line in open(args.ratings))]
     traits = people(meta, args.ratings.replace("u.data", "u.user"))
-    worst = check_logits(args, net, meta, ratings, traits)
-    batch, user = int(meta["training"]["batch"]), args.users.split(",")[0]
-    sets = [w for k, v in meta["settings"].items() if v for w in ("--set", f"{k}={v}")] + ["--set", f"batch={batch}"]
-    took = {k: [] for k in ("fovea", "torch", "fovea predict", "torch predict")}
-    for _ in range(args.rounds):
-        ours = fovea(args, "bench", "recipe", meta["recipe"], "--data", meta["data"], "--threads", str(args.threads),
-                     "--runs", str(args.steps), *sets)
-        took["fovea"].append(ours["samples_per_second"])
-        took["fovea predict"].append(ours["predict_milliseconds"])
-        took["torch"].append(torch_training(load(path)[0], meta, batch, args.steps))
-        took["torch predict"].append(torch_prediction(net, questions(meta, ratings, user, traits[user], [0])))
-    m = {k: statistics.median(v) for k, v in took.items()}
-    train, predict = m["fovea"] / m["torch"], m["torch predict"] / m["fovea predict"]
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds, {meta['recipe']} {meta['data']}")
-    print(f"training, batch {batch}: fovea {m['fovea']:.0f} samples/s, torch {m['torch']:.0f}: ratio {train:.2f}")
-    print(f"prediction, one item: fovea {m['fovea predict']:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
-    if args.save:
-        with open("bench/results.csv", "a", newline="") as f:
-            w = csv.writer(f)
-            day, name = datetime.date.today().isoformat(), f"{meta['recipe']} {meta['data']} {meta['settings']['pool']}"
-            w.writerow([day, f"{name} training batch {batch}", args.threads, f"{m['fovea']:.0f} samples/s",
-                        f"torch {torch.__version__} {m['torch']:.0f} samples/s", f"{train:.2f}"])
-            w.writerow([day, f"{name} prediction batch 1", args.threads, f"{m['fovea predict']:.3f} ms",
-                        f"torch {torch.__version__} {m['torch predict']:.3f} ms", f"{predict:.2f}"])
-    return 0 if worst <= 1e-4 else 1
+    return common.compare(args, lambda: check_logits(args, net, meta, ratings, traits),
+                          lambda: measure(args, meta, ratings, traits))
 
 
 if __name__ == "__main__":

@@ -134,15 +134,7 @@ def measure(args, meta, rows):
         "torch predict": lambda: torch_prediction(load(args.model)[0], middling),
         "torch": lambda: training(False),
         "torch packed": lambda: training(True)})
-    texts, ms, best = m["samples_per_second"], m["predict_milliseconds"], max(m["torch"], m["torch packed"])
-    train, predict = texts / best, m["torch predict"] / ms
-    print(f"torch {torch.__version__}, {args.threads} threads, medians of {args.rounds} rounds, {meta['recipe']} {meta['data']}")
-    print(f"training, batch {batch}: fovea {texts:.0f} texts/s, torch {m['torch']:.0f}, packed {m['torch packed']:.0f}: "
-          f"ratio {train:.2f}")
-    print(f"prediction, one text: fovea {ms:.3f} ms, torch {m['torch predict']:.3f} ms: ratio {predict:.2f}")
-    name = f"{meta['recipe']} {meta['data']} {meta['settings']['encoder']}"
-    return [common.row(f"{name} training batch {batch}", args.threads, f"{texts:.0f} texts/s", f"{best:.0f} texts/s", train),
-            common.row(f"{name} prediction batch 1", args.threads, f"{ms:.3f} ms", f"{m['torch predict']:.3f} ms", predict)]
+    return common.recipe_rows(args, f"{meta['recipe']} {meta['data']} {meta['settings']['encoder']}", "texts", batch, m)
 
 
 def main():
