@@ -91,8 +91,8 @@ typedef struct fv_texts_file {
 fv_status fv_texts_open_files(const fv_data_open *o, fv_dataset *d, const fv_texts_file *files, int n,
                               const fv_texts_from *from, const fv_class_name *names);
 
-/* A row of pairs whose files are lines that belong together: source and target of the training part, of the validation
- * part, of the test part. */
+/* A row of pairs whose files are lines that belong together: the sources of the training, validation and test part, then
+ * the targets. */
 fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d);
 /* Adds two such files. */
 fv_status fv_texts_add_parallel(fv_texts *t, fv_split split, const char *const path[2], bool skip_bad);

@@ -428,13 +428,14 @@ fv_status fv_texts_add_parallel(fv_texts *t, fv_split split, const char *const p
 }
 
 fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d) {
-  static const fv_split order[] = {FV_SPLIT_TRAIN, FV_SPLIT_VALIDATION, FV_SPLIT_TEST};
+  enum { PARTS = 3 };
+  static const fv_split order[PARTS] = {FV_SPLIT_TRAIN, FV_SPLIT_VALIDATION, FV_SPLIT_TEST};
   fv_texts *t;
   fv_status status = FV_OK;
   FV_TRY(fv_texts_new(d, &t));
-  for (size_t i = 0; i < FV_COUNT(order); i++) {
+  for (int i = 0; i < PARTS; i++) {
     const char *path[2];
-    for (size_t k = 0; k < 2; k++) FV_TRY_DONE(fv_data_need(o, &o->def->info.files[2 * i + k], d->arena, &path[k]));
+    for (int k = 0; k < 2; k++) FV_TRY_DONE(fv_data_need(o, &o->def->info.files[k * PARTS + i], d->arena, &path[k]));
     FV_TRY_DONE(fv_texts_add_parallel(t, order[i], path, o->reading->skip_bad));
   }
   FV_TRY_DONE(fv_texts_hold(o, d, t, NULL));

@@ -2,7 +2,7 @@
 /* multi30k_de_en: descriptions of photographs, from German into English. */
 #include "data/sets/multi30k.h"
 
-static const fv_data_file files[] = {FV_MULTI30K_FILES(DE, EN)};
+static const fv_data_file files[] = {FV_MULTI30K_DE, FV_MULTI30K_EN, {0}};
 
 const fv_dataset_def fv_dataset_multi30k_de_en = {
     .info = {.name = "multi30k-de-en",

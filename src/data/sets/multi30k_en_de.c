@@ -2,7 +2,7 @@
 /* multi30k_en_de: descriptions of photographs, from English into German. */
 #include "data/sets/multi30k.h"
 
-static const fv_data_file files[] = {FV_MULTI30K_FILES(EN, DE)};
+static const fv_data_file files[] = {FV_MULTI30K_EN, FV_MULTI30K_DE, {0}};
 
 const fv_dataset_def fv_dataset_multi30k_en_de = {
     .info = {.name = "multi30k-en-de",
