@@ -62,8 +62,9 @@ static void ref(const fv_call *c) {
 }
 
 /* An entry reads a row of the table, and how many rows that are is not known before: as many as there are places. */
-static fv_cost cost(const fv_node *n) {
-  const double products = (double)fv_shape_count(n->in[1]->shape) * (double)n->in[0]->shape.dim[1];
+fv_cost fv_bag_cost(const fv_node *n) {
+  const fv_shape out = n->out[0]->shape;
+  const double products = (double)fv_shape_count(n->in[1]->shape) * (double)out.dim[out.ndim - 1];
   return (fv_cost){.flops = 2 * products, .bytes = fv_cost_io(n)};
 }
 
@@ -88,5 +89,5 @@ const fv_op_def fv_op_embedding_bag = {
     .infer = infer,
     .grad = grad,
     .ref = ref,
-    .cost = cost,
+    .cost = fv_bag_cost,
     .cases = cases};

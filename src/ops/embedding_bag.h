@@ -17,5 +17,7 @@ static inline bool fv_bag_entry(const fv_tensor *ids, const fv_tensor *values, i
 }
 /* ids i32 [...,K] and values [...,K]: *bags is the shape before K. */
 fv_status fv_bag_infer(const fv_infer *c, int ids, int values, fv_shape *bags);
+/* A product for each entry and number of a row, also of the table's gradient. */
+fv_cost fv_bag_cost(const fv_node *n);
 
 #endif

@@ -10,13 +10,9 @@ static const fv_option attrs[] = {{.name = "rows", .type = FV_OPT_INT,
 
 static fv_status infer(fv_infer *c) {
   const fv_embedding_bag_grad_attrs *a = c->attrs;
-  fv_shape bags, dy = c->in[0]->shape;
+  fv_shape bags;
   FV_TRY(fv_bag_infer(c, 1, 2, &bags));
-  const int64_t width = dy.ndim > 0 ? dy.dim[--dy.ndim] : -1;
-  FV_INFER_REQUIRE(c, width >= 0 && fv_shape_equal(bags, dy), "gradient: expected %s and one more dimension, got %s",
-                   fv_shape_text(bags), fv_shape_text(c->in[0]->shape));
-  c->shape[0] = FV_SHAPE(a->rows, width);
-  return FV_OK;
+  return fv_lookup_infer_table(c, bags, 0, a->rows);
 }
 
 static void ref(const fv_call *c) {
@@ -32,11 +28,6 @@ static void ref(const fv_call *c) {
       fv_set(&c->out[0], r * width + f, sum);
     }
   }
-}
-
-static fv_cost cost(const fv_node *n) {
-  const double products = (double)fv_shape_count(n->in[1]->shape) * (double)n->out[0]->shape.dim[1];
-  return (fv_cost){.flops = 2 * products, .bytes = fv_cost_io(n)};
 }
 
 #define SUMS .tolerance = 1e-5
@@ -62,5 +53,5 @@ const fv_op_def fv_op_embedding_bag_grad = {
     .infer = infer,
     .no_grad_reason = "a gradient itself",
     .ref = ref,
-    .cost = cost,
+    .cost = fv_bag_cost,
     .cases = cases};

@@ -12,15 +12,8 @@ static const fv_option attrs[] = {
 
 static fv_status infer(fv_infer *c) {
   const fv_embedding_grad_attrs *a = c->attrs;
-  const fv_shape ids = c->in[0]->shape;
-  fv_shape dy = c->in[1]->shape;
   FV_TRY(fv_lookup_check_ids(c, 0));
-  const int64_t width = dy.ndim > 0 ? dy.dim[--dy.ndim] : -1;
-  FV_INFER_REQUIRE(c, width >= 0 && fv_shape_equal(ids, dy), "gradient: expected %s and one more dimension, got %s",
-                   fv_shape_text(ids), fv_shape_text(c->in[1]->shape));
-  c->shape[0] = FV_SHAPE(a->rows, width);
-  c->dtype[0] = c->in[1]->dtype;
-  return FV_OK;
+  return fv_lookup_infer_table(c, c->in[0]->shape, 1, a->rows);
 }
 
 static void ref(const fv_call *c) {

@@ -37,6 +37,9 @@ static inline double fv_lookup_missing(fv_dtype dtype, bool zero) {
 }
 /* Refuses an input that is not i32. */
 fv_status fv_lookup_check_ids(const fv_infer *c, int input);
+/* Of the gradient of a table of `rows`: refuses input `dy` that is not `places` and one more dimension, E; the result
+ * is [rows,E]. */
+fv_status fv_lookup_infer_table(fv_infer *c, fv_shape places, int dy, int64_t rows);
 /* gather, scatter_add: the flat index in a tensor of shape `x` of `index`'s i-th place, but with `id` on `axis`. */
 int64_t fv_lookup_place(fv_shape x, fv_shape index, int axis, int64_t i, int64_t id);
 
