@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Explaining: the maps against numbers worked out by hand, gradients against identities and finite differences of a
  * small trained network, and the whole request with its files. */
-#include "test_io.h"
-#include "train/explain.h"
-
-static void train(const char *out, const char *preset, const fv_setting *sets, int n) {
-  char *json;
-  fv_train_request rq = {.recipe = "image-classify",
-                         .data = "cluttered-digits",
-                         .preset = preset,
-                         .out = in_scratch(out),
-                         .sets = sets,
-                         .n_sets = n,
-                         .threads = 2};
-  OK(fv_train(&rq, &json));
-  fv_string_free(json);
-}
+#include "test_explain.h"
 
 static int setup(void **state) {
   if (scratch_make(state) != 0) return -1;
   fv_setting cnn[] = {{"width", "8"}, {"steps", "60"}, {"batch", "64"}, {"validation", "0"}};
   fv_setting vit[] = {{"dim", "16"},  {"depth", "2"},  {"patch", "8"},
                       {"steps", "2"}, {"batch", "32"}, {"validation", "0"}};
-  train("cnn", "tiny", cnn, FV_COUNT(cnn));
-  train("vit", "vit-tiny", vit, FV_COUNT(vit));
+  train("cnn", "image-classify", "cluttered-digits", "tiny", cnn, FV_COUNT(cnn));
+  train("vit", "image-classify", "cluttered-digits", "vit-tiny", vit, FV_COUNT(vit));
   return 0;
-}
-
-static fv_model *open_model(const char *name) {
-  fv_model *m;
-  OK(fv_model_open(in_scratch(name), 2, &m));
-  return m;
 }
 
 static const fv_explain_method *method(const char *name, const char *kind) {
@@ -174,15 +154,6 @@ static void faithful_order(void **state) {
 }
 
 /* ---- whole requests -------------------------------------------------------------------------------------------- */
-static json_t *explain(fv_model *m, const fv_explain_request *rq) {
-  char *text;
-  json_t *root;
-  OK(fv_model_explain(m, rq, &text));
-  OK(fv_json_parse(text, strlen(text), "result", 1 << 24, &root));
-  fv_string_free(text);
-  return root;
-}
-
 static void files_and_json(void **state) {
   (void)state;
   fv_model *m = open_model("cnn");

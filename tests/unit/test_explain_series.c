@@ -2,26 +2,20 @@
 /* Explaining forecasts: shares of a linear network that add up to the whole, attention that sums to one, rows
  * flattened against doing it by hand, orders that the figures must tell apart, and whole requests at several numbers
  * of threads. */
-#include "test_io.h"
-#include "train/explain.h"
+#include "test_explain.h"
 
 enum { PAST = 40, HORIZON = 6, CHANNELS = 4 };
 
-static void train(const char *out, const char *net, const char *past) {
-  char *json;
-  const fv_setting sets[] = {{"past", past}, {"horizon", "6"}, {"steps", "80"}, {"hidden", "8"}};
-  const fv_train_request rq = {.recipe = "forecast", .data = "waves", .preset = net, .out = in_scratch(out),
-                               .sets = sets, .n_sets = FV_COUNT(sets), .threads = 2};
-  OK(fv_train(&rq, &json));
-  fv_string_free(json);
-}
-
 static int setup(void **state) {
   if (scratch_make(state) != 0) return -1;
-  train("dlinear", "dlinear", "40");
-  train("patchtst", "patchtst", "40");
-  train("darnn", "darnn", "40");
-  train("short", "dlinear", "7");
+  const struct {
+    const char *out, *net, *past;
+  } models[] = {{"dlinear", "dlinear", "40"}, {"patchtst", "patchtst", "40"}, {"darnn", "darnn", "40"},
+                {"short", "dlinear", "7"}};
+  for (size_t i = 0; i < FV_COUNT(models); i++) {
+    const fv_setting sets[] = {{"past", models[i].past}, {"horizon", "6"}, {"steps", "80"}, {"hidden", "8"}};
+    train(models[i].out, "forecast", "waves", models[i].net, sets, FV_COUNT(sets));
+  }
   return 0;
 }
 
@@ -35,7 +29,7 @@ typedef struct seen {
 static void look(const char *model, int64_t n, seen *v) {
   int64_t index[8];
   v->s = (fv_sights){.n = n, .known = true};
-  OK(fv_model_open(in_scratch(model), 2, &v->m));
+  v->m = open_model(model);
   OK(fv_dataset_open("waves", &v->m->reading, 0, NULL, NULL, NULL, &v->d));
   OK(fv_lens_new(v->m, &v->lens));
   OK(FV_NEW(&v->s.v, n));
@@ -230,15 +224,11 @@ static void threads(void **state) {
 
 static void result(void **state) {
   (void)state;
-  fv_model *m;
+  fv_model *m = open_model("darnn");
   char *text;
-  json_t *r;
-  OK(fv_model_open(in_scratch("darnn"), 2, &m));
   const fv_explain_request rq = {.samples = 9, .faithfulness = true, .terminal = true, .terminal_columns = 60,
                                  .out = in_scratch("why.json")};
-  OK(fv_model_explain(m, &rq, &text));
-  OK(fv_json_parse(text, strlen(text), "result", 1 << 24, &r));
-  fv_string_free(text);
+  json_t *r = explain(m, &rq);
   const char *const figures[] = {"deletion_auc",       "insertion_auc_random",     "comprehensiveness",
                                  "sufficiency",        "comprehensiveness_random", "comprehensiveness_gradient",
                                  "sufficiency_random", "sufficiency_gradient",     "error",

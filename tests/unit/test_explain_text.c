@@ -2,16 +2,7 @@
 /* Explaining texts: weights that sum to one over what was read and to nothing behind it, gradients against an identity,
  * words put together from pieces, erasing words against doing it by hand, sentences, and whole requests. */
 #include "models/texts.h"
-#include "test_io.h"
-#include "train/explain.h"
-
-static void train(const char *out, const char *recipe, const char *preset, const fv_setting *sets, int n) {
-  char *json;
-  fv_train_request rq = {.recipe = recipe, .data = "verdicts", .preset = preset, .out = in_scratch(out), .sets = sets,
-                         .n_sets = n, .threads = 2};
-  OK(fv_train(&rq, &json));
-  fv_string_free(json);
-}
+#include "test_explain.h"
 
 static int setup(void **state) {
   if (scratch_make(state) != 0) return -1;
@@ -20,27 +11,12 @@ static int setup(void **state) {
   fv_setting few[] = {{"steps", "2"}, {"vocabulary", "24"}, {"longest", "9"}, {"validation", "0"}};
   fv_setting scales[] = {{"steps", "2"}, {"validation", "0"}, {"sentences", "3"}};
   fv_setting han[] = {{"steps", "2"}, {"validation", "0"}, {"hidden", "8"}, {"width", "16"}};
-  train("words", "sentiment", "tiny", words, FV_COUNT(words));
-  train("pieces", "sentiment", "tiny", pieces, FV_COUNT(pieces));
-  train("scales", "text-classify-multiscale", "tiny", scales, FV_COUNT(scales));
-  train("few", "sentiment", "tiny", few, FV_COUNT(few));
-  train("han", "text-classify-multiscale", "han", han, FV_COUNT(han));
+  train("words", "sentiment", "verdicts", "tiny", words, FV_COUNT(words));
+  train("pieces", "sentiment", "verdicts", "tiny", pieces, FV_COUNT(pieces));
+  train("scales", "text-classify-multiscale", "verdicts", "tiny", scales, FV_COUNT(scales));
+  train("few", "sentiment", "verdicts", "tiny", few, FV_COUNT(few));
+  train("han", "text-classify-multiscale", "verdicts", "han", han, FV_COUNT(han));
   return 0;
-}
-
-static fv_model *open_model(const char *name) {
-  fv_model *m;
-  OK(fv_model_open(in_scratch(name), 2, &m));
-  return m;
-}
-
-static json_t *explain(fv_model *m, const fv_explain_request *rq) {
-  char *text;
-  json_t *root;
-  OK(fv_model_explain(m, rq, &text));
-  OK(fv_json_parse(text, strlen(text), "result", 1 << 24, &root));
-  fv_string_free(text);
-  return root;
 }
 
 /* ---- looking at texts -------------------------------------------------------------------------------------------- */
