@@ -94,7 +94,7 @@ struct fv_dataset {
   /* Text k of a sample of texts as it was read; of training samples they are not kept. NULL: there are none. */
   fv_bytes (*text)(const fv_dataset *d, fv_split split, int64_t index, int k);
   void (*close)(fv_dataset *d);
-  const struct fv_web *web; /* of a graph whose nodes are what is classified (graphs.c); NULL: it is none */
+  const struct fv_adjacency *adj; /* of a graph whose nodes are what is classified (graphs.c); NULL: it is none */
   fv_reading *reading, *own_reading; /* the latter NULL when it was given */
   int64_t skipped;       /* rows left out */
   const char *first_bad; /* what was wrong with the first of them */
@@ -103,13 +103,13 @@ struct fv_dataset {
 };
 
 /* A graph in memory: edges into node i are neighbour[begin[i]] .. neighbour[begin[i+1]-1], rising, itself among them. */
-typedef struct fv_web {
+typedef struct fv_adjacency {
   int64_t nodes, edges;
   int32_t *begin, *neighbour;
   int32_t *label;           /* -1: not known */
   uint8_t *split;           /* an fv_split, or FV_SPLITS: of none */
   const char *const *name;  /* of nodes; NULL: their numbers */
-} fv_web;
+} fv_adjacency;
 
 /* How a row opens. With ledger->dry only shapes and counts are filled in and the slab is only counted. Where these are
  * known beforehand no file need exist; texts are read and what they teach is learnt. */

@@ -11,8 +11,8 @@ typedef struct scan {
   const char *what, *at;
   int64_t line;
   bool taking; /* the second time */
-  fv_net *net;
-  fv_net_graphs graphs;
+  fv_edge_list *list;
+  fv_graph_set graphs;
   int64_t n, nodes, edges, entries, tags, more; /* more: other numbers of a node */
   int64_t classes;
 } scan;
@@ -49,8 +49,8 @@ static fv_status whole(scan *s, const char *name, int64_t least, int64_t most, i
 /* ---- a node ------------------------------------------------------------------------------------------------------ */
 static void take_entry(scan *s, int64_t column, double value) {
   if (s->taking) {
-    s->net->column[s->entries] = (int32_t)column;
-    s->net->value[s->entries] = (float)value;
+    s->list->column[s->entries] = (int32_t)column;
+    s->list->value[s->entries] = (float)value;
   }
   s->entries++;
 }
@@ -79,11 +79,11 @@ static fv_status take_node(scan *s, int64_t node, int64_t first, int64_t size) {
   for (int64_t k = 0; k < degree; k++, s->edges++) {
     FV_TRY(whole(s, "neighbour", 0, size - 1, &other));
     if (!s->taking) continue;
-    s->net->to[s->edges] = (int32_t)node;
-    s->net->from[s->edges] = (int32_t)(first + other);
+    s->list->to[s->edges] = (int32_t)node;
+    s->list->from[s->edges] = (int32_t)(first + other);
   }
   FV_TRY(other_numbers(s));
-  if (s->taking) s->net->begin[node + 1] = s->entries;
+  if (s->taking) s->list->begin[node + 1] = s->entries;
   return next_line(s);
 }
 
@@ -131,16 +131,16 @@ fv_status fv_graph_text_hold(const fv_data_open *o, fv_dataset *d, const char *w
   scan s = {.what = what, .more = -1};
   fv_status status = FV_OK;
   FV_TRY_DONE(scan_all(&s, text));
-  FV_TRY_DONE(fv_net_new(s.nodes, s.edges, s.entries, &s.net));
-  FV_TRY_DONE(fv_net_graphs_new(s.n, &s.graphs));
+  FV_TRY_DONE(fv_edge_list_new(s.nodes, s.edges, s.entries, &s.list));
+  FV_TRY_DONE(fv_graph_set_new(s.n, &s.graphs));
   s.taking = true;
-  s.net->columns = s.tags + s.more;
+  s.list->columns = s.tags + s.more;
   FV_TRY_DONE(scan_all(&s, text));
   if (fold) FV_TRY_DONE(take_fold(&s, fold_what, fold));
   if (!d->n_classes) FV_TRY_DONE(fv_data_number_classes(d, (int)s.classes));
-  FV_TRY_DONE(fv_net_hold_graphs(o, d, s.net, &s.graphs));
+  FV_TRY_DONE(fv_graph_set_hold(o, d, s.list, &s.graphs));
 done:
-  fv_net_free(s.net);
-  fv_net_graphs_free(&s.graphs);
+  fv_edge_list_free(s.list);
+  fv_graph_set_free(&s.graphs);
   return status;
 }

@@ -257,7 +257,7 @@ static int by_label(const void *a, const void *b) {
   return strcmp(x, y);
 }
 
-static fv_status set_classes(const tables *t, fv_net *net) {
+static fv_status set_classes(const tables *t, fv_edge_list *list) {
   const char **name = fv_arena_alloc(t->d->arena, (size_t)(MOST_CLASSES + 1) * sizeof *name);
   int n = 0;
   FV_REQUIRE(name, FV_ERR_MEMORY, "dataset (%s): no memory", t->d->name);
@@ -273,7 +273,7 @@ static fv_status set_classes(const tables *t, fv_net *net) {
   for (int64_t i = 0; i < t->n; i++) {
     const char *label = t->row[i].label;
     const char **at = label ? bsearch(&label, name, (size_t)n, sizeof *name, by_label) : NULL;
-    net->label[i] = at ? (int32_t)(at - name) : -1;
+    list->label[i] = at ? (int32_t)(at - name) : -1;
   }
   FV_REQUIRE(n >= 2, FV_ERR_REQUEST, "%s: expected at least 2 classes, got %d", t->nodes, n);
   t->d->classes = name;
@@ -281,33 +281,33 @@ static fv_status set_classes(const tables *t, fv_net *net) {
   return FV_OK;
 }
 
-static fv_status set_names(const tables *t, fv_net *net) {
+static fv_status set_names(const tables *t, fv_edge_list *list) {
   const char **name = fv_arena_alloc(t->d->arena, (size_t)t->n * sizeof *name);
   for (int64_t i = 0; name && i < t->n; i++)
     if (!(name[i] = fv_arena_strdup(t->d->arena, t->row[i].id))) name = NULL;
   FV_REQUIRE(name, FV_ERR_MEMORY, "dataset (%s): no memory", t->d->name);
-  net->name = name;
+  list->name = name;
   return FV_OK;
 }
 
 static fv_status hold(tables *t) {
-  fv_net *net;
+  fv_edge_list *list;
   fv_status status = FV_OK;
-  FV_TRY(fv_net_new(t->n, t->n_edges, t->entries, &net));
-  net->columns = t->columns;
+  FV_TRY(fv_edge_list_new(t->n, t->n_edges, t->entries, &list));
+  list->columns = t->columns;
   if (t->words < 0 && !t->linqs) standardise(t);
-  if (t->n_edges) memcpy(net->from, t->from, (size_t)t->n_edges * sizeof *net->from);
-  if (t->n_edges) memcpy(net->to, t->to, (size_t)t->n_edges * sizeof *net->to);
-  if (t->entries) memcpy(net->column, t->column, (size_t)t->entries * sizeof *net->column);
-  if (t->entries) memcpy(net->value, t->value, (size_t)t->entries * sizeof *net->value);
-  memcpy(net->begin, t->begin, (size_t)(t->n + 1) * sizeof *net->begin);
-  for (int64_t i = 0; i < t->n; i++) net->split[i] = t->row[i].split;
-  FV_TRY_DONE(set_classes(t, net));
-  FV_TRY_DONE(set_names(t, net));
-  if (t->words >= 0 || t->linqs) fv_net_normalise(net);
-  FV_TRY_DONE(fv_net_hold(t->o, t->d, net));
+  if (t->n_edges) memcpy(list->from, t->from, (size_t)t->n_edges * sizeof *list->from);
+  if (t->n_edges) memcpy(list->to, t->to, (size_t)t->n_edges * sizeof *list->to);
+  if (t->entries) memcpy(list->column, t->column, (size_t)t->entries * sizeof *list->column);
+  if (t->entries) memcpy(list->value, t->value, (size_t)t->entries * sizeof *list->value);
+  memcpy(list->begin, t->begin, (size_t)(t->n + 1) * sizeof *list->begin);
+  for (int64_t i = 0; i < t->n; i++) list->split[i] = t->row[i].split;
+  FV_TRY_DONE(set_classes(t, list));
+  FV_TRY_DONE(set_names(t, list));
+  if (t->words >= 0 || t->linqs) fv_edge_list_normalise(list);
+  FV_TRY_DONE(fv_edge_list_hold(t->o, t->d, list));
 done:
-  fv_net_free(net);
+  fv_edge_list_free(list);
   return status;
 }
 

@@ -68,7 +68,7 @@ done:
   return status;
 }
 
-static fv_status set_labels(const source *s, fv_net *n, int64_t n_train) {
+static fv_status set_labels(const source *s, fv_edge_list *n, int64_t n_train) {
   fv_status status = FV_OK;
   fv_array all, test;
   int32_t *of_all = NULL, *of_test = NULL;
@@ -135,7 +135,7 @@ static const matrix *row_of(const matrix all[2], const int64_t *test_row, int64_
   return *row < all[tested].rows ? &all[tested] : NULL;
 }
 
-static void set_features(const matrix all[2], const int64_t *test_row, fv_net *n) {
+static void set_features(const matrix all[2], const int64_t *test_row, fv_edge_list *n) {
   int64_t row, at = 0;
   for (int64_t i = 0; i < n->nodes; i++) {
     const matrix *m = row_of(all, test_row, i, &row);
@@ -173,7 +173,7 @@ static fv_status check_graph(const source *s, int64_t *nodes, int64_t *edges) {
   return FV_OK;
 }
 
-static void set_edges(const fv_pickle *g, fv_net *n) {
+static void set_edges(const fv_pickle *g, fv_edge_list *n) {
   int64_t e = 0;
   for (int64_t i = 0; i < g->n; i += 2)
     for (int64_t k = 0; k < g->item[i + 1]->n; k++, e++) {
@@ -185,20 +185,20 @@ static void set_edges(const fv_pickle *g, fv_net *n) {
 static fv_status hold(const source *s, const matrix all[2], int64_t n_train) {
   fv_status status = FV_OK;
   int64_t nodes, edges, *test_row = NULL;
-  fv_net *n = NULL;
+  fv_edge_list *n = NULL;
   FV_TRY_DONE(check_graph(s, &nodes, &edges));
   FV_TRY_DONE(FV_NEW(&test_row, nodes));
   for (int64_t i = 0; i < nodes; i++) test_row[i] = -1;
   for (int64_t k = 0; k < s->n_test; k++) test_row[s->test[k]] = k;
-  FV_TRY_DONE(fv_net_new(nodes, edges, all[0].begin[all[0].rows] + all[1].begin[all[1].rows], &n));
+  FV_TRY_DONE(fv_edge_list_new(nodes, edges, all[0].begin[all[0].rows] + all[1].begin[all[1].rows], &n));
   n->columns = all[0].columns;
   set_edges(s->root[GRAPH], n);
   FV_TRY_DONE(set_labels(s, n, n_train));
   set_features(all, test_row, n);
-  fv_net_normalise(n);
-  FV_TRY_DONE(fv_net_hold(s->o, s->d, n));
+  fv_edge_list_normalise(n);
+  FV_TRY_DONE(fv_edge_list_hold(s->o, s->d, n));
 done:
-  fv_net_free(n);
+  fv_edge_list_free(n);
   fv_free(test_row);
   return status;
 }

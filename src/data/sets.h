@@ -116,8 +116,8 @@ fv_status fv_steps_hold(const fv_data_open *o, fv_dataset *d, const fv_steps *st
 fv_status fv_steps_open_row(const fv_data_open *o, fv_dataset *d, const int64_t rows[3], int64_t channels);
 
 /* ---- graphs (graphs.c) ------------------------------------------------------------------------------------------- */
-/* Nodes, edges and features as they are found. Arrays are its own: fv_net_free. */
-typedef struct fv_net {
+/* Nodes, edges and features as they are found. Arrays are its own: fv_edge_list_free. */
+typedef struct fv_edge_list {
   int64_t nodes, edges, entries, columns;
   int32_t *from, *to;       /* [edges]: `to` looks at `from` */
   int64_t *begin;           /* [nodes+1]: where the entries of a node's features begin */
@@ -126,11 +126,12 @@ typedef struct fv_net {
   int32_t *label;           /* [nodes]; -1: not known */
   uint8_t *split;           /* [nodes]: an fv_split, or FV_SPLITS: of none */
   const char *const *name;  /* [nodes], of the dataset's arena; NULL: their numbers */
-} fv_net;
-fv_status fv_net_new(int64_t nodes, int64_t edges, int64_t entries, fv_net **net); /* labels -1, split FV_SPLITS */
-void fv_net_free(fv_net *net); /* NULL is fine */
+} fv_edge_list;
+/* Labels -1, split FV_SPLITS. */
+fv_status fv_edge_list_new(int64_t nodes, int64_t edges, int64_t entries, fv_edge_list **list);
+void fv_edge_list_free(fv_edge_list *list); /* NULL is fine */
 /* Each node's values divided by their sum, as is usual for words. */
-void fv_net_normalise(fv_net *net);
+void fv_edge_list_normalise(fv_edge_list *list);
 /* Makes d of it: one graph, which is the one sample of each split, and of which the split's nodes count. Edges lead both
  * ways unless the reading says otherwise; one that is there twice counts once; every node is its own neighbour, once. Fields:
  *   "degree" i32 [V], "neighbour" i32 [M]          the graph
@@ -139,29 +140,29 @@ void fv_net_normalise(fv_net *net);
  *   "node_label" i32 [V]                           -1 where the node is not of the split
  * d's classes must be set. Without nodes for testing, a fold of those with a label is cut off; without nodes for
  * validation, a fifth of those for training. */
-fv_status fv_net_hold(const fv_data_open *o, fv_dataset *d, const fv_net *net);
+fv_status fv_edge_list_hold(const fv_data_open *o, fv_dataset *d, const fv_edge_list *list);
 /* With reading->neighbours it makes samples of nodes instead, each with its surroundings: fields as those of many graphs,
  * of a fixed number of nodes, of which the first is the one that counts. */
-/* Many graphs: the net's nodes from first[g] to first[g+1]-1 are graph g, no edge leads from one to another, and labels
- * and splits are of graphs. Fields of a sample, which is a graph of L nodes:
+/* Many graphs: the list's nodes from first[g] to first[g+1]-1 are graph g, no edge leads from one to another, and
+ * labels and splits are of graphs. Fields of a sample, which is a graph of L nodes:
  *   "degree" i32 [L], "neighbour" i32 [L,R]        the graph; places one behind the other, R a node at most on the mean
  *   "word", "weight" [L,K], or "feature" f32 [L,F] as above
  *   "label"
  * Without graphs for testing, one of o->def's folds is cut off. */
-typedef struct fv_net_graphs {
+typedef struct fv_graph_set {
   int64_t n;
   int64_t *first; /* [n+1] */
   int32_t *label; /* [n] */
   uint8_t *split; /* [n] */
-} fv_net_graphs;
-fv_status fv_net_hold_graphs(const fv_data_open *o, fv_dataset *d, const fv_net *net, fv_net_graphs *graphs);
+} fv_graph_set;
+fv_status fv_graph_set_hold(const fv_data_open *o, fv_dataset *d, const fv_edge_list *list, fv_graph_set *graphs);
 /* Collections of graphs as DGCNN's program has them, text: the number of graphs; of each its number of nodes and its
  * label, then a line a node: a tag, the number of neighbours, these, and other numbers, as many for each. Tags are
  * features, one column each. fold: text, the numbers of the graphs that are for testing; NULL: none are. */
 fv_status fv_graph_text_hold(const fv_data_open *o, fv_dataset *d, const char *what, char *text, const char *fold_what,
                              char *fold);
-fv_status fv_net_graphs_new(int64_t n, fv_net_graphs *graphs); /* all for training */
-void fv_net_graphs_free(fv_net_graphs *graphs);
+fv_status fv_graph_set_new(int64_t n, fv_graph_set *graphs); /* all for training */
+void fv_graph_set_free(fv_graph_set *graphs);
 /* A row whose files are those of a citation network of Planetoid: y, allx, ally, tx, ty, graph, test.index. */
 fv_status fv_planetoid_open_row(const fv_data_open *o, fv_dataset *d);
 

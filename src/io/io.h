@@ -305,21 +305,21 @@ fv_status fv_squares_picture(const fv_squares *m, fv_image *out);
 
 /* A node of a graph and those around it. node[0] is the one in the middle; every other one's parent comes before it.
  * neighbourhood.c */
-typedef struct fv_web_node {
+typedef struct fv_drawn_node {
   const char *name;
   int parent, hop, of_class; /* class -1: none */
   bool known;                /* its class was given: drawn with a rim */
   double share;              /* how much it counts: its size */
-} fv_web_node;
-typedef struct fv_web_edge {
+} fv_drawn_node;
+typedef struct fv_drawn_edge {
   int from, to;
   double weight; /* 0..1 */
-} fv_web_edge;
+} fv_drawn_edge;
 typedef struct fv_neighbourhood {
   const char *title;
   int n_nodes, n_edges, n_classes;
-  const fv_web_node *node;
-  const fv_web_edge *edge;
+  const fv_drawn_node *node;
+  const fv_drawn_edge *edge;
   const char *const *classes;
 } fv_neighbourhood;
 fv_status fv_neighbourhood_picture(const fv_neighbourhood *h, fv_image *out);

@@ -57,7 +57,7 @@ static void put_edges(fv_canvas *cv, const fv_neighbourhood *h, const place *at)
   }
 }
 
-static void put_node(fv_canvas *cv, const fv_web_node *node, const place *p, double most, bool middle) {
+static void put_node(fv_canvas *cv, const fv_drawn_node *node, const place *p, double most, bool middle) {
   const double r = (middle ? 13 : 6) + 9 * sqrt(most > 0 ? node->share / most : 0), turn = 4 * acos(0);
   cv->c.new_path(cv->cr);
   cv->c.arc(cv->cr, x_of(p), y_of(p), r, 0, turn);

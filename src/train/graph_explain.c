@@ -25,14 +25,14 @@ int fv_sketch_find(const fv_sketch *s, int64_t id) {
   return -1;
 }
 
-int fv_sketch_add(fv_sketch *s, int64_t id, fv_web_node node) {
+int fv_sketch_add(fv_sketch *s, int64_t id, fv_drawn_node node) {
   s->id[s->h.n_nodes] = id;
   s->node[s->h.n_nodes] = node;
   return s->h.n_nodes++;
 }
 
 void fv_sketch_join(fv_sketch *s, int from, int to, double weight) {
-  s->edge[s->h.n_edges++] = (fv_web_edge){from, to, weight};
+  s->edge[s->h.n_edges++] = (fv_drawn_edge){from, to, weight};
 }
 
 static fv_status write_dot(const fv_sketch *s, const char *path) {

@@ -12,14 +12,14 @@ fv_status fv_graph_check_request(const fv_explain_request *request);
 enum { FV_SKETCH_ROOM = 60 };
 typedef struct fv_sketch { /* the part of a neighbourhood that is shown */
   fv_neighbourhood h;
-  fv_web_node node[FV_SKETCH_ROOM];
-  fv_web_edge edge[FV_SKETCH_ROOM * FV_SKETCH_ROOM];
+  fv_drawn_node node[FV_SKETCH_ROOM];
+  fv_drawn_edge edge[FV_SKETCH_ROOM * FV_SKETCH_ROOM];
   int64_t id[FV_SKETCH_ROOM]; /* of each node, in the graph */
   char title[256];
 } fv_sketch;
 fv_status fv_sketch_new(const fv_model *m, fv_sketch **s); /* free with fv_free */
 int fv_sketch_find(const fv_sketch *s, int64_t id);        /* its place; -1: it is not shown */
-int fv_sketch_add(fv_sketch *s, int64_t id, fv_web_node node); /* its place; there must be room */
+int fv_sketch_add(fv_sketch *s, int64_t id, fv_drawn_node node); /* its place; there must be room */
 void fv_sketch_join(fv_sketch *s, int from, int to, double weight);
 /* As the ending of `out` says: the drawing, or `j`, which is all that is known. NULL: nothing. */
 fv_status fv_sketch_write(const fv_sketch *s, const fv_model *m, const fv_json *j, const char *out);

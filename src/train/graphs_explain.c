@@ -154,7 +154,7 @@ static void put_nodes(const view *v, fv_json *j) {
 /* From the node with the largest share outward. */
 static fv_status make_sketch(const view *v, fv_sketch *s) {
   const int32_t *degree = v->field[0], *place = v->field[1];
-  fv_sketch_add(s, v->order[0], (fv_web_node){.parent = -1});
+  fv_sketch_add(s, v->order[0], (fv_drawn_node){.parent = -1});
   for (int at = 0; at < s->h.n_nodes; at++) {
     int64_t first = 0;
     for (int32_t i = 0; i < s->id[at]; i++) first += degree[i];
@@ -162,7 +162,7 @@ static fv_status make_sketch(const view *v, fv_sketch *s) {
       const int32_t other = place[first + k];
       int known = fv_sketch_find(s, other);
       if (known < 0 && s->h.n_nodes < FV_SKETCH_ROOM)
-        known = fv_sketch_add(s, other, (fv_web_node){.parent = at, .hop = s->node[at].hop + 1});
+        known = fv_sketch_add(s, other, (fv_drawn_node){.parent = at, .hop = s->node[at].hop + 1});
       if (known > at) fv_sketch_join(s, at, known, v->share[other]);
     }
   }

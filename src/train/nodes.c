@@ -3,30 +3,30 @@
  * node or for all costs the same. */
 #include "train/train.h"
 
-const char *fv_web_name(const fv_web *web, int64_t node) {
+const char *fv_adjacency_name(const fv_adjacency *adj, int64_t node) {
   static _Thread_local char text[8][24];
   static _Thread_local int next;
-  if (web->name) return web->name[node];
+  if (adj->name) return adj->name[node];
   char *to = text[next++ % 8];
   snprintf(to, sizeof text[0], "%lld", (long long)node);
   return to;
 }
 
 /* ---- which nodes ------------------------------------------------------------------------------------------------- */
-static int64_t find_node(const fv_web *web, fv_bytes id) {
+static int64_t find_node(const fv_adjacency *adj, fv_bytes id) {
   char word[24] = "";
   int64_t number;
-  for (int64_t i = 0; web->name && i < web->nodes; i++)
-    if (strlen(web->name[i]) == id.n && !memcmp(web->name[i], id.s, id.n)) return i;
-  if (web->name || id.n >= sizeof word) return -1;
+  for (int64_t i = 0; adj->name && i < adj->nodes; i++)
+    if (strlen(adj->name[i]) == id.n && !memcmp(adj->name[i], id.s, id.n)) return i;
+  if (adj->name || id.n >= sizeof word) return -1;
   memcpy(word, id.s, id.n);
-  return fv_parse_int(word, &number) && number >= 0 && number < web->nodes ? number : -1;
+  return fv_parse_int(word, &number) && number >= 0 && number < adj->nodes ? number : -1;
 }
 
 static fv_status add_node(fv_asked *a, fv_bytes id) {
-  const int64_t node = find_node(a->web, id);
+  const int64_t node = find_node(a->adj, id);
   FV_REQUIRE(node >= 0, FV_ERR_REQUEST, "node '%s': expected one of the graph's %lld nodes, as '%s', got none such",
-             fv_show(id.s, id.n), (long long)a->web->nodes, fv_web_name(a->web, 0));
+             fv_show(id.s, id.n), (long long)a->adj->nodes, fv_adjacency_name(a->adj, 0));
   a->node[a->n++] = (int32_t)node;
   return FV_OK;
 }
@@ -47,8 +47,8 @@ static fv_status add_tested(fv_asked *a, const char *number) {
   int64_t wanted, n = 0;
   FV_TRY(FV_NEW(&a->node, 1));
   const bool good = fv_parse_int(number, &wanted) && wanted >= 0;
-  for (int64_t i = 0; i < a->web->nodes; i++)
-    if (a->web->split[i] == FV_SPLIT_TEST && n++ == wanted && good) a->node[a->n++] = (int32_t)i;
+  for (int64_t i = 0; i < a->adj->nodes; i++)
+    if (a->adj->split[i] == FV_SPLIT_TEST && n++ == wanted && good) a->node[a->n++] = (int32_t)i;
   FV_REQUIRE(a->n, FV_ERR_REQUEST, "test:%s: expected a number from 0 to %lld", number, (long long)n - 1);
   return FV_OK;
 }
@@ -76,10 +76,10 @@ fv_status fv_asked_open(fv_model *m, const char *input, const char *data, fv_ask
   *a = (fv_asked){.m = m};
   m->reading.neighbours.n = 0;
   FV_TRY(fv_model_open_data(m, data, &a->data));
-  FV_REQUIRE(a->data->web, FV_ERR_REQUEST, "dataset '%s': expected a graph whose nodes have classes, got others",
+  FV_REQUIRE(a->data->adj, FV_ERR_REQUEST, "dataset '%s': expected a graph whose nodes have classes, got others",
              a->data->name);
   const int64_t n = fv_model_answers(m);
-  a->web = a->data->web;
+  a->adj = a->data->adj;
   FV_TRY(add_input(a, input));
   FV_TRY(FV_NEW(&a->p, 2 * n));
   a->score = a->p + n;
@@ -106,7 +106,7 @@ fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json) {
   fv_json_begin(&j, "predictions", '[');
   for (int64_t i = 0; i < a.n; i++) {
     const int64_t at = a.node[i] * m->task.n_classes;
-    const char *name = fv_web_name(a.web, a.node[i]);
+    const char *name = fv_adjacency_name(a.adj, a.node[i]);
     fv_prediction_json(&j, m, "node", (fv_bytes){name, strlen(name)}, a.p + at, a.score + at, k, best);
   }
   fv_json_end(&j, ']');

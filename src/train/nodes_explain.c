@@ -35,12 +35,12 @@ static void bind(lens *l) {
 static fv_status lens_open(fv_model *m, const char *input, const char *data, lens *l) {
   fv_graph *g;
   FV_TRY(fv_asked_open(m, input, data, &l->a));
-  const fv_web *web = l->a.web;
-  FV_TRY(FV_NEW(&l->neighbour, web->edges));
-  FV_TRY(FV_NEW(&l->to, web->edges));
-  memcpy(l->neighbour, web->neighbour, (size_t)web->edges * sizeof *l->neighbour);
-  for (int64_t i = 0; i < web->nodes; i++)
-    for (int64_t e = web->begin[i]; e < web->begin[i + 1]; e++) l->to[e] = i;
+  const fv_adjacency *adj = l->a.adj;
+  FV_TRY(FV_NEW(&l->neighbour, adj->edges));
+  FV_TRY(FV_NEW(&l->to, adj->edges));
+  memcpy(l->neighbour, adj->neighbour, (size_t)adj->edges * sizeof *l->neighbour);
+  for (int64_t i = 0; i < adj->nodes; i++)
+    for (int64_t e = adj->begin[i]; e < adj->begin[i + 1]; e++) l->to[e] = i;
   FV_TRY(fv_model_graph(m, FV_MODE_PREDICT, 1, true, &g));
   FV_TRY(fv_runner_new(&m->ledger, g, m->slab, 1, 1, &l->r));
   for (int i = 0; i < g->taps.n && l->layers < MOST_LAYERS; i++)
@@ -65,11 +65,11 @@ typedef struct flow {
   int *hop;            /* [V]; -1: too far */
 } flow;
 
-static fv_status flow_new(const fv_web *web, flow *f) {
-  FV_TRY(FV_NEW(&f->node, web->nodes));
-  FV_TRY(FV_NEW(&f->next, web->nodes));
-  FV_TRY(FV_NEW(&f->edge, web->edges));
-  return FV_NEW(&f->hop, web->nodes);
+static fv_status flow_new(const fv_adjacency *adj, flow *f) {
+  FV_TRY(FV_NEW(&f->node, adj->nodes));
+  FV_TRY(FV_NEW(&f->next, adj->nodes));
+  FV_TRY(FV_NEW(&f->edge, adj->edges));
+  return FV_NEW(&f->hop, adj->nodes);
 }
 static void flow_free(flow *f) {
   fv_free(f->node);
@@ -87,12 +87,12 @@ static double weight_of(const lens *l, int layer, int64_t e) {
 }
 
 static void flow_back(const lens *l, int layer, flow *f) {
-  const fv_web *web = l->a.web;
-  memset(f->next, 0, (size_t)web->nodes * sizeof *f->next);
-  for (int64_t i = 0; i < web->nodes; i++)
-    for (int64_t e = web->begin[i]; f->node[i] > 0 && e < web->begin[i + 1]; e++) {
+  const fv_adjacency *adj = l->a.adj;
+  memset(f->next, 0, (size_t)adj->nodes * sizeof *f->next);
+  for (int64_t i = 0; i < adj->nodes; i++)
+    for (int64_t e = adj->begin[i]; f->node[i] > 0 && e < adj->begin[i + 1]; e++) {
       const double share = f->node[i] * weight_of(l, layer, e);
-      const int32_t from = web->neighbour[e];
+      const int32_t from = adj->neighbour[e];
       f->next[from] += share;
       f->edge[e] += share / l->layers;
       if (f->hop[from] < 0) f->hop[from] = l->layers - layer;
@@ -104,10 +104,10 @@ static void flow_back(const lens *l, int layer, flow *f) {
 
 /* The network must have looked at the whole graph last. */
 static void flow_to(const lens *l, int64_t node, flow *f) {
-  const fv_web *web = l->a.web;
-  memset(f->node, 0, (size_t)web->nodes * sizeof *f->node);
-  memset(f->edge, 0, (size_t)web->edges * sizeof *f->edge);
-  memset(f->hop, -1, (size_t)web->nodes * sizeof *f->hop);
+  const fv_adjacency *adj = l->a.adj;
+  memset(f->node, 0, (size_t)adj->nodes * sizeof *f->node);
+  memset(f->edge, 0, (size_t)adj->edges * sizeof *f->edge);
+  memset(f->hop, -1, (size_t)adj->nodes * sizeof *f->hop);
   f->node[node] = 1;
   f->hop[node] = 0;
   for (int layer = l->layers - 1; layer >= 0; layer--) flow_back(l, layer, f);
@@ -125,13 +125,13 @@ static int falling(const void *a, const void *b) {
 
 /* Edges between different nodes over which something flows, the largest share first. */
 static fv_status rank_edges(const lens *l, const flow *f, ranked **ranks, int64_t *n) {
-  const fv_web *web = l->a.web;
+  const fv_adjacency *adj = l->a.adj;
   *n = 0;
-  for (int64_t e = 0; e < web->edges; e++) *n += f->edge[e] > 0 && web->neighbour[e] != l->to[e];
+  for (int64_t e = 0; e < adj->edges; e++) *n += f->edge[e] > 0 && adj->neighbour[e] != l->to[e];
   FV_TRY(FV_NEW(ranks, *n));
   int64_t at = 0;
-  for (int64_t e = 0; e < web->edges; e++)
-    if (f->edge[e] > 0 && web->neighbour[e] != l->to[e]) (*ranks)[at++] = (ranked){f->edge[e], e};
+  for (int64_t e = 0; e < adj->edges; e++)
+    if (f->edge[e] > 0 && adj->neighbour[e] != l->to[e]) (*ranks)[at++] = (ranked){f->edge[e], e};
   qsort(*ranks, (size_t)*n, sizeof **ranks, falling);
   return FV_OK;
 }
@@ -146,18 +146,18 @@ static void show_node(const lens *l, const flow *f, fv_sketch *s, int64_t node, 
   const fv_asked *a = &l->a;
   fv_sketch_add(
       s, node,
-      (fv_web_node){.name = fv_arena_printf(a->m->arena, "%s", fv_web_name(a->web, node)), .parent = parent,
+      (fv_drawn_node){.name = fv_arena_printf(a->m->arena, "%s", fv_adjacency_name(a->adj, node)), .parent = parent,
                     .hop = f->hop[node], .of_class = (int)class_of(a, a->p, node), .share = f->node[node],
-                    .known = a->web->split[node] == FV_SPLIT_TRAIN && a->web->label[node] >= 0});
+                    .known = a->adj->split[node] == FV_SPLIT_TRAIN && a->adj->label[node] >= 0});
 }
 
 static void put_title(const lens *l, const flow *f, int64_t node, fv_sketch *s) {
   const fv_asked *a = &l->a;
   const int64_t c = class_of(a, a->p, node);
-  const int32_t truth = a->web->label[node];
+  const int32_t truth = a->adj->label[node];
   int left_out = -s->h.n_nodes;
-  for (int64_t i = 0; i < a->web->nodes; i++) left_out += f->hop[i] >= 0;
-  int n = snprintf(s->title, sizeof s->title, "%s: %s (%.2f)", fv_web_name(a->web, node), a->m->classes[c],
+  for (int64_t i = 0; i < a->adj->nodes; i++) left_out += f->hop[i] >= 0;
+  int n = snprintf(s->title, sizeof s->title, "%s: %s (%.2f)", fv_adjacency_name(a->adj, node), a->m->classes[c],
                    (double)a->p[node * a->m->task.n_classes + c]);
   if (truth >= 0 && n > 0 && (size_t)n < sizeof s->title)
     n += snprintf(s->title + n, sizeof s->title - (size_t)n, ", is %s", a->m->classes[truth]);
@@ -167,13 +167,13 @@ static void put_title(const lens *l, const flow *f, int64_t node, fv_sketch *s) 
 
 /* Nodes come by the edge of the largest share that leads to one already there and nearer, as long as there is room. */
 static fv_status make_sketch(const lens *l, const flow *f, int64_t node, const ranked *ranks, int64_t n, fv_sketch *s) {
-  const fv_web *web = l->a.web;
+  const fv_adjacency *adj = l->a.adj;
   bool more = true;
   show_node(l, f, s, node, -1);
   while (more && s->h.n_nodes < DRAWN) {
     more = false;
     for (int64_t r = 0; r < n && s->h.n_nodes < DRAWN; r++) {
-      const int64_t from = web->neighbour[ranks[r].edge], to = l->to[ranks[r].edge];
+      const int64_t from = adj->neighbour[ranks[r].edge], to = l->to[ranks[r].edge];
       const int parent = fv_sketch_find(s, to);
       if (parent < 0 || fv_sketch_find(s, from) >= 0 || f->hop[from] != f->hop[to] + 1) continue;
       show_node(l, f, s, from, parent);
@@ -182,7 +182,7 @@ static fv_status make_sketch(const lens *l, const flow *f, int64_t node, const r
     }
   }
   for (int64_t r = 0; r < n; r++) {
-    const int from = fv_sketch_find(s, web->neighbour[ranks[r].edge]), to = fv_sketch_find(s, l->to[ranks[r].edge]);
+    const int from = fv_sketch_find(s, adj->neighbour[ranks[r].edge]), to = fv_sketch_find(s, l->to[ranks[r].edge]);
     if (from >= 0 && to >= 0) fv_sketch_join(s, from, to, ranks[r].share);
   }
   for (int i = 0; i < s->h.n_nodes; i++)
@@ -196,7 +196,7 @@ static void put_terminal(const fv_sketch *s, fv_text *out) {
   enum { LINES = 12 };
   fv_text_printf(out, "%s\n  own features %.3f\n", s->title, s->node[0].share);
   for (int e = 0; e < FV_MIN(s->h.n_edges, LINES); e++) {
-    const fv_web_node *from = &s->node[s->edge[e].from], *to = &s->node[s->edge[e].to];
+    const fv_drawn_node *from = &s->node[s->edge[e].from], *to = &s->node[s->edge[e].to];
     fv_text_printf(out, "  %.3f  %s <- %s  %s%s\n", s->edge[e].weight, to->name, from->name,
                    s->h.classes[from->of_class], from->known ? " (given)" : "");
   }
@@ -207,20 +207,20 @@ static void put_node(const lens *l, const flow *f, const char *key, int64_t node
   const fv_asked *a = &l->a;
   const int64_t c = class_of(a, a->p, node);
   fv_json_begin(j, key, '{');
-  fv_json_text(j, "node", fv_web_name(a->web, node));
+  fv_json_text(j, "node", fv_adjacency_name(a->adj, node));
   fv_json_int(j, "hop", f->hop[node]);
   fv_json_real(j, "share", f->node[node]);
   fv_json_text(j, "label", a->m->classes[c]);
   fv_json_float(j, "probability", a->p[node * a->m->task.n_classes + c]);
-  fv_json_text(j, "truth", a->web->label[node] >= 0 ? a->m->classes[a->web->label[node]] : NULL);
-  fv_json_bool(j, "given", a->web->split[node] == FV_SPLIT_TRAIN && a->web->label[node] >= 0);
+  fv_json_text(j, "truth", a->adj->label[node] >= 0 ? a->m->classes[a->adj->label[node]] : NULL);
+  fv_json_bool(j, "given", a->adj->split[node] == FV_SPLIT_TRAIN && a->adj->label[node] >= 0);
   fv_json_end(j, '}');
 }
 
 static void put_edge(const lens *l, const ranked *r, fv_json *j) {
   fv_json_begin(j, NULL, '{');
-  fv_json_text(j, "from", fv_web_name(l->a.web, l->a.web->neighbour[r->edge]));
-  fv_json_text(j, "to", fv_web_name(l->a.web, l->to[r->edge]));
+  fv_json_text(j, "from", fv_adjacency_name(l->a.adj, l->a.adj->neighbour[r->edge]));
+  fv_json_text(j, "to", fv_adjacency_name(l->a.adj, l->to[r->edge]));
   fv_json_real(j, "share", r->share);
   fv_json_begin(j, "weights", '[');
   for (int layer = 0; layer < l->layers; layer++) fv_json_real(j, NULL, weight_of(l, layer, r->edge));
@@ -231,7 +231,7 @@ static void put_edge(const lens *l, const ranked *r, fv_json *j) {
 static void put_neighbourhood(const lens *l, const flow *f, int64_t node, const ranked *ranks, int64_t n, fv_json *j) {
   put_node(l, f, "node", node, j);
   fv_json_begin(j, "neighbours", '[');
-  for (int64_t i = 0; i < l->a.web->nodes; i++)
+  for (int64_t i = 0; i < l->a.adj->nodes; i++)
     if (f->hop[i] > 0) put_node(l, f, NULL, i, j);
   fv_json_end(j, ']');
   fv_json_begin(j, "edges", '[');
@@ -253,7 +253,7 @@ static fv_status look_without(void *arg, const int32_t *gone, int64_t n, const f
   fv_exec_run_split(l->r.exec[0], l->a.m->pool);
   for (int64_t k = 0; k < n; k++) {
     const int64_t e = c->ranks[gone[k]].edge;
-    l->neighbour[e] = l->a.web->neighbour[e];
+    l->neighbour[e] = l->a.adj->neighbour[e];
   }
   *p = (const float *)fv_exec_output(l->r.exec[0], "probabilities")->data + c->node * l->a.m->task.n_classes;
   return FV_OK;
@@ -264,20 +264,20 @@ static fv_status measure_node(lens *l, int64_t node, const ranked *ranks, int64_
   const int64_t k = a->m->task.n_classes, c = class_of(a, a->p, node);
   cut without = {l, ranks, node};
   return fv_fidelity_add(
-      f, &(fv_fidelity_sample){.number = node, .n = n, .classes = k, .label = a->web->label[node], .answer = c,
+      f, &(fv_fidelity_sample){.number = node, .n = n, .classes = k, .label = a->adj->label[node], .answer = c,
                                .probability = (double)a->p[node * k + c], .look = look_without, .arg = &without});
 }
 
 /* Test nodes, evenly spaced. */
 static fv_status measure(lens *l, flow *flows, int64_t wanted, fv_fidelity *f) {
-  const fv_web *web = l->a.web;
+  const fv_adjacency *adj = l->a.adj;
   int64_t count = 0, seen = 0, taken = 0;
-  for (int64_t i = 0; i < web->nodes; i++) count += web->split[i] == FV_SPLIT_TEST && web->label[i] >= 0;
+  for (int64_t i = 0; i < adj->nodes; i++) count += adj->split[i] == FV_SPLIT_TEST && adj->label[i] >= 0;
   const int64_t n = FV_MIN(wanted ? wanted : SAMPLES, count);
-  for (int64_t i = 0; i < web->nodes && taken < n; i++) {
+  for (int64_t i = 0; i < adj->nodes && taken < n; i++) {
     ranked *ranks;
     int64_t edges;
-    if (web->split[i] != FV_SPLIT_TEST || web->label[i] < 0 || seen++ != taken * count / n) continue;
+    if (adj->split[i] != FV_SPLIT_TEST || adj->label[i] < 0 || seen++ != taken * count / n) continue;
     taken++;
     fv_exec_run_split(l->r.exec[0], l->a.m->pool);
     flow_to(l, i, flows);
@@ -326,7 +326,7 @@ fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *rq, char **jso
   fv_status status = FV_OK;
   FV_TRY(fv_graph_check_request(rq));
   FV_TRY_DONE(lens_open(m, rq->input ? rq->input : "test:0", rq->data, &l));
-  FV_TRY_DONE(flow_new(l.a.web, &f));
+  FV_TRY_DONE(flow_new(l.a.adj, &f));
   FV_TRY_DONE(fv_sketch_new(m, &s));
   FV_TRY_DONE(explain(&l, rq, &f, s, &j));
 done:

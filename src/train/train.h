@@ -219,7 +219,7 @@ bool fv_model_of_nodes(const fv_model *m);
 typedef struct fv_asked {
   fv_model *m;
   fv_dataset *data;
-  const fv_web *web;
+  const fv_adjacency *adj;
   int64_t n;
   int32_t *node;
   float *p, *score; /* [nodes, classes]: of all nodes */
@@ -228,7 +228,7 @@ typedef struct fv_asked {
 fv_status fv_asked_open(fv_model *m, const char *input, const char *data, fv_asked *a);
 void fv_asked_close(fv_asked *a); /* also of one that failed to open */
 /* Its name, or its number in one of a few rotating buffers. */
-const char *fv_web_name(const fv_web *web, int64_t node);
+const char *fv_adjacency_name(const fv_adjacency *adj, int64_t node);
 fv_status fv_nodes_predict(fv_model *m, const char *input, int k, char **json);
 fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char **json);
 /* Of a model of many graphs: test:N. graphs_explain.c */

@@ -28,9 +28,9 @@ static fv_dataset *open_pair(const char *nodes, const char *edges, fv_reading *r
 
 static void expect_rows(const fv_dataset *d, const int32_t *degree, const int32_t *neighbour) {
   int64_t n = 0;
-  for (int64_t i = 0; i < d->web->nodes; i++) n += degree[i];
-  assert_memory_equal(numbers(d, "degree"), degree, (size_t)d->web->nodes * 4);
-  assert_int_equal(d->web->edges, n);
+  for (int64_t i = 0; i < d->adj->nodes; i++) n += degree[i];
+  assert_memory_equal(numbers(d, "degree"), degree, (size_t)d->adj->nodes * 4);
+  assert_int_equal(d->adj->edges, n);
   assert_memory_equal(numbers(d, "neighbour"), neighbour, (size_t)n * 4);
 }
 
@@ -62,7 +62,7 @@ static void test_fields(void **state) {
   assert_memory_equal(label, ((int32_t[]){0, 1, -1, -1, -1, -1}), sizeof label);
   d->read(d, FV_SPLIT_TEST, 0, 0, out);
   assert_memory_equal(label, ((int32_t[]){-1, -1, -1, 1, 0, -1}), sizeof label);
-  assert_string_equal(d->web->name[3], "d");
+  assert_string_equal(d->adj->name[3], "d");
   fv_dataset_close(d);
 }
 
@@ -78,7 +78,7 @@ static void test_numbers(void **state) {
   assert_string_equal(d->classes[0], "9");
   const float *x = d->field[fv_dataset_field(d, "feature")].all;
   assert_memory_equal(x, ((float[]){1, 0, -1, 0}), 16);
-  for (int i = 0; i < 50; i++) count[d->web->split[i]]++;
+  for (int i = 0; i < 50; i++) count[d->adj->split[i]]++;
   assert_int_equal(count[FV_SPLIT_TEST], 10);
   assert_int_equal(count[FV_SPLIT_VALIDATION], 8);
   fv_dataset_close(d);
@@ -111,7 +111,7 @@ static void test_mistakes(void **state) {
   }
   fv_dataset *d = open_pair(NODES, "a,b\na,nobody\nb,c\nx,y\n", &(fv_reading){.skip_bad = true});
   assert_int_equal(d->skipped, 2);
-  assert_int_equal(d->web->edges, 6 + 4);
+  assert_int_equal(d->adj->edges, 6 + 4);
   fv_dataset_close(d);
 }
 
@@ -234,8 +234,8 @@ static void compare(const char *name) {
     assert_true(fv_shape_equal(a->field[f].shape, b->field[f].shape));
     if (a->field[f].shared) assert_memory_equal(a->field[f].all, b->field[f].all, bytes);
   }
-  assert_memory_equal(a->web->label, b->web->label, (size_t)a->web->nodes * 4);
-  assert_memory_equal(a->web->split, b->web->split, (size_t)a->web->nodes);
+  assert_memory_equal(a->adj->label, b->adj->label, (size_t)a->adj->nodes * 4);
+  assert_memory_equal(a->adj->split, b->adj->split, (size_t)a->adj->nodes);
   fv_dataset_close(a);
   fv_dataset_close(b);
 }

@@ -13,7 +13,7 @@ static int32_t draw(fv_rng *rng, int32_t group, int32_t n) {
   return fv_rng_below(rng, 3) ? at - at % GROUPS + group : at;
 }
 
-static void make_net(fv_net *n) {
+static void make_list(fv_edge_list *n) {
   fv_rng rng = fv_rng_new(0, fv_stream_of("communities"));
   n->columns = WORDS;
   for (int32_t e = 0; e < EDGES; e++) {
@@ -32,13 +32,13 @@ static void make_net(fv_net *n) {
 }
 
 static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
-  fv_net *n;
+  fv_edge_list *n;
   FV_TRY(fv_data_number_classes(d, GROUPS));
-  FV_TRY(fv_net_new(NODES, EDGES, NODES * EACH, &n));
-  make_net(n);
-  fv_net_normalise(n);
-  fv_status status = fv_net_hold(o, d, n);
-  fv_net_free(n);
+  FV_TRY(fv_edge_list_new(NODES, EDGES, NODES * EACH, &n));
+  make_list(n);
+  fv_edge_list_normalise(n);
+  fv_status status = fv_edge_list_hold(o, d, n);
+  fv_edge_list_free(n);
   return status;
 }
 

@@ -5,12 +5,12 @@
 
 enum { GRAPHS = 1000, LEAST = 12, MOST = 20, TAGS = 2, MORE = 9 };
 
-static void add_edge(fv_net *n, int64_t first, int64_t a, int64_t b) {
+static void add_edge(fv_edge_list *n, int64_t first, int64_t a, int64_t b) {
   n->from[n->edges] = (int32_t)(first + a);
   n->to[n->edges++] = (int32_t)(first + b);
 }
 
-static void make_graph(fv_rng *rng, fv_net *n, int64_t first, int64_t size, bool hub) {
+static void make_graph(fv_rng *rng, fv_edge_list *n, int64_t first, int64_t size, bool hub) {
   for (int64_t i = 1; i < size; i++) add_edge(n, first, i, fv_rng_below(rng, (uint32_t)i));
   const int64_t at = fv_rng_below(rng, (uint32_t)size);
   for (int64_t k = 1; k <= MORE; k++) {
@@ -19,7 +19,7 @@ static void make_graph(fv_rng *rng, fv_net *n, int64_t first, int64_t size, bool
   }
 }
 
-static void make_all(fv_net *n, fv_net_graphs *g) {
+static void make_all(fv_edge_list *n, fv_graph_set *g) {
   fv_rng rng = fv_rng_new(0, fv_stream_of("motifs"));
   n->columns = TAGS;
   n->edges = n->nodes = 0;
@@ -39,18 +39,18 @@ static void make_all(fv_net *n, fv_net_graphs *g) {
 
 static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
   static const char *const names[] = {"plain", "hub"};
-  fv_net *n = NULL;
-  fv_net_graphs g = {0};
+  fv_edge_list *n = NULL;
+  fv_graph_set g = {0};
   fv_status status = FV_OK;
   d->classes = names;
   d->n_classes = FV_COUNT(names);
-  FV_TRY_DONE(fv_net_new(GRAPHS * MOST, GRAPHS * (MOST + MORE), GRAPHS * MOST, &n));
-  FV_TRY_DONE(fv_net_graphs_new(GRAPHS, &g));
+  FV_TRY_DONE(fv_edge_list_new(GRAPHS * MOST, GRAPHS * (MOST + MORE), GRAPHS * MOST, &n));
+  FV_TRY_DONE(fv_graph_set_new(GRAPHS, &g));
   make_all(n, &g);
-  FV_TRY_DONE(fv_net_hold_graphs(o, d, n, &g));
+  FV_TRY_DONE(fv_graph_set_hold(o, d, n, &g));
 done:
-  fv_net_free(n);
-  fv_net_graphs_free(&g);
+  fv_edge_list_free(n);
+  fv_graph_set_free(&g);
   return status;
 }
 
