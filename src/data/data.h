@@ -54,6 +54,8 @@ static inline int32_t fv_catalogue_item_row(const fv_catalogue *c, int64_t item)
   return item >= 0 && item < c->items ? (int32_t)item + 2 : 1;
 }
 
+enum { FV_MOST_WAYS = 256, FV_MOST_PICTURES = 4096 }; /* of an episode */
+
 /* How files become samples where that is a choice, and what was learnt from the training split for it. It is the
  * model's, is kept with the model, and so reads other data as those it was trained on. */
 typedef struct fv_reading {
@@ -70,6 +72,7 @@ typedef struct fv_reading {
   fv_channels *channels;                 /* of series; NULL: likewise */
   double like, dislike;                  /* of ratings: liked from, not liked up to; like 0: the data are none */
   fv_catalogue *catalogue;               /* of ratings; NULL: likewise */
+  int64_t ways, shots, queries; /* of episodes: classes, examples of each, questions about each; ways 0: the data are none */
   const char *ask; /* of ratings: the samples are all that this user ("*": each) has not rated; NULL: the ratings */
 } fv_reading;
 void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */
@@ -126,7 +129,7 @@ typedef struct fv_data_open {
 
 struct fv_dataset_def {
   fv_dataset_info info;
-  const fv_data_file *repack;     /* its one file in another form, as good where a mirror has that; or NULL */
+  const fv_data_file *repack;     /* each of its files in another form, as good where a mirror has that; or NULL */
   const char *const *system_dirs; /* where a package puts its files, by base name; NULL-terminated or NULL */
   fv_status (*open)(const fv_data_open *o, fv_dataset *d); /* d is zeroed but for arena and name */
 };

@@ -68,12 +68,18 @@ static fv_status find_form(const fv_dataset_def *def, const fv_data_file *f, fv_
   return FV_OK;
 }
 
+/* Both forms may go by one name: then their sizes differ. */
+static bool is_form(const fv_data_file *repack, const fv_data_file *f, const char *path) {
+  return !strcmp(repack->path, f->path) && fv_file_size(path) == repack->bytes;
+}
+
 static fv_status find_file(const fv_dataset_def *def, const fv_data_file *f, fv_arena *arena, place *found) {
+  const fv_data_file *repack = def->repack ? &def->repack[f - def->info.files] : NULL;
   FV_TRY(find_form(def, f, arena, found));
   found->file = f;
-  if (found->path || !def->repack) return FV_OK;
-  FV_TRY(find_form(def, def->repack, arena, found));
-  found->file = def->repack;
+  if (!repack || (found->path && !is_form(repack, f, found->path))) return FV_OK;
+  if (!found->path) FV_TRY(find_form(def, repack, arena, found));
+  found->file = repack;
   return FV_OK;
 }
 

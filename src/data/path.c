@@ -174,7 +174,7 @@ fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {
   if (fv_path_is_parallel(o->path)) return fv_path_open_parallel(o, d);
   if (fv_path_is_dir(o->path)) {
     const char *file = file_in_folder(d->arena, o->path);
-    if (!file) return fv_path_open_folder(o, d);
+    if (!file) return o->reading->ways > 0 ? fv_path_open_episodes(o, d) : fv_path_open_folder(o, d);
     at.path = file;
   } else if (!fv_path_exists(o->path)) {
     at.path = images_of_prefix(d->arena, o->path);

@@ -67,8 +67,10 @@ static fv_status split_size(fv_data_open *o, fv_arena *arena) {
   return FV_OK;
 }
 
+/* Those of episodes are made, not read. */
 static fv_status check_labels(const fv_dataset *d) {
-  if (fv_dataset_field(d, "label") < 0) return FV_OK;
+  const int f = fv_dataset_field(d, "label");
+  if (f < 0 || d->field[f].shape.ndim > 0) return FV_OK;
   for (int s = 0; s < FV_SPLITS; s++)
     for (int64_t i = 0; i < d->count[s]; i++) {
       int32_t label = -1;

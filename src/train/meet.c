@@ -26,12 +26,36 @@ static fv_status copy_classes(fv_model *m, const fv_dataset *d) {
   return FV_OK;
 }
 
+static bool has_run(const fv_model *m) {
+  bool runs = m->eval.n > 0;
+  for (int i = 0; i < FV_MAX_LENGTHS; i++) runs |= m->predict[i].program != NULL;
+  return runs;
+}
+
 static void meet_series(fv_model *m, const fv_dataset *d) {
   const int past = fv_dataset_field(d, "past"), future = fv_dataset_field(d, "future");
   if (past < 0 || future < 0) return;
   m->task.past = d->field[past].shape.dim[0];
   m->task.channels = d->field[past].shape.dim[1];
   m->task.horizon = d->field[future].shape.dim[0];
+}
+
+/* Other episodes may have more ways or shots: the model takes that on, unless it was made to run for others already. */
+static fv_status meet_episodes(fv_model *m, const fv_dataset *d) {
+  const fv_problem was = m->task;
+  const int support = fv_dataset_field(d, "support"), query = fv_dataset_field(d, "query");
+  if (support < 0 || query < 0) return FV_OK;
+  const fv_shape s = d->field[support].shape;
+  m->task.ways = d->n_classes;
+  m->task.shots = s.dim[0] / d->n_classes;
+  m->task.queries = d->field[query].shape.dim[0] / d->n_classes;
+  m->task.glyph = FV_SHAPE(s.dim[1], s.dim[2], s.dim[3]);
+  FV_REQUIRE(!was.ways || fv_shape_equal(m->task.glyph, was.glyph), FV_ERR_REQUEST,
+             "dataset '%s': expected pictures %s as the model was trained on, got %s", d->name, fv_shape_text(was.glyph),
+             fv_shape_text(m->task.glyph));
+  const bool same = m->task.ways == was.ways && m->task.shots == was.shots && m->task.queries == was.queries;
+  FV_REQUIRE(same || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected episodes of the size of the last ones", d->name);
+  return copy_classes(m, d);
 }
 
 static void meet_graph(fv_model *m, const fv_dataset *d) {
@@ -58,6 +82,7 @@ void fv_model_meet_catalogue(fv_model *m) {
 fv_status fv_model_meet(fv_model *m, const fv_dataset *d, int64_t n_train) {
   FV_TRY(copy_classes(m, d));
   meet_series(m, d);
+  FV_TRY(meet_episodes(m, d));
   meet_graph(m, d);
   fv_model_meet_catalogue(m);
   for (int f = 0; f < d->n_fields; f++)
@@ -91,16 +116,15 @@ static void meet_size(fv_model *m, const fv_dataset *d, bool *changed) {
 
 static fv_status check_graph(fv_model *m, const fv_dataset *d) {
   const fv_problem was = m->task;
-  bool changed = false, runs = m->eval.n > 0;
+  bool changed = false;
   const bool whole = fv_dataset_field(d, "node_label") >= 0;
   const bool kind = !was.features || whole == (was.nodes > 0) || (whole && was.block > 0);
   FV_REQUIRE(d->features == was.features && kind, FV_ERR_REQUEST,
              "dataset '%s': expected %s of %lld features as the model was trained on, got %s of %lld", d->name,
              was.nodes ? "a graph" : "graphs", (long long)was.features, whole ? "a graph" : "graphs",
              (long long)d->features);
-  for (int i = 0; i < FV_MAX_LENGTHS; i++) runs |= m->predict[i].program != NULL;
   if (was.features) meet_size(m, d, &changed);
-  FV_REQUIRE(!changed || !runs, FV_ERR_REQUEST, "dataset '%s': expected a graph of the size of the last one", d->name);
+  FV_REQUIRE(!changed || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected a graph of the size of the last one", d->name);
   return FV_OK;
 }
 
@@ -116,6 +140,9 @@ static fv_status check_data(fv_model *m, const fv_dataset *d) {
   FV_REQUIRE(!m->task.horizon || (past >= 0 && d->field[past].shape.dim[1] == m->task.channels), FV_ERR_REQUEST,
              "dataset '%s': expected a series of %d channels as the model was trained on, got %s", d->name,
              (int)m->task.channels, past < 0 ? "none" : fv_shape_text(d->field[past].shape));
+  FV_REQUIRE(!m->task.ways || fv_dataset_field(d, "support") >= 0, FV_ERR_REQUEST,
+             "dataset '%s': expected episodes as the model was trained on, got none", d->name);
+  if (m->task.ways) FV_TRY(meet_episodes(m, d));
   FV_TRY(check_graph(m, d));
   FV_REQUIRE(!d->length == !m->n_lengths, FV_ERR_REQUEST,
              "dataset '%s': expected samples of %s length as the model was trained on, got the other kind", d->name,

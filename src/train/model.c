@@ -66,6 +66,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,
                             .joint = t->joint, .like = t->like, .dislike = t->dislike, .longest = t->longest,
                             .past = t->past, .horizon = t->horizon,
+                            .ways = t->ways, .shots = t->shots, .queries = t->queries,
                             .directed = t->directed, .neighbours = t->neighbours,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
@@ -238,6 +239,16 @@ static void graph_json(const fv_model *m, fv_json *j) {
   fv_json_end(j, '}');
 }
 
+static void episodes_json(const fv_model *m, fv_json *j) {
+  fv_json_begin(j, "episodes", '{');
+  fv_json_int(j, "ways", m->task.ways);
+  fv_json_int(j, "shots", m->task.shots);
+  fv_json_int(j, "queries", m->task.queries);
+  fv_json_int(j, "height", m->task.glyph.dim[0]);
+  fv_json_int(j, "width", m->task.glyph.dim[1]);
+  fv_json_end(j, '}');
+}
+
 /* What it learnt of its data: meet.c. */
 static fv_status task_json(const fv_model *m, fv_json *j) {
   fv_json_begin(j, "labels", '[');
@@ -254,6 +265,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
   }
   if (m->task.horizon) series_json(m, j);
   if (m->task.features) graph_json(m, j);
+  if (m->task.ways) episodes_json(m, j);
   if (m->reading.catalogue) fv_catalogue_json(m->reading.catalogue, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');

@@ -159,6 +159,31 @@ static fv_status read_graph(fv_model *m, const json_t *root, const char *path) {
   return FV_OK;
 }
 
+static fv_status read_episodes(fv_model *m, const json_t *root, const char *path) {
+  const json_t *episodes = json_object_get(root, "episodes");
+  if (!episodes) return FV_OK;
+  int64_t *const size = m->task.glyph.dim;
+  const struct { const char *key; int64_t *v, most; } all[] = {
+      {"ways", &m->task.ways, FV_MOST_WAYS}, {"shots", &m->task.shots, FV_MOST_PICTURES},
+      {"queries", &m->task.queries, FV_MOST_PICTURES}, {"height", &size[0], FV_IMAGE_SIDE},
+      {"width", &size[1], FV_IMAGE_SIDE}};
+  for (size_t i = 0; i < FV_COUNT(all); i++) {
+    *all[i].v = json_integer_value(json_object_get(episodes, all[i].key));
+    FV_REQUIRE(*all[i].v >= 1 && *all[i].v <= all[i].most, FV_ERR_CORRUPT,
+               "%s: metadata: episodes.%s: expected 1 to %lld, got %lld", path, all[i].key, (long long)all[i].most,
+               (long long)*all[i].v);
+  }
+  m->task.glyph.ndim = 3;
+  size[2] = 1;
+  m->reading.ways = m->task.ways;
+  m->reading.shots = m->task.shots;
+  m->reading.queries = m->task.queries;
+  FV_REQUIRE(m->task.ways * (m->task.shots + m->task.queries) <= FV_MOST_PICTURES && m->task.n_classes == m->task.ways,
+             FV_ERR_CORRUPT, "%s: metadata: episodes: expected at most %d pictures and a label for each way", path,
+             FV_MOST_PICTURES);
+  return FV_OK;
+}
+
 /* Texts and histories vary in length: without lengths there would be no room for a sample. */
 static fv_status check_lengths(const fv_model *m, const json_t *root, const char *path) {
   static const char *const varies[] = {"tokenizers", "catalogue"};
@@ -173,6 +198,7 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_series(m, root, path));
   FV_TRY(read_graph(m, root, path));
   FV_TRY(read_labels(m, root, path));
+  FV_TRY(read_episodes(m, root, path));
   FV_TRY(read_lengths(m, root, path));
   FV_TRY(check_lengths(m, root, path));
   FV_TRY(read_tokenizers(m, root, path));

@@ -32,7 +32,7 @@ typedef struct fv_train_settings {
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad, joint, directed;
   fv_int_list neighbours;
-  int64_t past, horizon;
+  int64_t past, horizon, ways, shots, queries;
   double like, dislike;
   double rows_decay;
 } fv_train_settings;
