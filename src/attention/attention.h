@@ -76,6 +76,7 @@ void fv_attention_apply(fv_graph *g, const fv_attention_def *def, const void *at
 #define FV_TAP_HISTORY "history"   /* [N,T]: one number, of any sign, a thing of a history */
 #define FV_TAP_PAIRS "pairs"       /* [N,P]: one number a pair of features, in the order 0-1, 0-2, ..., 1-2, ... */
 #define FV_TAP_WEIGHTS "weights"   /* [N,H,T,S]: a layer of self-attention */
+#define FV_TAP_SUPPORT "support"   /* [N,Q,S]: one number a support picture of an episode, for each query */
 #define FV_TAP_EDGES "edges"       /* [M,H]: one number an edge and head of a layer over a graph */
 
 /* Woo et al. 2018: x [N,H,W,C] -> same shape; parameters mlp.0, mlp.2 (weights and biases), conv. */
@@ -100,6 +101,13 @@ fv_value *fv_multiscale_pool_layer(fv_graph *g, fv_scale *scales, int n, const c
  * and biases, as of a Sequential. All weights begin near 1, those of a sum. */
 fv_value *fv_target_layer(fv_graph *g, fv_value *history, fv_value *target, fv_value *mask, const char *name,
                           int64_t width);
+/* Vinyals et al. 2016: query [N,Q,E], support [N,S,E], labels i32 [N,S] -> [N,Q,ways], the classes' probabilities. */
+typedef struct fv_matching_attrs {
+  int64_t ways;
+  double scale; /* of the cosines */
+} fv_matching_attrs;
+fv_value *fv_matching_layer(fv_graph *g, fv_value *query, fv_value *support, fv_value *labels, const char *name,
+                            const fv_matching_attrs *attrs);
 /* Vaswani et al. 2017, self-attention: x [N,T,E] -> [N,T,E]; parameters in_proj (q, k, v stacked), out_proj as
  * torch.nn.MultiheadAttention names them. */
 fv_value *fv_self_attention_layer(fv_graph *g, fv_value *x, const char *name, int64_t heads);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* few-shot: which of N classes, never seen in training, a picture is of, from one example or a few of each. Matching
+ * networks (Vinyals et al. 2016): each example is weighed by the softmax of its cosine to the query; with full-context
+ * embeddings (their appendix A) an example's vector depends on all others, and a query's on what it reads of them. */
+#include "models/few_shot.h"
+
+#include "ops/cell.h"
+#include "ops/cross_entropy.h"
+#include "ops/pool.h"
+#include "ops/reduce.h"
+#include "ops/sdpa.h"
+#include "ops/slice.h"
+#include "ops/softmax.h"
+
+typedef fv_few_shot_settings settings;
+
+#define FIELD(name) #name, .offset = offsetof(settings, name)
+static const fv_option options[] = {
+    {.name = FIELD(channels), .type = FV_OPT_INT, .def = "64", .min = 1, .max = 1024,
+     .doc = "of each of the four convolutions"},
+    {.name = FIELD(fce), .type = FV_OPT_BOOL, .def = "true",
+     .doc = "full-context embeddings: vectors depend on the other pictures of the episode"},
+    {.name = FIELD(reads), .type = FV_OPT_INT, .def = "3", .min = 1, .max = 64,
+     .doc = "fce: how often a query reads the support set"},
+    {.name = FIELD(scale), .type = FV_OPT_REAL, .def = "10", .min = 0.1, .max = 40,
+     .doc = "of the cosines before the softmax"},
+    {0}};
+
+static const fv_preset presets[] = {
+    {"matching", "fce=true", "the default: matching networks with full-context embeddings"},
+    {"simple", "fce=false", "the same without context: pictures compared as they are"},
+    {0}};
+
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
+enum { BLOCKS = 4, LEAST_SIDE = 1 << BLOCKS };
+
+static fv_value *embed(fv_graph *g, const settings *s, fv_value *x, bool training) {
+  const fv_pool_attrs half = {.kernel = {1, {2}}};
+  const int64_t n = fv_dim(x, 0);
+  for (int i = 0; i < BLOCKS; i++) {
+    fv_scope_push(g, "encoder.%d", i);
+    x = fv_conv2d(g, x, s->channels, 3, .pad = 1, .no_bias = true);
+    x = fv_relu(g, fv_batch_norm(g, x, "norm", training));
+    x = fv_op(g, "max_pool2d", &half, x);
+    fv_scope_pop(g);
+  }
+  return fv_reshape(g, x, FV_SHAPE(n, -1));
+}
+
+fv_episode fv_few_shot_episode(fv_graph *g, const settings *s, const fv_problem *task, int64_t n, bool training) {
+  const int64_t h = task->glyph.dim[0], w = task->glyph.dim[1];
+  fv_episode e = {.n = n, .support = task->ways * task->shots, .query = task->ways * task->queries};
+  const int64_t all = e.support + e.query;
+  fv_value *support = fv_input(g, "support", FV_F32, FV_SHAPE(n, e.support, h, w, 1));
+  e.label = fv_input(g, "support_label", FV_I32, FV_SHAPE(n, e.support));
+  fv_value *query = fv_input(g, "query", FV_F32, FV_SHAPE(n, e.query, h, w, 1));
+  fv_value *x = fv_concat(g, 1, 2, (fv_value *[]){support, query});
+  x = embed(g, s, fv_reshape(g, x, FV_SHAPE(n * all, h, w, 1)), training);
+  x = fv_reshape(g, x, FV_SHAPE(n, all, -1));
+  e.shown = fv_slice_of(g, x, 1, 0, e.support);
+  e.asked = fv_slice_of(g, x, 1, e.support, e.query);
+  return e;
+}
+
+/* ---- full context ------------------------------------------------------------------------------------------------ */
+/* g: an example's vector and what a recurrent net makes of it going both ways through the support set (A.2). */
+static fv_value *shown_in_context(fv_graph *g, const fv_episode *e) {
+  const int64_t width = fv_dim(e->shown, 2);
+  fv_value *both = fv_recurrent_net(g, e->shown, width, .name = "context", .bidirectional = true);
+  fv_value *sum = fv_add(g, fv_slice_of(g, both, 2, 0, width), fv_slice_of(g, both, 2, width, width));
+  return fv_add(g, e->shown, sum);
+}
+
+/* r: what a state h [n,Q,E] reads of the support set, by the softmax of their products (A.1, eq. 5 and 6). */
+static fv_value *read(fv_graph *g, const fv_episode *e, fv_value *h, fv_value *shown) {
+  const int64_t width = fv_dim(h, 2);
+  const fv_sdpa_attrs plain = {.scale = 1};
+  fv_value *q = fv_reshape(g, h, FV_SHAPE(e->n, e->query, 1, width));
+  fv_value *k = fv_reshape(g, shown, FV_SHAPE(e->n, e->support, 1, width));
+  return fv_reshape(g, fv_op(g, "sdpa", &plain, q, k, k), FV_SHAPE(e->n * e->query, width));
+}
+
+/* f: a cell that sees the query at each step beside what it has just read (A.1, eq. 3 and 4); one that has read nothing
+ * yet reads the mean. */
+static fv_value *asked_in_context(fv_graph *g, const settings *s, const fv_episode *e, fv_value *shown) {
+  const int64_t rows = e->n * e->query, width = fv_dim(e->asked, 2);
+  fv_value *par[4], *x = fv_reshape(g, e->asked, FV_SHAPE(rows, width)), *zero = fv_mul(g, x, fv_const(g, 0));
+  fv_value *h = zero, *state[2] = {zero, zero};
+  fv_scope_push(g, "reader");
+  fv_recurrent_params(g, "", 4, 2 * width, width, par);
+  fv_scope_pop(g);
+  for (int64_t i = 0; i < s->reads; i++) {
+    fv_value *r = read(g, e, fv_reshape(g, h, FV_SHAPE(e->n, e->query, width)), shown);
+    fv_value *sums = fv_op(g, "linear", NULL, fv_concat(g, 1, 2, (fv_value *[]){x, r}), par[0], par[2]);
+    sums = fv_add(g, sums, fv_op(g, "linear", NULL, h, par[1], par[3]));
+    if (!fv_op_n(g, "lstm_cell", NULL, 2, (fv_value *[]){sums, state[1]}, 2, state)) return NULL;
+    h = fv_add(g, state[0], x);
+  }
+  return fv_reshape(g, h, FV_SHAPE(e->n, e->query, width));
+}
+
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
+/* As fv_classifier_outputs, of all queries of an episode together. */
+static void outputs(fv_graph *g, const fv_episode *e, fv_value *logits, const fv_problem *task, fv_mode mode) {
+  const int64_t rows = e->n * e->query;
+  logits = fv_reshape(g, logits, FV_SHAPE(rows, task->ways));
+  if (mode != FV_MODE_TRAIN) {
+    fv_output(g, "scores", fv_op(g, "copy", NULL, logits));
+    fv_output(g, "probabilities", fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, logits));
+  }
+  if (mode == FV_MODE_PREDICT) return;
+  fv_value *label = fv_reshape(g, fv_input(g, "label", FV_I32, FV_SHAPE(e->n, e->query)), FV_SHAPE(rows));
+  const fv_reduce_attrs last = {.axes = {1, {-1}}};
+  fv_value *right = fv_real(g, fv_op(g, "eq", NULL, fv_op(g, "argmax", &last, logits), label));
+  fv_output(g, "each.accuracy", fv_reduce(g, "mean", fv_reshape(g, right, FV_SHAPE(e->n, e->query)), FV_SHAPE(1), false));
+  const fv_cross_entropy_attrs mean = {.label_smoothing = task->label_smoothing};
+  if (mode == FV_MODE_TRAIN) {
+    fv_output(g, "loss", fv_op(g, "cross_entropy", &mean, logits, label));
+    return;
+  }
+  fv_value *loss = fv_op_text(g, "cross_entropy", "reduction=none", 2, (fv_value *[]){logits, label});
+  fv_output(g, "each.loss", fv_reduce(g, "mean", fv_reshape(g, loss, FV_SHAPE(e->n, e->query)), FV_SHAPE(1), false));
+}
+
+static fv_status check(const void *fields, const fv_problem *task) {
+  (void)fields;
+  FV_REQUIRE(task->ways > 0, FV_ERR_REQUEST, "expected a dataset of episodes, got one of another kind");
+  FV_REQUIRE(task->ways >= 2, FV_ERR_REQUEST, "ways: expected at least 2 classes, got %d", (int)task->ways);
+  FV_REQUIRE(task->glyph.dim[0] >= LEAST_SIDE && task->glyph.dim[1] >= LEAST_SIDE, FV_ERR_REQUEST,
+             "expected pictures of at least %dx%d, got %s", LEAST_SIDE, LEAST_SIDE, fv_shape_text(task->glyph));
+  return FV_OK;
+}
+
+static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
+  const settings *s = fields;
+  const fv_episode e = fv_few_shot_episode(g, s, task, n, mode == FV_MODE_TRAIN);
+  const fv_matching_attrs how = {.ways = task->ways, .scale = s->scale};
+  fv_value *shown = s->fce ? shown_in_context(g, &e) : e.shown;
+  fv_value *asked = s->fce ? asked_in_context(g, s, &e, shown) : e.asked;
+  fv_value *p = fv_matching_layer(g, asked, shown, e.label, "matching", &how);
+  outputs(g, &e, fv_op(g, "log", NULL, fv_op(g, "maximum", NULL, p, fv_const(g, 1e-37))), task, mode);
+}
+
+extern const fv_recipe fv_recipe_few_shot;
+const fv_recipe fv_recipe_few_shot = {
+    .info = {.name = "few-shot",
+             .doc = "which of a few new classes a picture is of, from an example or a few of each, and which example said "
+                    "so: matching networks",
+             .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning",
+             .default_data = "omniglot",
+             .options = options,
+             .presets = presets},
+    .settings_size = sizeof(settings),
+    .training = "ways=20 shots=1 queries=5 epochs=20 batch=8 lr=0.002 optimizer=adamw weight_decay=0.0005 "
+                "schedule=onecycle warmup=0.1",
+    .metric = "accuracy",
+    .check = check,
+    .build = build};
