@@ -135,6 +135,8 @@ typedef struct fv_model fv_model;
 FV_API fv_status fv_model_open(const char *path, int threads, fv_model **model);
 FV_API void fv_model_free(fv_model *model);
 FV_API bool fv_model_reads_texts(const fv_model *model);
+/* Reads data otherwise than in training, before the first use of any: ways, shots and queries of episodes. */
+FV_API fv_status fv_model_set(fv_model *model, const fv_setting *sets, int n_sets);
 /* data NULL: the dataset the model was trained on. Result: metrics, samples. */
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);

@@ -8,6 +8,7 @@ static int evaluate(const cli_args *a, const char *path, cli_progress *p, char *
   for (int s = 0; a->split && s < FV_SPLITS; s++)
     if (strcmp(a->split, fv_split_names[s]) == 0) split = (fv_split)s;
   fv_status status = fv_model_open(path, (int)a->threads, &model);
+  if (status == FV_OK) status = fv_model_set(model, a->sets, a->n_sets);
   if (status == FV_OK) status = fv_model_eval(model, a->data, split, cli_progress_report, p, json);
   fv_model_free(model);
   cli_progress_end(p);
@@ -72,6 +73,10 @@ static const cli_option options[] = {CLI_DATA("another dataset than the one it w
                                       .value = "train|test|validation",
                                       .choices = fv_split_names,
                                       .doc = "test unless given"},
+                                     {.name = "set",
+                                      .kind = CLI_SET,
+                                      .value = "KEY=VALUE",
+                                      .doc = "few-shot: episodes of other ways, shots, queries"},
                                      CLI_THREADS,
                                      CLI_JSON,
                                      CLI_QUIET,

@@ -95,8 +95,9 @@ static bool ends_with(const char *s, const char *end) {
 }
 
 static bool is_share(const char *key) {
-  return ends_with(key, "accuracy") || ends_with(key, "share") || ends_with(key, "of_alone") ||
-         strncmp(key, "pointing_game", 13) == 0 || strncmp(key, "fraction", 8) == 0;
+  return ends_with(key, "accuracy") || ends_with(key, "accuracy_interval") || ends_with(key, "share") ||
+         ends_with(key, "of_alone") || strncmp(key, "pointing_game", 13) == 0 ||
+         strncmp(key, "fraction", 8) == 0;
 }
 
 /* "step_milliseconds": shown in the unit that suits the number. */

@@ -6,14 +6,13 @@
 
 enum {
   WAYS = 5, SHOTS = 1, QUERIES = 5,             /* where the reading does not say */
-  TRAIN = 1000, VALIDATION = 200, TEST = 1000,  /* episodes */
   BLOCKS = 1 << 16                              /* of the random stream, for each episode; far more than it takes */
 };
 enum { SUPPORT, SUPPORT_LABEL, QUERY, LABEL };
 
 typedef struct episodes {
   fv_glyphs g;
-  int64_t ways, shots, queries, pixels, count[FV_SPLITS];
+  int64_t ways, shots, queries, pixels;
   uint8_t *ink;                 /* [all examples,H,W] */
   int32_t *first;               /* [classes+1]: where the pictures of a class begin, and end */
   const int32_t *of[FV_SPLITS]; /* [g.part]: the split's classes */
@@ -51,7 +50,7 @@ static int64_t examples_of(const episodes *e, int32_t cls) { return e->first[cls
 static void draw_episode(const episodes *e, fv_split split, int64_t index, uint64_t draw, drawn *w) {
   const int64_t n = e->g.part[split], each = e->shots + e->queries;
   fv_rng rng = fv_rng_new(e->seed[split], e->stream[split]);
-  rng.counter = ((split == FV_SPLIT_TRAIN ? draw : 0) * (uint64_t)e->count[split] + (uint64_t)index) * BLOCKS;
+  rng.counter = ((split == FV_SPLIT_TRAIN ? draw : 0) * (uint64_t)e->g.episodes[split] + (uint64_t)index) * BLOCKS;
   choose(&rng, n * e->g.turns, e->ways, w->cls);
   for (int64_t c = 0; c < e->ways; c++)
     choose(&rng, examples_of(e, e->of[split][w->cls[c] % n]), each, w->example + c * each);
@@ -130,13 +129,12 @@ fv_status fv_episodes_hold(const fv_data_open *o, fv_dataset *d, const fv_glyphs
   FV_REQUIRE(e, FV_ERR_MEMORY, "dataset (%s): no memory", d->name);
   *e = (episodes){.g = *g, .pixels = g->h * g->w, .ways = r->ways ? r->ways : WAYS, .shots = r->shots ? r->shots : SHOTS,
                   .queries = r->queries ? r->queries : QUERIES,
-                  .count = {[FV_SPLIT_TRAIN] = TRAIN, [FV_SPLIT_TEST] = TEST, [FV_SPLIT_VALIDATION] = VALIDATION},
                   .seed = {[FV_SPLIT_TRAIN] = o->seed}};
   FV_TRY(check_episodes(d, g, e));
   FV_TRY(fv_data_number_classes(d, (int)e->ways));
   set_fields(d, e);
   for (int s = 0; s < FV_SPLITS; s++) {
-    d->count[s] = e->count[s];
+    d->count[s] = g->episodes[s];
     e->stream[s] = fv_stream_of(fv_split_names[s]);
   }
   for (int64_t c = 0; c < g->classes; c++) n += g->examples[c];

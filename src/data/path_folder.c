@@ -200,7 +200,8 @@ fv_status fv_path_open_episodes(const fv_data_open *o, fv_dataset *d) {
   for (int64_t i = 0; i < all->n; i++) examples[all->label[i]]++;
   const fv_glyphs g = {.classes = n, .examples = examples, .turns = 1,
                        .h = o->size.ndim ? o->size.dim[0] : FV_INK_SIDE, .w = o->size.ndim ? o->size.dim[1] : FV_INK_SIDE,
-                       .part = {[FV_SPLIT_TRAIN] = n - n / 5 * 2, [FV_SPLIT_TEST] = n / 5, [FV_SPLIT_VALIDATION] = n / 5}};
+                       .part = {[FV_SPLIT_TRAIN] = n - n / 5 * 2, [FV_SPLIT_TEST] = n / 5, [FV_SPLIT_VALIDATION] = n / 5},
+                       .episodes = FV_EPISODES};
   FV_TRY_DONE(fv_episodes_hold(o, d, &g, &ink));
   FV_TRY_DONE(pour_ink(&f, &g, ink));
 done:

@@ -201,7 +201,9 @@ typedef struct fv_glyphs {
   int64_t h, w;             /* of a picture, one channel */
   int turns;                /* 4: a class turned by a quarter is another one, of the same split; 1: it is not */
   int64_t part[FV_SPLITS];  /* classes of each split, by a shuffle that nothing changes */
+  int64_t episodes[FV_SPLITS];
 } fv_glyphs;
+#define FV_EPISODES {[FV_SPLIT_TRAIN] = 1000, [FV_SPLIT_VALIDATION] = 200, [FV_SPLIT_TEST] = 1000} /* as is usual */
 /* Sets d's fields, counts, reader and slab. *ink is for the pictures, class after class: u8 [all examples,H,W], 255 ink;
  * NULL in a dry opening. */
 fv_status fv_episodes_hold(const fv_data_open *o, fv_dataset *d, const fv_glyphs *g, uint8_t **ink);

@@ -154,5 +154,6 @@ const fv_recipe fv_recipe_few_shot = {
     .training = "ways=20 shots=1 queries=5 epochs=20 batch=8 lr=0.002 optimizer=adamw weight_decay=0.0005 "
                 "schedule=onecycle warmup=0.1",
     .metric = "accuracy",
+    .interval = true,
     .check = check,
     .build = build};

@@ -64,6 +64,7 @@ typedef struct fv_recipe {
   bool writes;          /* it has the modes of writing */
   bool ranks;           /* its metrics are auc and gauc, of the outputs "each.score" and "each.positive" */
   bool lower_is_better; /* of that one */
+  bool interval;        /* samples are few and differ: the metric is told with its 95 % interval, "NAME_interval" */
   const char *const *more_metrics; /* told beside it at the end; NULL-terminated, at most FV_MORE_METRICS; or NULL */
   /* What the tables cannot say; a message need not name the recipe. */
   fv_status (*check)(const void *settings, const fv_problem *task);

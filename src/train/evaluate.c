@@ -57,6 +57,11 @@ static void means_of(const job *j, const double sum[OUTPUTS], fv_scores *s) {
   for (int k = 0; k < j->n; k++) *mean[k] = sum[k] / (double)FV_MAX(s->samples, 1);
 }
 
+static double interval_of(const fv_scores *s, double squares) {
+  const double n = (double)s->samples, variance = n > 1 ? (squares - n * s->metric * s->metric) / (n - 1) : 0;
+  return 1.96 * sqrt(FV_MAX(variance, 0) / FV_MAX(n, 1));
+}
+
 static void keep_ranked(job *j, fv_split split, int64_t at) {
   for (int64_t i = 0; i < j->batch->n; i++) {
     const int64_t group = j->data->group ? j->data->group(j->data, split, j->batch->index[i]) : 0;
@@ -69,7 +74,7 @@ fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader
   fv_status status = FV_OK;
   int64_t batches = fv_loader_batches(loader);
   job j = {.data = data};
-  double sum[OUTPUTS] = {0};
+  double sum[OUTPUTS] = {0}, squares = 0;
   *scores = (fv_scores){0};
   FV_TRY_DONE(name_outputs(m, &j));
   if (m->recipe->ranks) FV_TRY_DONE(FV_NEW(&j.ranked, batches * m->train.batch));
@@ -81,12 +86,14 @@ fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader
     fv_pool_run(m->pool, m->train.batch / j.r->n, run_shard, &j);
     for (int k = 0; k < j.n; k++)
       for (int64_t i = 0; i < j.batch->n; i++) sum[k] += (double)j.each[k][i];
+    for (int64_t i = 0; i < j.batch->n; i++) squares += pow((double)j.each[METRIC][i], 2);
     if (j.ranked) keep_ranked(&j, fv_loader_split(loader), scores->samples);
     scores->samples += j.batch->n;
     if (report) report(arg, &(fv_train_event){.phase = "evaluate", .step = b + 1, .steps = batches});
     FV_REQUIRE_DONE(!stoppable || !fv_stop_requested(), FV_ERR_STOPPED, "stopped while evaluating");
   }
   means_of(&j, sum, scores);
+  scores->interval = interval_of(scores, squares);
   if (j.ranked) scores->more[0] = fv_group_auc(j.ranked, scores->samples);
   if (j.ranked) scores->metric = fv_auc(j.ranked, scores->samples);
 done:
@@ -104,7 +111,10 @@ int fv_model_more_metrics(const fv_model *m) {
 
 void fv_scores_json(const fv_model *m, const fv_scores *s, fv_json *j) {
   if (m->recipe->writes) fv_json_real(j, "bleu", s->bleu);
+  char interval[96];
+  snprintf(interval, sizeof interval, "%s_interval", m->recipe->metric);
   fv_json_real(j, m->recipe->metric, s->metric);
+  if (m->recipe->interval) fv_json_real(j, interval, s->interval);
   for (int k = 0; k < fv_model_more_metrics(m); k++) fv_json_real(j, m->recipe->more_metrics[k], s->more[k]);
   fv_json_real(j, "loss", s->loss);
   if (m->recipe->writes) fv_json_real(j, "perplexity", exp(s->loss));

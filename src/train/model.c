@@ -98,6 +98,23 @@ done:
   return status;
 }
 
+fv_status fv_model_set(fv_model *m, const fv_setting *sets, int n_sets) {
+  fv_train_settings *t = &m->train;
+  fv_reading *r = &m->reading;
+  const struct { const char *key; const int64_t *from; int64_t *to; } all[] = {
+      {"ways", &t->ways, &r->ways}, {"shots", &t->shots, &r->shots}, {"queries", &t->queries, &r->queries}};
+  for (int i = 0; i < n_sets; i++) {
+    size_t k = 0;
+    while (k < FV_COUNT(all) && strcmp(all[k].key, sets[i].key) != 0) k++;
+    FV_REQUIRE(k < FV_COUNT(all) && m->task.ways, FV_ERR_REQUEST,
+               "setting '%s': expected ways, shots or queries of a model of episodes, got another of one of %s",
+               sets[i].key, m->recipe->info.name);
+    FV_TRY(fv_options_set(fv_train_settings_table, t, "episodes", sets[i].key, sets[i].value, m->arena));
+    *all[k].to = *all[k].from;
+  }
+  return FV_OK;
+}
+
 void fv_model_free(fv_model *m) {
   if (!m) return;
   fv_writer_free(m->writer);

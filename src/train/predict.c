@@ -80,6 +80,7 @@ static int bucket_of(const predict_job *j, int64_t i) {
 
 int64_t fv_model_answers(const fv_model *m) {
   if (m->task.nodes) return m->task.nodes * m->task.n_classes;
+  if (m->task.ways) return m->task.ways * m->task.queries * m->task.n_classes;
   return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
 }
 
@@ -226,6 +227,7 @@ static fv_status read_targets(const char *target, fv_question *q) {
 }
 
 fv_status fv_question_read(fv_model *m, const char *input, const char *target, fv_question *q) {
+  FV_REQUIRE(!m->task.ways, FV_ERR_REQUEST, "%s: expected a model that knows its classes, got one that is shown them", input);
   if (fv_is_test_sample(input)) {
     FV_REQUIRE(!target, FV_ERR_REQUEST, "target '%s': expected texts it belongs to, got %s", target, input);
     q->n = 1;

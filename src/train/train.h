@@ -134,6 +134,7 @@ fv_status fv_model_describe(const fv_model *m, fv_json *out);
 typedef struct fv_scores {
   double loss, metric; /* means over the samples, or what the recipe's ranking gives */
   double more[FV_MORE_METRICS];
+  double interval;     /* the metric is known to so much with 95 %: 1.96 standard errors of its mean */
   double bleu;         /* of a model that writes */
   int64_t samples;
 } fv_scores;

@@ -14,6 +14,7 @@
 #define SERIES "waves", NULL, NULL
 #define GRAPH "communities", NULL, "batch=1 epochs=36" /* an epoch is one step */
 #define GRAPHS "motifs", NULL, NULL
+#define EPISODES "strokes", NULL, NULL
 #define RATINGS "tastes", NULL, NULL
 static const ck_model models[] = {
     {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
@@ -38,6 +39,8 @@ static const ck_model models[] = {
     {"recommend", "mean", "width=8 hidden=16", 19169, RATINGS},
     {"recommend", "sum", "width=8 hidden=16 activation=relu", 19169, RATINGS},
     {"recommend", "afm", "width=8 attention=8", 7227, RATINGS},
+    {"few-shot", "matching", "channels=4 reads=2 ways=3 queries=1", 227904, EPISODES},
+    {"few-shot", "simple", "channels=4 ways=3 queries=1", 111680, EPISODES},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
     {"text-classify-multiscale", "scales", "width=16 hidden=8 pool=8", 617090, TEXTS},

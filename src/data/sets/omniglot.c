@@ -51,8 +51,9 @@ static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
   uint8_t *ink;
   int64_t taken = 0;
   for (int i = 0; i < CHARACTERS; i++) examples[i] = DRAWERS;
-  FV_TRY(fv_episodes_hold(o, d, &(fv_glyphs){.classes = CHARACTERS, .examples = examples, .h = FV_INK_SIDE, .w = FV_INK_SIDE,
-                                             .turns = 4, .part = {TRAIN, CHARACTERS - TRAIN - VALIDATION, VALIDATION}}, &ink));
+  const fv_glyphs g = {.classes = CHARACTERS, .examples = examples, .h = FV_INK_SIDE, .w = FV_INK_SIDE, .turns = 4,
+                       .part = {TRAIN, CHARACTERS - TRAIN - VALIDATION, VALIDATION}, .episodes = FV_EPISODES};
+  FV_TRY(fv_episodes_hold(o, d, &g, &ink));
   for (int i = 0; ink && files[i].path; i++) {
     const char *path;
     fv_archive *a;
