@@ -158,7 +158,7 @@ fv_status fv_exec_split_over(fv_exec *e, fv_ledger *ledger, int threads) {
   FV_ASSERT(!e->split_scratch);
   for (int s = 0; s < e->p->n_body; s++) {
     const fv_step *step = &e->p->body[s];
-    if (!e->calls[s].scratch || step->units < 2) continue;
+    if (step->scratch.place == FV_PLACE_NONE || step->units < 2) continue; /* dry, the slab's first byte is NULL */
     e->split_stride = FV_MAX(e->split_stride, fv_round_up(step->kernel->scratch(step->node), FV_ALIGN));
   }
   if (threads > 1 && e->split_stride > 0)

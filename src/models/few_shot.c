@@ -22,7 +22,7 @@ static const fv_option options[] = {
      .doc = "full-context embeddings: vectors depend on the other pictures of the episode"},
     {.name = FIELD(reads), .type = FV_OPT_INT, .def = "3", .min = 1, .max = 64,
      .doc = "fce: how often a query reads the support set"},
-    {.name = FIELD(scale), .type = FV_OPT_REAL, .def = "10", .min = 0.1, .max = 40,
+    {.name = FIELD(scale), .type = FV_OPT_REAL, .def = "20", .min = 0.1, .max = 40,
      .doc = "of the cosines before the softmax"},
     {0}};
 
@@ -151,7 +151,7 @@ const fv_recipe fv_recipe_few_shot = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "ways=20 shots=1 queries=5 epochs=20 batch=8 lr=0.002 optimizer=adamw weight_decay=0.0005 "
+    .training = "ways=20 shots=1 queries=5 epochs=8 batch=1 lr=0.001 optimizer=adamw weight_decay=0.0005 "
                 "schedule=onecycle warmup=0.1",
     .metric = "accuracy",
     .interval = true,
