@@ -48,6 +48,10 @@ static void shape_says(const fv_dataset *d, char *text, size_t size) {
     snprintf(text, size, "series of %lld channels: %lld rows train, %lld validation, %lld test", (long long)dim[1],
              (long long)(d->count[FV_SPLIT_TRAIN] + dim[0] + future), (long long)(d->count[FV_SPLIT_VALIDATION] + future),
              (long long)(d->count[FV_SPLIT_TEST] + future));
+  else if (fv_dataset_field(d, "support") == 0)
+    snprintf(text, size, "episodes of %lldx%lldx%lld: %lld train, %lld validation, %lld test", (long long)dim[1],
+             (long long)dim[2], (long long)dim[3], (long long)d->count[FV_SPLIT_TRAIN],
+             (long long)d->count[FV_SPLIT_VALIDATION], (long long)d->count[FV_SPLIT_TEST]);
   else if (fv_dataset_field(d, "source") == 0)
     snprintf(text, size, "pairs of texts, %lld train, %lld validation, %lld test", (long long)d->count[FV_SPLIT_TRAIN],
              (long long)d->count[FV_SPLIT_VALIDATION], (long long)d->count[FV_SPLIT_TEST]);

@@ -75,7 +75,8 @@ const fv_dataset_def fv_dataset_omniglot = {
              .source = "https://github.com/brendenlake/omniglot",
              .cite = "B. M. Lake, R. Salakhutdinov, J. B. Tenenbaum: Human-level concept learning through probabilistic "
                      "program induction. Science 350, 2015",
-             .shape = "episodes of 28x28x1 from 1623 characters in four turns: 1100 train, 100 validation, 423 test",
+             .shape = "episodes of 28x28x1: 1000 train, 200 validation, 1000 test, from 1100, 100 and 423 characters in "
+                      "four turns",
              .files = files},
     .repack = repack,
     .open = open_set};
