@@ -3,6 +3,7 @@
  *
  * A dataset is known by its name ("fashion-mnist") or is a path:
  *   a folder      of class folders with PNG or JPEG files, or of train/ and test/ (or val/) with class folders in them
+ *                 (classes of which episodes are made, when the recipe learns from few examples: the setting ways)
  *   X.npy         images [n,H,W] or [n,H,W,C], whole numbers of 0..255 or fractions of 0..1; labels beside it in y.npy
  *                 (also images.npy with labels.npy)
  *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label. That is the first or last column

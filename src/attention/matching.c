@@ -40,12 +40,14 @@ static void build(fv_graph *g, const void *attrs, fv_value *const *in, fv_value 
 
 static const fv_attention_case cases[] = {
     {.sizes = "B=2 Q=5 S=10 E=4 X=5"}, {.sizes = "B=1 Q=3 S=7 E=1 X=3", .attrs = "ways=3"},
-    {.sizes = "B=3 Q=1 S=1 E=5 X=20", .attrs = "ways=20"}, {.sizes = "B=2 Q=3 S=9 E=7 X=5", .attrs = "scale=7.5"}, {.sizes = "B=1 Q=2 S=0 E=5 X=5"}, {0}};
+    {.sizes = "B=3 Q=1 S=1 E=5 X=20", .attrs = "ways=20"},
+    {.sizes = "B=2 Q=3 S=9 E=7 X=5", .attrs = "scale=7.5"}, {.sizes = "B=1 Q=2 S=0 E=5 X=5"}, {0}};
 
 extern const fv_attention_def fv_attention_matching;
 const fv_attention_def fv_attention_matching = {
     .name = "matching",
-    .doc = "attention over a support set: alpha = softmax_S(scale cosine(query, support)), p = sum_s alpha_s onehot(label_s)",
+    .doc = "attention over a support set: alpha = softmax_S(scale cosine(query, support)), "
+           "p = sum_s alpha_s onehot(label_s)",
     .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning, arXiv:1606.04080",
     .attrs_size = sizeof(matching_attrs),
     .attrs = attrs_table,

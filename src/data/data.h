@@ -72,7 +72,7 @@ typedef struct fv_reading {
   fv_channels *channels;                 /* of series; NULL: likewise */
   double like, dislike;                  /* of ratings: liked from, not liked up to; like 0: the data are none */
   fv_catalogue *catalogue;               /* of ratings; NULL: likewise */
-  int64_t ways, shots, queries; /* of episodes: classes, examples of each, questions about each; ways 0: the data are none */
+  int64_t ways, shots, queries; /* of episodes: classes, examples of each, questions about each; 0: 5, 1, 5 */
   const char *ask; /* of ratings: the samples are all that this user ("*": each) has not rated; NULL: the ratings */
 } fv_reading;
 void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */

@@ -88,9 +88,9 @@ static fv_status check_episodes(const fv_dataset *d, const fv_glyphs *g, const e
              FV_MOST_WAYS, FV_MOST_PICTURES, (long long)e->ways, (long long)each);
   for (int s = 0; s < FV_SPLITS; s++)
     FV_REQUIRE(g->part[s] * g->turns >= e->ways, FV_ERR_REQUEST,
-               "dataset (%s): expected %lld or more of its %lld classes for split %s, as episodes of so many ways need, got "
-               "%lld", d->name, (long long)e->ways, (long long)g->classes, fv_split_names[s],
-               (long long)(g->part[s] * g->turns));
+               "dataset (%s): expected %lld or more of its %lld classes for split %s, as episodes of so many ways need, "
+               "got %lld",
+               d->name, (long long)e->ways, (long long)g->classes, fv_split_names[s], (long long)(g->part[s] * g->turns));
   for (int64_t c = 0; c < g->classes; c++)
     FV_REQUIRE(g->examples[c] >= each, FV_ERR_REQUEST,
                "dataset (%s, class %lld): expected %lld pictures or more, shots and queries together, got %d", d->name,
@@ -127,8 +127,8 @@ fv_status fv_episodes_hold(const fv_data_open *o, fv_dataset *d, const fv_glyphs
   *ink = NULL;
   episodes *e = d->impl = fv_arena_alloc(d->arena, sizeof *e);
   FV_REQUIRE(e, FV_ERR_MEMORY, "dataset (%s): no memory", d->name);
-  *e = (episodes){.g = *g, .pixels = g->h * g->w, .ways = r->ways ? r->ways : WAYS, .shots = r->shots ? r->shots : SHOTS,
-                  .queries = r->queries ? r->queries : QUERIES,
+  *e = (episodes){.g = *g, .pixels = g->h * g->w, .ways = r->ways ? r->ways : WAYS,
+                  .shots = r->shots ? r->shots : SHOTS, .queries = r->queries ? r->queries : QUERIES,
                   .seed = {[FV_SPLIT_TRAIN] = o->seed}};
   FV_TRY(check_episodes(d, g, e));
   FV_TRY(fv_data_number_classes(d, (int)e->ways));

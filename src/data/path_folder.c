@@ -191,17 +191,17 @@ fv_status fv_path_open_episodes(const fv_data_open *o, fv_dataset *d) {
   folder f = {.o = o, .arena = d->arena, .dir = {[FV_SPLIT_TRAIN] = o->path}};
   const pictures *all = &f.split[FV_SPLIT_TRAIN];
   uint8_t *ink;
-  FV_REQUIRE(o->size.ndim < 3 || o->size.dim[2] == 1, FV_ERR_REQUEST, "dataset (%s): expected @HxW or @HxWx1, got %lld "
-             "channels", o->path, (long long)o->size.dim[2]);
+  FV_REQUIRE(o->size.ndim < 3 || o->size.dim[2] == 1, FV_ERR_REQUEST,
+             "dataset (%s): expected @HxW or @HxWx1, got %lld channels", o->path, (long long)o->size.dim[2]);
   FV_TRY_DONE(scan(&f));
   const int64_t n = (int64_t)f.n_classes;
   int32_t *examples = fv_arena_alloc(d->arena, (size_t)n * sizeof *examples);
   FV_REQUIRE_DONE(examples, FV_ERR_MEMORY, "dataset (%s): no memory", o->path);
   for (int64_t i = 0; i < all->n; i++) examples[all->label[i]]++;
   const fv_glyphs g = {.classes = n, .examples = examples, .turns = 1,
-                       .h = o->size.ndim ? o->size.dim[0] : FV_INK_SIDE, .w = o->size.ndim ? o->size.dim[1] : FV_INK_SIDE,
-                       .part = {[FV_SPLIT_TRAIN] = n - n / 5 * 2, [FV_SPLIT_TEST] = n / 5, [FV_SPLIT_VALIDATION] = n / 5},
-                       .episodes = FV_EPISODES};
+                       .h = o->size.ndim ? o->size.dim[0] : FV_INK_SIDE,
+                       .w = o->size.ndim ? o->size.dim[1] : FV_INK_SIDE,
+                       .part = {n - 2 * (n / 5), n / 5, n / 5}, .episodes = FV_EPISODES};
   FV_TRY_DONE(fv_episodes_hold(o, d, &g, &ink));
   FV_TRY_DONE(pour_ink(&f, &g, ink));
 done:

@@ -188,7 +188,7 @@ fv_status fv_ratings_describe(fv_ratings *r, fv_bytes item, fv_bytes title, cons
 /* Makes d of them: by the time, 80 % of the ratings for training, 10 % for validation, 10 % for testing. */
 fv_status fv_ratings_hold(const fv_data_open *o, fv_dataset *d, fv_ratings *r);
 
-/* ---- episodes (episodes.c) ----------------------------------------------------------------------------------------- */
+/* ---- episodes (episodes.c) --------------------------------------------------------------------------------------- */
 /* Pictures of many classes, a few of each, of which episodes are made: N classes at random, some examples of each to
  * learn from and others to ask about. A sample is one episode:
  *   "support" f32 [N*shots,H,W,1], "support_label" i32 [N*shots]    in random order
@@ -204,10 +204,11 @@ typedef struct fv_glyphs {
   int64_t episodes[FV_SPLITS];
 } fv_glyphs;
 #define FV_EPISODES {[FV_SPLIT_TRAIN] = 1000, [FV_SPLIT_VALIDATION] = 200, [FV_SPLIT_TEST] = 1000} /* as is usual */
-/* Sets d's fields, counts, reader and slab. *ink is for the pictures, class after class: u8 [all examples,H,W], 255 ink;
- * NULL in a dry opening. */
+/* Sets d's fields, counts, reader and slab. *ink is for the pictures, class after class: u8 [all examples,H,W], 255
+ * ink; NULL in a dry opening. */
 fv_status fv_episodes_hold(const fv_data_open *o, fv_dataset *d, const fv_glyphs *g, uint8_t **ink);
-/* A picture as ink: grey, each pixel the mean of the area it covers; what there is more of, dark or bright, is paper. */
+/* A picture as ink: grey, each pixel the mean of the area it covers; what there is more of, dark or bright, is
+ * paper. */
 enum { FV_INK_SIDE = 28 };
 fv_status fv_ink_parse(const void *bytes, size_t n, const char *what, int64_t h, int64_t w, uint8_t *ink);
 fv_status fv_ink_read(const char *path, int64_t h, int64_t w, uint8_t *ink);
@@ -227,7 +228,8 @@ fv_status fv_cifar10_pour(const char *path, int64_t per_batch, uint8_t *image, i
 /* Opens o->path, whatever it is (path.c); the kinds are path_*.c. */
 fv_status fv_path_open(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_folder(const fv_data_open *o, fv_dataset *d);
-fv_status fv_path_open_episodes(const fv_data_open *o, fv_dataset *d); /* 60 % of classes train, 20 % validate, 20 % test */
+/* 60 % of the classes for training, 20 % validation, 20 % test. */
+fv_status fv_path_open_episodes(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_csv(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_npy(const fv_data_open *o, fv_dataset *d);
 fv_status fv_path_open_idx(const fv_data_open *o, fv_dataset *d);

@@ -112,7 +112,8 @@ static void outputs(fv_graph *g, const fv_episode *e, fv_value *logits, const fv
   fv_value *label = fv_reshape(g, fv_input(g, "label", FV_I32, FV_SHAPE(e->n, e->query)), FV_SHAPE(rows));
   const fv_reduce_attrs last = {.axes = {1, {-1}}};
   fv_value *right = fv_real(g, fv_op(g, "eq", NULL, fv_op(g, "argmax", &last, logits), label));
-  fv_output(g, "each.accuracy", fv_reduce(g, "mean", fv_reshape(g, right, FV_SHAPE(e->n, e->query)), FV_SHAPE(1), false));
+  right = fv_reshape(g, right, FV_SHAPE(e->n, e->query));
+  fv_output(g, "each.accuracy", fv_reduce(g, "mean", right, FV_SHAPE(1), false));
   const fv_cross_entropy_attrs mean = {.label_smoothing = task->label_smoothing};
   if (mode == FV_MODE_TRAIN) {
     fv_output(g, "loss", fv_op(g, "cross_entropy", &mean, logits, label));
@@ -144,8 +145,8 @@ static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mo
 extern const fv_recipe fv_recipe_few_shot;
 const fv_recipe fv_recipe_few_shot = {
     .info = {.name = "few-shot",
-             .doc = "which of a few new classes a picture is of, from an example or a few of each, and which example said "
-                    "so: matching networks",
+             .doc = "which of a few new classes a picture is of, from an example or a few of each, and which example "
+                    "said so: matching networks",
              .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning",
              .default_data = "omniglot",
              .options = options,

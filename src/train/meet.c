@@ -51,10 +51,11 @@ static fv_status meet_episodes(fv_model *m, const fv_dataset *d) {
   m->task.queries = d->field[query].shape.dim[0] / d->n_classes;
   m->task.glyph = FV_SHAPE(s.dim[1], s.dim[2], s.dim[3]);
   FV_REQUIRE(!was.ways || fv_shape_equal(m->task.glyph, was.glyph), FV_ERR_REQUEST,
-             "dataset '%s': expected pictures %s as the model was trained on, got %s", d->name, fv_shape_text(was.glyph),
-             fv_shape_text(m->task.glyph));
+             "dataset '%s': expected pictures %s as the model was trained on, got %s", d->name,
+             fv_shape_text(was.glyph), fv_shape_text(m->task.glyph));
   const bool same = m->task.ways == was.ways && m->task.shots == was.shots && m->task.queries == was.queries;
-  FV_REQUIRE(same || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected episodes of the size of the last ones", d->name);
+  FV_REQUIRE(same || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected episodes of the size of the last ones",
+             d->name);
   return copy_classes(m, d);
 }
 
@@ -124,7 +125,8 @@ static fv_status check_graph(fv_model *m, const fv_dataset *d) {
              was.nodes ? "a graph" : "graphs", (long long)was.features, whole ? "a graph" : "graphs",
              (long long)d->features);
   if (was.features) meet_size(m, d, &changed);
-  FV_REQUIRE(!changed || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected a graph of the size of the last one", d->name);
+  FV_REQUIRE(!changed || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected a graph of the size of the last one",
+             d->name);
   return FV_OK;
 }
 

@@ -227,7 +227,6 @@ static fv_status read_targets(const char *target, fv_question *q) {
 }
 
 fv_status fv_question_read(fv_model *m, const char *input, const char *target, fv_question *q) {
-  FV_REQUIRE(!m->task.ways, FV_ERR_REQUEST, "%s: expected a model that knows its classes, got one that is shown them", input);
   if (fv_is_test_sample(input)) {
     FV_REQUIRE(!target, FV_ERR_REQUEST, "target '%s': expected texts it belongs to, got %s", target, input);
     q->n = 1;
@@ -236,6 +235,7 @@ fv_status fv_question_read(fv_model *m, const char *input, const char *target, f
     return fv_test_sample(input, q->data, q->index);
   }
   FV_REQUIRE(!m->task.features, FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", input);
+  FV_REQUIRE(!m->task.ways, FV_ERR_REQUEST, "%s: expected test:N, an episode of the test split", input);
   if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
@@ -258,17 +258,18 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   fv_json j = {0};
   fv_status status = FV_OK;
   *json = NULL;
-  k = (int)FV_MIN((int64_t)k, m->task.n_classes);
   FV_TRY_DONE(fv_question_read(m, input, NULL, &q));
-  FV_TRY_DONE(FV_NEW(&p, 2 * q.n * m->task.n_classes));
-  float *scores = p + q.n * m->task.n_classes;
+  k = (int)FV_MIN((int64_t)k, m->task.n_classes);
+  const int64_t answers = q.n * fv_model_answers(m);
+  FV_TRY_DONE(FV_NEW(&p, 2 * answers));
+  float *scores = p + answers;
   FV_TRY_DONE(FV_NEW(&best, k));
   if (q.pixels) FV_TRY_DONE(fv_model_probabilities(m, q.pixels, q.n, p, scores));
   else FV_TRY_DONE(fv_model_classify(m, q.data, FV_SPLIT_TEST, q.index, q.n, p, scores));
   fv_json_begin(&j, NULL, '{');
   fv_json_text(&j, "input", input);
   fv_json_begin(&j, "predictions", '[');
-  for (int64_t i = 0; i < q.n; i++) {
+  for (int64_t i = 0; i * m->task.n_classes < answers; i++) {
     int64_t at = i * m->task.n_classes;
     fv_bytes text = q.lines ? fv_text_table_get(q.lines, i, 0) : (fv_bytes){0};
     fv_prediction_json(&j, m, "text", text, p + at, scores + at, k, best);

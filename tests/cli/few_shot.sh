@@ -25,6 +25,11 @@ expect 2 eval matching --set ways=31; says err 'of its 120 classes'
 expect 2 eval matching --set lr=1; says err 'ways, shots or queries'
 expect 2 eval matching --data digits; says err 'episodes'
 
+# an episode of the test part: an answer for each query
+expect 0 predict matching test:3; says out 'test:3'; is "$(grep -c . out)" 6 'answers'
+expect 0 predict matching test:3 --json; keys predictions
+expect 2 predict matching test:100; says err 'from 0 to 99'
+
 # the same weights at one thread
 expect 0 train few-shot $small --json --out whole; sha=$(value weights_sha256)
 expect 0 train few-shot $small --threads 1 --json --out whole2; is "$(value weights_sha256)" "$sha" 'one thread'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_episodes.c: episodes: what is in one, that it is a function of seed, draw and number alone, that classes of the
- * splits are apart; pictures as ink; folders of one's own and what is wrong with them; and, where $FOVEA_DATA_MIRROR has
- * it, Omniglot. */
+ * splits are apart; pictures as ink; folders of one's own and what is wrong with them; and, where $FOVEA_DATA_MIRROR
+ * has it, Omniglot. */
 #include "test_io.h"
 
 #include "data/sets.h"
@@ -43,7 +43,8 @@ static void test_contents(void **state) {
   for (int k = 0; k < 20; k++) {
     episode *e = read_episode(d, FV_SPLIT_TRAIN, k, 0);
     int shown[4] = {0}, falls = 0;
-    for (int i = 0; i < 12; i++) shown[e->support_label[i]]++, falls += i && e->support_label[i] < e->support_label[i - 1];
+    for (int i = 0; i < 12; i++) shown[e->support_label[i]]++;
+    for (int i = 1; i < 12; i++) falls += e->support_label[i] < e->support_label[i - 1];
     for (int c = 0; c < 4; c++) assert_int_equal(shown[c], 3);
     for (int i = 0; i < 8; i++) assert_int_equal(e->label[i], i / 2);
     for (int i = 0; i < 8; i++)
@@ -86,7 +87,7 @@ static void test_function(void **state) {
   fv_dataset_close(other);
 }
 
-/* ---- folders ------------------------------------------------------------------------------------------------------ */
+/* ---- folders ----------------------------------------------------------------------------------------------------- */
 /* Class c is a grey of 4 c, with a mark of the example's own. */
 static void write_picture(const char *dir, int cls, int k) {
   char path[512];
@@ -158,7 +159,7 @@ static void test_refused(void **state) {
   OK(fv_dir_remove("own"));
 }
 
-/* ---- ink ----------------------------------------------------------------------------------------------------------- */
+/* ---- ink --------------------------------------------------------------------------------------------------------- */
 static void read_ink(const fv_image *im, int h, int w, uint8_t *ink) {
   fv_text png = {0};
   OK(fv_image_encode_png(im, &png));
@@ -187,7 +188,7 @@ static void test_ink(void **state) {
   fv_image_free(&im);
 }
 
-/* ---- Omniglot ------------------------------------------------------------------------------------------------------ */
+/* ---- Omniglot ---------------------------------------------------------------------------------------------------- */
 /* 105x105 to 28x28 conserves ink; a character and its turns are other classes. */
 static void test_omniglot(void **state) {
   (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* omniglot: 1,623 characters of fifty alphabets, each drawn once by twenty people, for learning from few examples. The
- * split is of Vinyals et al. 2016, who took 1,200 characters at random for training, and all others for testing, and made
- * a class of each quarter turn; which characters they took is not known: here they are those of a shuffle that nothing
- * changes, and the last 100 of them are kept for validation. */
+ * split is of Vinyals et al. 2016, who took 1,200 characters at random for training, and all others for testing, and
+ * made a class of each quarter turn; which characters they took is not known: here they are those of a shuffle that
+ * nothing changes, and the last 100 of them are kept for validation. */
 #include "data/sets.h"
 
 static const fv_data_file files[] = {
@@ -15,10 +15,10 @@ static const fv_data_file files[] = {
     {0}};
 /* The same pictures in an archive made anew. */
 static const fv_data_file repack[] = {
-    {"omniglot/images_background.zip", NULL, "fe6f32e7e1f35a8d449a8a4dd6bf60c87419d11adc352b08d988f1546f5e6d3b", 8545058,
-     NULL},
-    {"omniglot/images_evaluation.zip", NULL, "1da27d271b559eca7856c3a5dc8ff9300cef35b3adac8574d2823e984204e3f7", 5833360,
-     NULL}};
+    {"omniglot/images_background.zip", NULL,
+     "fe6f32e7e1f35a8d449a8a4dd6bf60c87419d11adc352b08d988f1546f5e6d3b", 8545058, NULL},
+    {"omniglot/images_evaluation.zip", NULL,
+     "1da27d271b559eca7856c3a5dc8ff9300cef35b3adac8574d2823e984204e3f7", 5833360, NULL}};
 
 enum { CHARACTERS = 1623, DRAWERS = 20, TRAIN = 1100, VALIDATION = 100, PIXELS = FV_INK_SIDE * FV_INK_SIDE };
 
@@ -63,8 +63,8 @@ static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
     fv_archive_close(a);
     if (status != FV_OK) return status;
   }
-  FV_REQUIRE(!ink || taken == CHARACTERS * DRAWERS, FV_ERR_CORRUPT, "dataset (omniglot): expected %d pictures, got %lld",
-             CHARACTERS * DRAWERS, (long long)taken);
+  FV_REQUIRE(!ink || taken == CHARACTERS * DRAWERS, FV_ERR_CORRUPT,
+             "dataset (omniglot): expected %d pictures, got %lld", CHARACTERS * DRAWERS, (long long)taken);
   return FV_OK;
 }
 
@@ -73,10 +73,10 @@ const fv_dataset_def fv_dataset_omniglot = {
              .doc = "characters of fifty alphabets by twenty people, as tasks of telling a few apart (Omniglot)",
              .licence = "MIT",
              .source = "https://github.com/brendenlake/omniglot",
-             .cite = "B. M. Lake, R. Salakhutdinov, J. B. Tenenbaum: Human-level concept learning through probabilistic "
-                     "program induction. Science 350, 2015",
-             .shape = "episodes of 28x28x1: 1000 train, 200 validation, 1000 test, from 1100, 100 and 423 characters in "
-                      "four turns",
+             .cite = "B. M. Lake, R. Salakhutdinov, J. B. Tenenbaum: Human-level concept learning through "
+                     "probabilistic program induction. Science 350, 2015",
+             .shape = "episodes of 28x28x1: 1000 train, 200 validation, 1000 test, from 1100, 100 and 423 characters "
+                      "in four turns",
              .files = files},
     .repack = repack,
     .open = open_set};

@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-enum { CLASSES = 120, EXAMPLES = 12, SIDE = FV_INK_SIDE, PEN = 2, POINTS = 24, MOST_STROKES = 3, TRAIN = 70, VALIDATION = 20 };
+enum { CLASSES = 120, EXAMPLES = 12, TRAIN = 70, VALIDATION = 20 };
+enum { SIDE = FV_INK_SIDE, PEN = 2, POINTS = 24, MOST_STROKES = 3 };
 
 typedef struct point {
   double x, y;
