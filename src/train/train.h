@@ -34,6 +34,8 @@ typedef struct fv_train_settings {
   fv_int_list neighbours;
   int64_t past, horizon;
   double like, dislike;
+  int64_t superpixels;
+  double compactness;
   double rows_decay;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
