@@ -36,8 +36,8 @@ struct fv_slic {
 /* ---- the grid ---------------------------------------------------------------------------------------------------- */
 static void lay_grid(const fv_slic_how *how, int *rows, int *columns, double *step) {
   *step = sqrt((double)how->h * how->w / (double)how->superpixels);
-  *columns = (int)FV_MIN(FV_MAX(lrint(how->w / *step), 1), FV_SLIC_MOST);
-  *rows = (int)FV_MIN(FV_MAX(lrint(how->h / *step), 1), FV_SLIC_MOST / *columns);
+  *columns = (int)FV_MIN(FV_MAX(lrint(how->w / *step), 1), FV_MIN(how->w, FV_SLIC_MOST));
+  *rows = (int)FV_MIN(FV_MAX(lrint(how->h / *step), 1), FV_MIN(how->h, FV_SLIC_MOST / *columns));
 }
 
 int fv_slic_seeds(const fv_slic_how *how) {

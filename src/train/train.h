@@ -260,6 +260,8 @@ fv_status fv_explain_check_out(const fv_explain_request *request, const char *en
 void fv_explain_files(const fv_explain_request *request, fv_json *j); /* a member: what was written */
 
 /* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
+/* What images a model is shown are like, also where it sees graphs of them; ndim 0: it is shown none. */
+fv_shape fv_model_picture(const fv_model *m);
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result is
  * u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
