@@ -156,8 +156,9 @@ fv_status fv_dataset_of_pictures(const uint8_t *pixels, int64_t n, fv_reading *r
 /* Of superpixels: how many nodes and edges a node a graph of these images has at most. */
 enum { FV_SUPERPIXEL_EDGES = 7 };
 int64_t fv_superpixels_most(const fv_reading *reading);
-/* Of such a dataset: an image and whose each of its pixels is, a node of its graph: u8 [H,W,C] and [H,W]. */
-fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, uint8_t *pixels, uint8_t *segment);
+/* Of such a dataset: an image and whose each of its pixels is, a node of its graph: u8 [H,W,C] and [H,W], to be freed. */
+fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, fv_shape *shape, uint8_t **pixels,
+                              uint8_t **segment);
 /* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one asked
  * about; -1: an item that the catalogue does not have. */
 int64_t fv_ratings_item(const fv_dataset *d, fv_split split, int64_t index, int64_t k);

@@ -352,12 +352,19 @@ fv_status fv_dataset_of_pictures(const uint8_t *pixels, int64_t n, fv_reading *r
   return status;
 }
 
-fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, uint8_t *pixels, uint8_t *segment) {
+fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, fv_shape *shape, uint8_t **pixels,
+                              uint8_t **segment) {
   const held *h = d->impl;
-  fv_slic *slic;
-  FV_TRY(fv_slic_new(&h->how, &slic));
-  fv_dataset_read_field(&h->images, split, index, "image", pixels);
-  fv_slic_run(slic, pixels, segment);
-  fv_slic_free(slic);
-  return FV_OK;
+  fv_status status = FV_OK;
+  bench b = {NULL};
+  *shape = FV_SHAPE(h->how.h, h->how.w, h->how.channels);
+  FV_TRY_DONE(bench_new(&h->how, &b));
+  fv_dataset_read_field(&h->images, split, index, "image", b.pixels);
+  fv_slic_run(b.slic, b.pixels, b.segment);
+  *pixels = b.pixels;
+  *segment = b.segment;
+  b.pixels = b.segment = NULL;
+done:
+  bench_free(&b);
+  return status;
 }

@@ -236,6 +236,21 @@ fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char 
 /* Of a model of many graphs: test:N. graphs_explain.c */
 fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *request, char **json);
 
+/* An image whose superpixels are nodes of a graph. explain_cut.c */
+typedef struct fv_cut_image {
+  fv_shape shape;
+  uint8_t *pixels, *segment; /* [H,W,C], [H,W]; NULL: there is none */
+  const double *share;       /* of each superpixel */
+  double most;               /* the largest of them */
+} fv_cut_image;
+/* Of a test sample; share [n] is borrowed. */
+fv_status fv_cut_image_new(const fv_dataset *d, int64_t index, const double *share, int64_t n, fv_cut_image *c);
+void fv_cut_image_free(fv_cut_image *c);
+/* The image and the painted one beside it, `up` times as large (0: as is well seen). */
+fv_status fv_cut_image_picture(const fv_cut_image *c, int up, fv_image *out);
+void fv_cut_image_place(const fv_cut_image *c, int64_t node, fv_json *j); /* the members x, y and pixels */
+void fv_cut_image_json(const fv_cut_image *c, fv_json *j);                /* the member segments */
+
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
 /* What fv_model_predict does for a model of series: input is a CSV whose last rows are the past, or test:N. */
 fv_status fv_series_predict(fv_model *m, const char *input, char **json);
