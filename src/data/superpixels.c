@@ -356,7 +356,7 @@ fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index
                               uint8_t **segment) {
   const held *h = d->impl;
   fv_status status = FV_OK;
-  bench b = {NULL};
+  bench b = {.slic = NULL};
   *shape = FV_SHAPE(h->how.h, h->how.w, h->how.channels);
   FV_TRY_DONE(bench_new(&h->how, &b));
   fv_dataset_read_field(&h->images, split, index, "image", b.pixels);
