@@ -151,12 +151,12 @@ fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *t
 /* The last rows of a series at `path`, to be read as `reading` says, which must know its channels: the one sample of
  * split test, whose future is zeros. */
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
-/* Images u8 [n,H,W,C] of reading->picture, borrowed, as graphs of superpixels: the samples of split test, label -1. */
+/* Images u8 [n,H,W,C] like reading->picture, borrowed, as graphs of superpixels: the samples of split test, label -1. */
 fv_status fv_dataset_of_pictures(const uint8_t *pixels, int64_t n, fv_reading *reading, fv_dataset **d);
 /* Of superpixels: how many nodes and edges a node a graph of these images has at most. */
 enum { FV_SUPERPIXEL_EDGES = 7 };
 int64_t fv_superpixels_most(const fv_reading *reading);
-/* Of such a dataset: an image and whose each of its pixels is, a node of its graph: u8 [H,W,C] and [H,W], to be freed. */
+/* Of such a dataset: an image u8 [H,W,C], and of which node of its graph each pixel is, u8 [H,W]; to be freed. */
 fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, fv_shape *shape, uint8_t **pixels,
                               uint8_t **segment);
 /* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one asked

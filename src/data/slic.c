@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slic.c: simple linear iterative clustering (Achanta, Shaji, Smith, Lucchi, Fua, Suesstrunk: SLIC Superpixels Compared
- * to State-of-the-Art Superpixel Methods, TPAMI 34(11), 2012). k-means over colour and place, where a centre looks no
- * further than S pixels each way, with the distance D^2 = dc^2 + (ds/S)^2 m^2. Colours are those of CIELAB; a grey pixel
- * is its lightness there, 0 to 100, so that a grey image is cut as the same image in colours is. */
+/* slic.c: simple linear iterative clustering (Achanta, Shaji, Smith, Lucchi, Fua, Suesstrunk: SLIC Superpixels
+ * Compared to State-of-the-Art Superpixel Methods, TPAMI 34(11), 2012). k-means over colour and place, where a centre
+ * looks no further than S pixels each way, with the distance D^2 = dc^2 + (ds/S)^2 m^2. Colours are those of CIELAB; a
+ * grey pixel is its lightness there, 0 to 100, so that a grey image is cut as the same image in colours is. */
 #include "data/slic.h"
 
 #include "io/io.h"
@@ -127,7 +127,8 @@ static void place_seeds(fv_slic *s) {
 static void claim(fv_slic *s, int k) {
   const centre *c = &s->centre[k];
   const int channels = s->how.channels, w = s->how.w;
-  const int left = FV_MAX((int)ceil((double)c->x - s->step), 0), right = FV_MIN((int)floor((double)c->x + s->step), w - 1);
+  const int left = FV_MAX((int)ceil((double)c->x - s->step), 0);
+  const int right = FV_MIN((int)floor((double)c->x + s->step), w - 1);
   const int top = FV_MAX((int)ceil((double)c->y - s->step), 0);
   const int bottom = FV_MIN((int)floor((double)c->y + s->step), s->how.h - 1);
   for (int y = top; y <= bottom; y++)

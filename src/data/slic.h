@@ -19,8 +19,8 @@ int fv_slic_seeds(const fv_slic_how *how);
 typedef struct fv_slic fv_slic;
 fv_status fv_slic_new(const fv_slic_how *how, fv_slic **slic);
 void fv_slic_free(fv_slic *slic); /* NULL is fine */
-/* pixels u8 [h,w,channels]; segment [h,w]: whose each pixel is, numbers from 0 in the order in which they come up in the
- * rows. How many there are. */
+/* pixels u8 [h,w,channels]; segment [h,w]: whose each pixel is, numbers from 0 in the order in which they come up.
+ * How many there are. */
 int fv_slic_run(fv_slic *slic, const uint8_t *pixels, uint8_t *segment);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* superpixels.c: images as graphs (Avelar, Tavares, da Silveira, Jung, Lamb: Superpixel Image Classification with Graph
- * Attention Networks, 2020): a node is a superpixel with its mean colour and the middle of its place; those that share a
- * border are neighbours. Such a graph is planar, so that there are fewer than three edges a node: all have room in
- * records of one size, and a plan knows the size before any image is read. */
+/* superpixels.c: images as graphs (Avelar, Tavares, da Silveira, Jung, Lamb: Superpixel Image Classification with
+ * Graph Attention Networks, 2020): a node is a superpixel with its mean colour and the middle of its place; those that
+ * share a border are neighbours. Such a graph is planar, so that there are fewer than three borders a node: all have
+ * room in records of one size, and a plan knows the size before any image is read. */
 #include "data/slic.h"
 #include "data/sets.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image-graph-classify: which of K classes an image is of, by the graph of its superpixels: layers of graph attention of
- * growing width as in Avelar et al. 2020. A mean over neighbours does not tell a node from them: each layer adds what it
- * makes of the node itself, as Velickovic et al. 2018 do on PPI, and normalises. Attention over the nodes pools what all
- * layers made of them (Yang et al. 2016; Xu et al. 2018). */
+/* image-graph-classify: which of K classes an image is of, by the graph of its superpixels: layers of graph attention
+ * of growing width as in Avelar et al. 2020. A mean over neighbours does not tell a node from them: each layer adds
+ * what it makes of the node itself, as Velickovic et al. 2018 do on PPI, and normalises. Attention over the nodes pools
+ * what all layers made of them (Yang et al. 2016; Xu et al. 2018). */
 #include "models/graphs.h"
 
 typedef struct settings {
@@ -78,8 +78,8 @@ const fv_recipe fv_recipe_image_graph_classify = {
     .info = {.name = "image-graph-classify",
              .doc = "which class an image is of, by the graph of its superpixels, and which of these said so: graph "
                     "attention and attention pooling",
-             .paper = "Avelar et al. 2020, Superpixel Image Classification with Graph Attention Networks; Achanta et al. "
-                      "2012 (SLIC)",
+             .paper = "Avelar et al. 2020, Superpixel Image Classification with Graph Attention Networks; Achanta "
+                      "et al. 2012 (SLIC)",
              .default_data = "mnist",
              .options = options,
              .presets = presets},

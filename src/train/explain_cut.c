@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain_cut.c: an image painted by what its superpixels count: the image, and beside it every superpixel in the colour
- * of its share of the largest share, with its borders. */
+/* explain_cut.c: an image painted by what its superpixels count: the image, and beside it every superpixel in the
+ * colour of its share of the largest share, with its borders. */
 #include "train/train.h"
 
 enum { SIDE = 480, GAP = 2, GREY = 96 };

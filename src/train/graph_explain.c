@@ -62,8 +62,9 @@ static void page_fidelity(fv_page *p, const fv_fidelity *f) {
       cells[row * (f->parts + 1) + c] = cell;
     }
   fv_page_heading(p, "Is that what counts?");
-  fv_page_paragraph(p, "Mean probability of the answer when so many %s are removed, those that count most first, least first, "
-                       "or any; %lld samples of the test split, %.3f with all.",
+  fv_page_paragraph(p,
+                    "Mean probability of the answer when so many %s are removed, those that count most first, least "
+                    "first, or any; %lld samples of the test split, %.3f with all.",
                     f->things, (long long)f->samples, f->probability / n);
   fv_page_table(p, cells, ROWS, f->parts + 1);
 }

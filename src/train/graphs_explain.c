@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graphs_explain.c: which nodes of a graph its class rests on: the weights of the pooling. Of the graph of an image nodes
- * are superpixels, and the image is painted. Whether that is what counts: nodes go with all their edges, those with the largest weight first, with the smallest first, or in any order, and the
- * network looks again. */
+/* graphs_explain.c: which nodes of a graph its class rests on: the weights of the pooling. Of the graph of an image
+ * nodes are superpixels, and the image is painted. Whether that is what counts: nodes go with all their edges, those
+ * with the largest weight first, with the smallest first, or in any order, and the network looks again. */
 #include "train/graph_explain.h"
 
 #include <stdlib.h>
