@@ -21,7 +21,7 @@ typedef struct fv_preset {
 typedef struct fv_recipe_info {
   const char *name, *doc, *paper, *default_data;
   const fv_option *options;  /* its own settings */
-  const fv_preset *presets;  /* ends with name NULL */
+  const fv_preset *presets;  /* the first is what holds unless another is asked for; ends with name NULL */
   const char *training;      /* where it departs from the defaults of fv_train_options: "epochs=12 lr=0.01" */
 } fv_recipe_info;
 FV_API int fv_recipe_count(void);

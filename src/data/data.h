@@ -73,6 +73,10 @@ typedef struct fv_reading {
   double like, dislike;                  /* of ratings: liked from, not liked up to; like 0: the data are none */
   fv_catalogue *catalogue;               /* of ratings; NULL: likewise */
   int64_t ways, shots, queries; /* of episodes: classes, examples of each, questions about each; 0: 5, 1, 5 */
+  int64_t superpixels; /* of images: they become graphs of about so many regions; 0: they stay images */
+  double compactness;
+  fv_shape picture;    /* of what they become graphs: [H,W,C]; ndim 0: the first opening says */
+  fv_pool *pool;       /* shares what takes long; NULL: the caller does it alone */
   const char *ask; /* of ratings: the samples are all that this user ("*": each) has not rated; NULL: the ratings */
 } fv_reading;
 void fv_reading_free(fv_reading *r); /* what was learnt; NULL is fine */
@@ -99,6 +103,7 @@ struct fv_dataset {
   void (*close)(fv_dataset *d);
   const struct fv_adjacency *adj; /* of a graph whose nodes are what is classified (graphs.c); NULL: it is none */
   fv_reading *reading, *own_reading; /* the latter NULL when it was given */
+  double seconds_cut;    /* how long it took to cut its images into superpixels; 0: that had been done */
   int64_t skipped;       /* rows left out */
   const char *first_bad; /* what was wrong with the first of them */
   void *impl;
@@ -149,6 +154,14 @@ fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *t
 /* The last rows of a series at `path`, to be read as `reading` says, which must know its channels: the one sample of
  * split test, whose future is zeros. */
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
+/* Images u8 [n,H,W,C] like reading->picture, borrowed, as graphs of superpixels: the samples of split test, label -1. */
+fv_status fv_dataset_of_pictures(const uint8_t *pixels, int64_t n, fv_reading *reading, fv_dataset **d);
+/* Of superpixels: how many nodes and edges a node a graph of these images has at most. */
+enum { FV_SUPERPIXEL_EDGES = 7 };
+int64_t fv_superpixels_most(const fv_reading *reading);
+/* Of such a dataset: an image u8 [H,W,C], and of which node of its graph each pixel is, u8 [H,W]; to be freed. */
+fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, fv_shape *shape, uint8_t **pixels,
+                              uint8_t **segment);
 /* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one asked
  * about; -1: an item that the catalogue does not have. */
 int64_t fv_ratings_item(const fv_dataset *d, fv_split split, int64_t index, int64_t k);

@@ -138,6 +138,7 @@ fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_
   FV_TRY_DONE(set_reading(o.def, reading, d));
   o.reading = d->reading;
   FV_TRY_DONE(o.def->open(&o, d));
+  if (o.reading->superpixels > 0) FV_TRY_DONE(fv_superpixels_of(&o, d));
   FV_TRY_DONE(check_opened(&o, d));
   *dataset = d;
   d = NULL;

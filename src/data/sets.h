@@ -166,6 +166,15 @@ void fv_graph_set_free(fv_graph_set *graphs);
 /* A row whose files are those of a citation network of Planetoid: y, allx, ally, tx, ty, graph, test.index. */
 fv_status fv_planetoid_open_row(const fv_data_open *o, fv_dataset *d);
 
+/* ---- graphs of images (superpixels.c) ---------------------------------------------------------------------------- */
+/* Makes graphs of a dataset of images that o->def has opened. A sample is the graph of an image's superpixels; those
+ * that touch are neighbours, and each is its own:
+ *   "degree" i32 [L], "neighbour" i32 [L,R]        as those of many graphs
+ *   "feature" f32 [L,C+2]                          mean of each channel, 0..1, and of x and y, -1..1
+ *   "label"
+ * What was made once is kept in the cache, under a hash of the images and of how they are cut. */
+fv_status fv_superpixels_of(const fv_data_open *o, fv_dataset *d);
+
 /* A number that rises with the time: a plain number as it is; otherwise year, month, day, hour, minute, second, as far
  * as given. */
 bool fv_time_parse(const char *s, double *t);

@@ -4,6 +4,10 @@
 
 #include <math.h>
 
+enum { TOP, BOTTOM, RANDOM };
+static const char *const orders[FV_FIDELITY_ORDERS] = {"top", "bottom", "random"};
+static const double parts[FV_FIDELITY_PARTS] = {0.1, 0.2, 0.5, 1};
+
 fv_status fv_graph_check_request(const fv_explain_request *rq) {
   FV_REQUIRE(!rq->method || !strcmp(rq->method, "attention"), FV_ERR_REQUEST,
              "explain: method: expected attention for a graph, got '%s'", rq->method);
@@ -43,31 +47,51 @@ static fv_status write_dot(const fv_sketch *s, const char *path) {
   return status;
 }
 
+/* A row an order, a column a part. */
+static void page_fidelity(fv_page *p, const fv_fidelity *f) {
+  enum { COLUMNS = FV_FIDELITY_PARTS + 1, ROWS = FV_FIDELITY_ORDERS + 1 };
+  char text[ROWS][COLUMNS][32];
+  const char *cells[ROWS * COLUMNS];
+  const double n = (double)f->samples;
+  for (int row = 0; row < ROWS; row++)
+    for (int c = 0; c <= f->parts; c++) {
+      char *cell = text[row][c];
+      if (c == 0) snprintf(cell, sizeof text[0][0], "%s", row ? orders[row - 1] : f->things);
+      else if (row == 0) snprintf(cell, sizeof text[0][0], "%.0f %%", 100 * parts[c - 1]);
+      else snprintf(cell, sizeof text[0][0], "%.3f", f->part_probability[row - 1][c - 1] / n);
+      cells[row * (f->parts + 1) + c] = cell;
+    }
+  fv_page_heading(p, "Is that what counts?");
+  fv_page_paragraph(p,
+                    "Mean probability of the answer when so many %s are removed, those that count most first, least "
+                    "first, or any; %lld samples of the test split, %.3f with all.",
+                    f->things, (long long)f->samples, f->probability / n);
+  fv_page_table(p, cells, ROWS, f->parts + 1);
+}
+
 static fv_status write_page(const fv_sketch *s, const fv_model *m, const fv_image *image, const char *path) {
   fv_page p = {0};
   fv_page_begin(&p, m->recipe->info.name, s->title);
   fv_status status = fv_page_image(&p, image, image->w / 2, NULL);
+  if (s->fidelity) page_fidelity(&p, s->fidelity);
   if (status == FV_OK) status = fv_page_write(&p, path);
   fv_page_free(&p);
   return status;
 }
 
 fv_status fv_sketch_write(const fv_sketch *s, const fv_model *m, const fv_json *j, const char *out) {
-  fv_image image = {0};
+  fv_image drawn = {0};
   if (!out) return FV_OK;
   if (fv_ends_with(out, ".json")) return fv_json_write(j, "explain", out);
   if (fv_ends_with(out, ".dot")) return write_dot(s, out);
-  FV_TRY(fv_neighbourhood_picture(&s->h, &image));
-  fv_status status = fv_ends_with(out, ".png") ? fv_image_write_png(out, &image) : write_page(s, m, &image, out);
-  fv_image_free(&image);
+  if (!s->picture) FV_TRY(fv_neighbourhood_picture(&s->h, &drawn));
+  const fv_image *image = s->picture ? s->picture : &drawn;
+  fv_status status = fv_ends_with(out, ".png") ? fv_image_write_png(out, image) : write_page(s, m, image, out);
+  fv_image_free(&drawn);
   return status;
 }
 
 /* ---- fidelity ---------------------------------------------------------------------------------------------------- */
-enum { TOP, BOTTOM, RANDOM };
-static const char *const orders[FV_FIDELITY_ORDERS] = {"top", "bottom", "random"};
-static const double parts[FV_FIDELITY_PARTS] = {0.1, 0.2, 0.5, 1};
-
 static fv_status measure_order(fv_fidelity *f, const fv_fidelity_sample *s, int order, const int32_t *gone) {
   const float *p;
   for (int part = 0; part < f->parts; part++) {

@@ -16,6 +16,8 @@ typedef struct fv_sketch { /* the part of a neighbourhood that is shown */
   fv_drawn_edge edge[FV_SKETCH_ROOM * FV_SKETCH_ROOM];
   int64_t id[FV_SKETCH_ROOM]; /* of each node, in the graph */
   char title[256];
+  const fv_image *picture;           /* drawn in its place; NULL: none */
+  const struct fv_fidelity *fidelity; /* for a page; NULL: none */
 } fv_sketch;
 fv_status fv_sketch_new(const fv_model *m, fv_sketch **s); /* free with fv_free */
 int fv_sketch_find(const fv_sketch *s, int64_t id);        /* its place; -1: it is not shown */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graphs_explain.c: which nodes of a graph its class rests on: the weights of the pooling. Whether that is what counts:
- * nodes go with all their edges, those with the largest weight first, with the smallest first, or in any order, and the
- * network looks again. */
+/* graphs_explain.c: which nodes of a graph its class rests on: the weights of the pooling. Of the graph of an image
+ * nodes are superpixels, and the image is painted. Whether that is what counts: nodes go with all their edges, those
+ * with the largest weight first, with the smallest first, or in any order, and the network looks again. */
 #include "train/graph_explain.h"
 
 #include <stdlib.h>
@@ -10,7 +10,9 @@ enum { SAMPLES = 100 };
 
 typedef struct view {
   fv_model *m;
-  fv_dataset *data;
+  fv_dataset *data, *given; /* the data set, where it is needed; of the image in a file, or NULL */
+  const fv_dataset *at;     /* that of which the graph is */
+  uint8_t *pixels;          /* of the image in a file */
   fv_runner r[FV_MAX_LENGTHS];
   const char *pooling;  /* the tap */
   int64_t most;         /* nodes of the largest graph */
@@ -24,12 +26,23 @@ typedef struct view {
   int32_t label, answer;
 } view;
 
-static fv_status view_open(fv_model *m, const char *data, view *v) {
+static fv_status open_file(view *v, const char *input) {
+  int64_t n;
+  FV_REQUIRE(v->m->reading.picture.ndim, FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", input);
+  FV_TRY(fv_pictures_read(v->m, input, &v->pixels, &n));
+  FV_REQUIRE(n == 1, FV_ERR_REQUEST, "%s: expected one image, got %lld", input, (long long)n);
+  return fv_dataset_of_pictures(v->pixels, n, &v->m->reading, &v->given);
+}
+
+static fv_status view_open(fv_model *m, const fv_explain_request *rq, view *v) {
+  const bool file = rq->input && !fv_is_test_sample(rq->input);
   *v = (view){.m = m};
-  FV_TRY(fv_model_open_data(m, data, &v->data));
+  if (file) FV_TRY(open_file(v, rq->input));
+  if (!file || rq->faithfulness) FV_TRY(fv_model_open_data(m, rq->data, &v->data));
+  v->at = v->data ? v->data : v->given;
   v->most = fv_model_longest(m);
-  for (int f = 0; f < v->data->n_fields; f++) {
-    v->field[f] = fv_alloc((size_t)fv_field_bytes(&v->data->field[f], v->most));
+  for (int f = 0; f < v->at->n_fields; f++) {
+    v->field[f] = fv_alloc((size_t)fv_field_bytes(&v->at->field[f], v->most));
     FV_REQUIRE(v->field[f], FV_ERR_MEMORY, "explain: out of memory");
   }
   FV_TRY(FV_NEW(&v->degree, v->most));
@@ -46,6 +59,8 @@ static void view_close(view *v) {
   void *all[] = {v->degree, v->neighbour, v->gone, v->share, v->order, v->p};
   for (size_t i = 0; i < FV_COUNT(all); i++) fv_free(all[i]);
   fv_dataset_close(v->data);
+  fv_dataset_close(v->given);
+  fv_free(v->pixels);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
@@ -79,8 +94,8 @@ static fv_status look(view *v, const fv_exec **exec) {
   FV_TRY(runner_of(v, bucket));
   fv_exec *e = v->r[bucket].exec[0];
   leave_out(v);
-  for (int f = 0; f < v->data->n_fields; f++) {
-    const int input = fv_exec_input(e, v->data->field[f].name);
+  for (int f = 0; f < v->at->n_fields; f++) {
+    const int input = fv_exec_input(e, v->at->field[f].name);
     if (input >= 0) fv_exec_bind_input(e, input, f == 0 ? v->degree : f == 1 ? v->neighbour : v->field[f]);
   }
   fv_exec_run(e);
@@ -96,14 +111,14 @@ static int falling(const void *a, const void *b) {
   return x < y ? -1 : 1;
 }
 
-static fv_status look_at(view *v, int64_t index) {
+static fv_status look_at(view *v, const fv_dataset *d, int64_t index) {
   const fv_exec *exec;
-  for (int f = 0; f < v->data->n_fields; f++)
-    memset(v->field[f], 0, (size_t)fv_field_bytes(&v->data->field[f], v->most));
-  v->data->read(v->data, FV_SPLIT_TEST, index, 0, v->field);
+  v->at = d;
+  for (int f = 0; f < d->n_fields; f++) memset(v->field[f], 0, (size_t)fv_field_bytes(&d->field[f], v->most));
+  d->read(d, FV_SPLIT_TEST, index, 0, v->field);
   v->index = index;
-  v->n = v->data->length(v->data, FV_SPLIT_TEST, index);
-  v->label = *(const int32_t *)v->field[v->data->n_fields - 1];
+  v->n = d->length(d, FV_SPLIT_TEST, index);
+  v->label = *(const int32_t *)v->field[d->n_fields - 1];
   memset(v->gone, 0, (size_t)v->most);
   FV_TRY(look(v, &exec));
   v->answer = (int32_t)fv_map_peak(v->p, v->m->task.n_classes);
@@ -128,7 +143,7 @@ static fv_status look_without(void *arg, const int32_t *gone, int64_t n, const f
 static fv_status measure(view *v, int64_t wanted, fv_fidelity *f) {
   const int64_t count = v->data->count[FV_SPLIT_TEST], n = FV_MIN(wanted ? wanted : SAMPLES, count);
   for (int64_t i = 0; i < n; i++) {
-    FV_TRY(look_at(v, i * count / n));
+    FV_TRY(look_at(v, v->data, i * count / n));
     FV_TRY(fv_fidelity_add(
         f, &(fv_fidelity_sample){.number = v->index, .n = v->n, .order = v->order, .classes = v->m->task.n_classes,
                                  .label = v->label, .answer = v->answer, .probability = (double)v->p[v->answer],
@@ -138,17 +153,28 @@ static fv_status measure(view *v, int64_t wanted, fv_fidelity *f) {
 }
 
 /* ---- what is written --------------------------------------------------------------------------------------------- */
-static void put_nodes(const view *v, fv_json *j) {
+static void put_nodes(const view *v, const fv_cut_image *cut, fv_json *j) {
   const int32_t *degree = v->field[0];
   fv_json_begin(j, "nodes", '[');
   for (int64_t k = 0; k < v->n; k++) {
     fv_json_begin(j, NULL, '{');
     fv_json_int(j, "node", v->order[k]);
     fv_json_int(j, "degree", degree[v->order[k]] - 1);
+    if (cut->pixels) fv_cut_image_place(cut, v->order[k], j);
     fv_json_real(j, "share", v->share[v->order[k]]);
     fv_json_end(j, '}');
   }
   fv_json_end(j, ']');
+}
+
+/* "test:3: 8 (0.99), is 8; 25 nodes" */
+static void caption_of(const view *v, char *text, size_t size) {
+  const char *const *names = v->m->classes;
+  char which[32] = "", truth[96] = "";
+  if (!v->given) snprintf(which, sizeof which, "test:%lld: ", (long long)v->index);
+  if (v->label >= 0) snprintf(truth, sizeof truth, ", is %s", names[v->label]);
+  snprintf(text, size, "%s%s (%.2f)%s; %lld nodes", which, names[v->answer], (double)v->p[v->answer], truth,
+           (long long)v->n);
 }
 
 /* From the node with the largest share outward. */
@@ -172,49 +198,77 @@ static fv_status make_sketch(const view *v, fv_sketch *s) {
     s->node[i].name = fv_arena_printf(v->m->arena, "%lld", (long long)s->id[i]);
     FV_REQUIRE(s->node[i].name, FV_ERR_MEMORY, "explain: out of memory");
   }
-  snprintf(s->title, sizeof s->title, "test:%lld: %s (%.2f), is %s; %lld nodes", (long long)v->index,
-           v->m->classes[v->answer], (double)v->p[v->answer], v->m->classes[v->label], (long long)v->n);
+  caption_of(v, s->title, sizeof s->title);
   return FV_OK;
 }
 
-static fv_status write_out(const view *v, const fv_json *j, const char *out) {
+static fv_status write_out(const view *v, const fv_cut_image *cut, const fv_fidelity *f, const fv_json *j,
+                           const char *out) {
+  fv_image painted = {0};
   fv_sketch *s;
+  if (!out) return FV_OK;
   FV_TRY(fv_sketch_new(v->m, &s));
   fv_status status = make_sketch(v, s);
+  if (status == FV_OK && cut->pixels) status = fv_cut_image_picture(cut, 0, &painted);
+  s->picture = cut->pixels ? &painted : NULL;
+  s->fidelity = f->samples ? f : NULL;
   if (status == FV_OK) status = fv_sketch_write(s, v->m, j, out);
+  fv_image_free(&painted);
   fv_free(s);
   return status;
 }
 
-static fv_status explain(view *v, const fv_explain_request *rq, fv_json *j) {
-  fv_fidelity measured = {.things = "nodes", .parts = 3};
-  int64_t index = 0;
-  if (rq->input) {
-    FV_REQUIRE(fv_is_test_sample(rq->input), FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split",
-               rq->input);
-    FV_TRY(fv_test_sample(rq->input, v->data, &index));
-  }
-  if (rq->faithfulness) FV_TRY(measure(v, rq->samples, &measured));
-  FV_TRY(look_at(v, index));
+static fv_status put_terminal(const view *v, const fv_cut_image *cut, int columns, fv_json *j) {
+  fv_text text = {0};
+  fv_image image;
+  char caption[256];
+  caption_of(v, caption, sizeof caption);
+  fv_text_printf(&text, "%s\n", caption);
+  FV_TRY(fv_cut_image_picture(cut, 1, &image));
+  fv_status status = fv_term_image(&image, FV_MIN(columns > 0 ? columns : 80, image.w), fv_term_detect(1), &text);
+  if (status == FV_OK) fv_json_text(j, "terminal", text.s);
+  fv_text_free(&text);
+  fv_image_free(&image);
+  return status;
+}
+
+static fv_status put_all(const view *v, const fv_explain_request *rq, const fv_cut_image *cut, const fv_fidelity *f,
+                         fv_json *j) {
   fv_json_begin(j, NULL, '{');
   fv_json_text(j, "method", "attention");
-  fv_json_int(j, "graph", index);
+  if (v->given) fv_json_text(j, "input", rq->input);
+  else fv_json_int(j, "graph", v->index);
   fv_json_text(j, "label", v->m->classes[v->answer]);
   fv_json_float(j, "probability", v->p[v->answer]);
-  fv_json_text(j, "truth", v->m->classes[v->label]);
-  put_nodes(v, j);
-  if (rq->faithfulness) fv_fidelity_json(&measured, j);
+  if (v->label >= 0) fv_json_text(j, "truth", v->m->classes[v->label]);
+  put_nodes(v, cut, j);
+  if (cut->pixels && rq->out && fv_ends_with(rq->out, ".json")) fv_cut_image_json(cut, j);
+  if (f->samples) fv_fidelity_json(f, j);
+  if (cut->pixels && rq->terminal) FV_TRY(put_terminal(v, cut, rq->terminal_columns, j));
   fv_explain_files(rq, j);
   fv_json_end(j, '}');
-  return write_out(v, j, rq->out);
+  return FV_OK;
+}
+
+static fv_status explain(view *v, const fv_explain_request *rq, fv_cut_image *cut, fv_json *j) {
+  fv_fidelity measured = {.things = "nodes", .parts = 3};
+  int64_t index = 0;
+  if (rq->input && !v->given) FV_TRY(fv_test_sample(rq->input, v->data, &index));
+  if (rq->faithfulness) FV_TRY(measure(v, rq->samples, &measured));
+  FV_TRY(look_at(v, v->given ? v->given : v->data, index));
+  if (v->m->reading.picture.ndim) FV_TRY(fv_cut_image_new(v->at, index, v->share, v->n, cut));
+  FV_TRY(put_all(v, rq, cut, &measured, j));
+  return write_out(v, cut, &measured, j, rq->out);
 }
 
 fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *rq, char **json) {
   view v;
   fv_json j = {0};
+  fv_cut_image cut = {0};
   FV_TRY(fv_graph_check_request(rq));
-  fv_status status = view_open(m, rq->data, &v);
-  if (status == FV_OK) status = explain(&v, rq, &j);
+  fv_status status = view_open(m, rq, &v);
+  if (status == FV_OK) status = explain(&v, rq, &cut, &j);
+  fv_cut_image_free(&cut);
   view_close(&v);
   return fv_json_give(&j, status, "explain", json);
 }

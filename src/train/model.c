@@ -60,6 +60,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   int set = data ? fv_dataset_find(data) : -1;
   if (set >= 0 && fv_dataset_get_info(set).training) FV_TRY(set_text(m, what, fv_dataset_get_info(set).training));
   if (preset) FV_TRY(set_preset(m, what, preset));
+  else if (m->recipe->info.presets) FV_TRY(set_text(m, what, m->recipe->info.presets[0].settings)); /* the default */
   for (int i = 0; i < n_sets; i++) FV_TRY(set_one(m, what, sets[i].key, sets[i].value));
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   const fv_train_settings *t = &m->train;
@@ -67,6 +68,7 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
                             .joint = t->joint, .like = t->like, .dislike = t->dislike, .longest = t->longest,
                             .past = t->past, .horizon = t->horizon,
                             .ways = t->ways, .shots = t->shots, .queries = t->queries,
+                            .superpixels = t->superpixels, .compactness = t->compactness,
                             .directed = t->directed, .neighbours = t->neighbours,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
                                        .min_count = t->min_count, .lower = t->lower}};
@@ -92,6 +94,7 @@ fv_status fv_model_new(const char *recipe, const char *data, const char *preset,
   FV_REQUIRE_DONE(m->data, FV_ERR_MEMORY, "model: out of memory");
   FV_TRY_DONE(model_settings(m, m->data, preset, sets, n_sets));
   FV_TRY_DONE(fv_pool_new(threads ? threads : fv_cpu_count(), &m->pool));
+  m->reading.pool = m->pool;
 done:
   if (status == FV_OK) *model = m;
   else fv_model_free(m);
@@ -223,6 +226,12 @@ static void settings_json(fv_json *j, const char *key, const fv_option *table, c
   fv_json_end(j, '}');
 }
 
+static void shape_json(fv_json *j, const char *key, fv_shape shape) {
+  fv_json_begin(j, key, '[');
+  for (int i = 0; i < shape.ndim; i++) fv_json_int(j, NULL, shape.dim[i]);
+  fv_json_end(j, ']');
+}
+
 static void numbers_json(fv_json *j, const char *key, const float *v, int64_t n) {
   fv_json_begin(j, key, '[');
   for (int64_t i = 0; i < n; i++) fv_json_float(j, NULL, v[i]);
@@ -272,9 +281,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
   for (int64_t i = 0; i < m->task.n_classes; i++) fv_json_text(j, NULL, m->classes[i]);
   fv_json_end(j, ']');
   if (m->task.image.ndim) {
-    fv_json_begin(j, "image", '[');
-    for (int i = 0; i < m->task.image.ndim; i++) fv_json_int(j, NULL, m->task.image.dim[i]);
-    fv_json_end(j, ']');
+    shape_json(j, "image", m->task.image);
     fv_json_begin(j, "preprocessing", '{');
     numbers_json(j, "mean", m->mean, m->task.image.dim[2]);
     numbers_json(j, "deviation", m->deviation, m->task.image.dim[2]);
@@ -283,6 +290,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
   if (m->task.horizon) series_json(m, j);
   if (m->task.features) graph_json(m, j);
   if (m->task.ways) episodes_json(m, j);
+  if (m->reading.picture.ndim) shape_json(j, "picture", m->reading.picture);
   if (m->reading.catalogue) fv_catalogue_json(m->reading.catalogue, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');

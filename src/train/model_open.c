@@ -39,18 +39,24 @@ static fv_status read_numbers(const json_t *root, const char *key, const char *p
   return FV_OK;
 }
 
-static fv_status read_image(fv_model *m, const json_t *root, const char *path) {
-  const json_t *image = json_object_get(root, "image");
+/* [H,W,C]; ndim 0: there is none. */
+static fv_status read_shape(const json_t *root, const char *key, const char *path, fv_shape *shape) {
+  const json_t *image = json_object_get(root, key);
   if (!image) return FV_OK;
-  FV_REQUIRE(json_array_size(image) == 3, FV_ERR_CORRUPT, "%s: metadata: 'image': expected [height, width, channels]",
-             path);
-  m->task.image.ndim = 3;
+  FV_REQUIRE(json_array_size(image) == 3, FV_ERR_CORRUPT, "%s: metadata: '%s': expected [height, width, channels]",
+             path, key);
+  shape->ndim = 3;
   for (int i = 0; i < 3; i++) {
-    m->task.image.dim[i] = json_integer_value(json_array_get(image, (size_t)i));
-    FV_REQUIRE(m->task.image.dim[i] >= 1 && m->task.image.dim[i] <= (i == 2 ? 4 : FV_IMAGE_SIDE), FV_ERR_CORRUPT,
-               "%s: metadata: 'image': expected a size that images have, got %lld", path,
-               (long long)m->task.image.dim[i]);
+    shape->dim[i] = json_integer_value(json_array_get(image, (size_t)i));
+    FV_REQUIRE(shape->dim[i] >= 1 && shape->dim[i] <= (i == 2 ? 4 : FV_IMAGE_SIDE), FV_ERR_CORRUPT,
+               "%s: metadata: '%s': expected a size that images have, got %lld", path, key, (long long)shape->dim[i]);
   }
+  return FV_OK;
+}
+
+static fv_status read_image(fv_model *m, const json_t *root, const char *path) {
+  FV_TRY(read_shape(root, "image", path, &m->task.image));
+  if (!m->task.image.ndim) return FV_OK;
   FV_TRY(read_numbers(root, "mean", path, m->task.image.dim[2], m->mean));
   return read_numbers(root, "deviation", path, m->task.image.dim[2], m->deviation);
 }
@@ -184,6 +190,19 @@ static fv_status read_episodes(fv_model *m, const json_t *root, const char *path
   return FV_OK;
 }
 
+/* Of superpixels: there must be room for the graph of any image. */
+static fv_status read_picture(fv_model *m, const json_t *root, const char *path) {
+  fv_reading *r = &m->reading;
+  FV_TRY(read_shape(root, "picture", path, &r->picture));
+  FV_REQUIRE(!r->picture.ndim == !r->superpixels, FV_ERR_CORRUPT,
+             "%s: metadata: expected 'picture' and the setting superpixels, got one of them", path);
+  if (!r->superpixels) return FV_OK;
+  FV_REQUIRE(m->task.features == r->picture.dim[2] + 2 && m->task.edges == FV_SUPERPIXEL_EDGES &&
+                 m->reading.longest >= fv_superpixels_most(r),
+             FV_ERR_CORRUPT, "%s: metadata: expected graphs of superpixels, got others", path);
+  return FV_OK;
+}
+
 /* Texts and histories vary in length: without lengths there would be no room for a sample. */
 static fv_status check_lengths(const fv_model *m, const json_t *root, const char *path) {
   static const char *const varies[] = {"tokenizers", "catalogue"};
@@ -200,6 +219,7 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   FV_TRY(read_labels(m, root, path));
   FV_TRY(read_episodes(m, root, path));
   FV_TRY(read_lengths(m, root, path));
+  FV_TRY(read_picture(m, root, path));
   FV_TRY(check_lengths(m, root, path));
   FV_TRY(read_tokenizers(m, root, path));
   const json_t *catalogue = json_object_get(root, "catalogue");

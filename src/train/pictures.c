@@ -5,8 +5,13 @@
 
 #include <math.h>
 
+fv_shape fv_model_picture(const fv_model *m) {
+  return m->reading.picture.ndim ? m->reading.picture : m->task.image;
+}
+
 static fv_status from_image(const fv_model *m, const char *path, uint8_t **pixels, int64_t *n) {
-  int h = (int)m->task.image.dim[0], w = (int)m->task.image.dim[1], c = (int)m->task.image.dim[2];
+  const fv_shape want = fv_model_picture(m);
+  int h = (int)want.dim[0], w = (int)want.dim[1], c = (int)want.dim[2];
   fv_image image, sized;
   FV_TRY(fv_image_read(path, c, &image));
   fv_status status = fv_image_resize(&image, w, h, &sized);
@@ -19,12 +24,13 @@ static fv_status from_image(const fv_model *m, const char *path, uint8_t **pixel
 
 /* [H,W], [H,W,C], [N,H,W] or [N,H,W,C]; bytes, or real numbers of [0, 1] or of [0, 255]. */
 static fv_status from_array(const fv_model *m, const char *path, const fv_array *a, uint8_t **pixels, int64_t *n) {
-  const int64_t *want = m->task.image.dim;
+  const fv_shape shape = fv_model_picture(m);
+  const int64_t *want = shape.dim;
   int channels = a->ndim >= 3 && a->dim[a->ndim - 1] == want[2] ? 1 : 0, at = a->ndim - 2 - channels;
   bool grey = want[2] == 1 && a->ndim >= 2 && !(channels && at >= 0 && a->dim[at] == want[0]);
   if (grey) at = a->ndim - 2;
   bool fits = at >= 0 && at <= 1 && a->dim[at] == want[0] && a->dim[at + 1] == want[1] && (grey || channels);
-  FV_REQUIRE(fits, FV_ERR_REQUEST, "%s: expected images %s (or several), got %s", path, fv_shape_text(m->task.image),
+  FV_REQUIRE(fits, FV_ERR_REQUEST, "%s: expected images %s (or several), got %s", path, fv_shape_text(shape),
              fv_dims_text(a->dim, a->ndim));
   *n = at ? a->dim[0] : 1;
   FV_REQUIRE(*n > 0, FV_ERR_REQUEST, "%s: expected at least one image, got none", path);

@@ -226,6 +226,12 @@ static fv_status read_targets(const char *target, fv_question *q) {
   return FV_OK;
 }
 
+/* As they are, or as graphs. */
+static fv_status read_pictures(fv_model *m, const char *input, fv_question *q) {
+  FV_TRY(fv_pictures_read(m, input, &q->pixels, &q->n));
+  return m->task.features ? fv_dataset_of_pictures(q->pixels, q->n, &m->reading, &q->data) : FV_OK;
+}
+
 fv_status fv_question_read(fv_model *m, const char *input, const char *target, fv_question *q) {
   if (fv_is_test_sample(input)) {
     FV_REQUIRE(!target, FV_ERR_REQUEST, "target '%s': expected texts it belongs to, got %s", target, input);
@@ -234,9 +240,10 @@ fv_status fv_question_read(fv_model *m, const char *input, const char *target, f
     FV_TRY(FV_NEW(&q->index, 1));
     return fv_test_sample(input, q->data, q->index);
   }
-  FV_REQUIRE(!m->task.features, FV_ERR_REQUEST, "%s: expected test:N, a graph of the test split", input);
+  FV_REQUIRE(!m->task.features || m->reading.picture.ndim, FV_ERR_REQUEST,
+             "%s: expected test:N, a graph of the test split", input);
   FV_REQUIRE(!m->task.ways, FV_ERR_REQUEST, "%s: expected test:N, an episode of the test split", input);
-  if (!m->task.vocabulary[0]) return fv_pictures_read(m, input, &q->pixels, &q->n);
+  if (!m->task.vocabulary[0]) return read_pictures(m, input, q);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);
   if (target) FV_TRY(read_targets(target, q));
@@ -244,9 +251,9 @@ fv_status fv_question_read(fv_model *m, const char *input, const char *target, f
 }
 
 void fv_question_free(fv_question *q) {
+  fv_dataset_close(q->data);
   fv_free(q->pixels);
   fv_free(q->index);
-  fv_dataset_close(q->data);
   fv_text_table_free(q->lines);
   fv_text_table_free(q->targets);
 }
@@ -264,8 +271,8 @@ static fv_status classify(fv_model *m, const char *input, int k, char **json) {
   FV_TRY_DONE(FV_NEW(&p, 2 * answers));
   float *scores = p + answers;
   FV_TRY_DONE(FV_NEW(&best, k));
-  if (q.pixels) FV_TRY_DONE(fv_model_probabilities(m, q.pixels, q.n, p, scores));
-  else FV_TRY_DONE(fv_model_classify(m, q.data, FV_SPLIT_TEST, q.index, q.n, p, scores));
+  if (q.data) FV_TRY_DONE(fv_model_classify(m, q.data, FV_SPLIT_TEST, q.index, q.n, p, scores));
+  else FV_TRY_DONE(fv_model_probabilities(m, q.pixels, q.n, p, scores));
   fv_json_begin(&j, NULL, '{');
   fv_json_text(&j, "input", input);
   fv_json_begin(&j, "predictions", '[');

@@ -34,6 +34,8 @@ typedef struct fv_train_settings {
   fv_int_list neighbours;
   int64_t past, horizon, ways, shots, queries;
   double like, dislike;
+  int64_t superpixels;
+  double compactness;
   double rows_decay;
 } fv_train_settings;
 extern const fv_option fv_train_settings_table[];
@@ -235,6 +237,21 @@ fv_status fv_nodes_explain(fv_model *m, const fv_explain_request *request, char 
 /* Of a model of many graphs: test:N. graphs_explain.c */
 fv_status fv_graphs_explain(fv_model *m, const fv_explain_request *request, char **json);
 
+/* An image whose superpixels are nodes of a graph. explain_cut.c */
+typedef struct fv_cut_image {
+  fv_shape shape;
+  uint8_t *pixels, *segment; /* [H,W,C], [H,W]; NULL: there is none */
+  const double *share;       /* of each superpixel */
+  double most;               /* the largest of them */
+} fv_cut_image;
+/* Of a test sample; share [n] is borrowed. */
+fv_status fv_cut_image_new(const fv_dataset *d, int64_t index, const double *share, int64_t n, fv_cut_image *c);
+void fv_cut_image_free(fv_cut_image *c);
+/* The image and the painted one beside it, `up` times as large (0: as is well seen). */
+fv_status fv_cut_image_picture(const fv_cut_image *c, int up, fv_image *out);
+void fv_cut_image_place(const fv_cut_image *c, int64_t node, fv_json *j); /* the members x, y and pixels */
+void fv_cut_image_json(const fv_cut_image *c, fv_json *j);                /* the member segments */
+
 /* ---- series (series.c) ------------------------------------------------------------------------------------------- */
 /* What fv_model_predict does for a model of series: input is a CSV whose last rows are the past, or test:N. */
 fv_status fv_series_predict(fv_model *m, const char *input, char **json);
@@ -259,6 +276,8 @@ fv_status fv_explain_check_out(const fv_explain_request *request, const char *en
 void fv_explain_files(const fv_explain_request *request, fv_json *j); /* a member: what was written */
 
 /* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
+/* What images a model is shown are like, also where it sees graphs of them; ndim 0: it is shown none. */
+fv_shape fv_model_picture(const fv_model *m);
 /* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result is
  * u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n);

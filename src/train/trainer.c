@@ -73,6 +73,13 @@ static void tell_skipped(const fv_trainer *t) {
   t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
 }
 
+static void tell_cut(const fv_trainer *t) {
+  char text[256];
+  if (t->data->seconds_cut <= 0 || !t->rq->report) return;
+  snprintf(text, sizeof text, "superpixels: images cut in %.1f s, kept for the next time", t->data->seconds_cut);
+  t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
+}
+
 static void tell_vectors(const fv_trainer *t) {
   const fv_model *m = t->m;
   char text[512];
@@ -91,6 +98,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   m->ledger.limit = dry ? 0 : rq->memory_limit;
   FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
   tell_skipped(t);
+  tell_cut(t);
   FV_TRY(count_steps(t));
   FV_TRY(fv_model_meet(m, t->data, t->n_train));
   FV_TRY(fv_model_build(m));
