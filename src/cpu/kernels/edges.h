@@ -8,7 +8,6 @@
 #ifndef FV_CPU_KERNELS_EDGES_H
 #define FV_CPU_KERNELS_EDGES_H
 
-#include "cpu/philox.h"
 #include "cpu/vmath.h"
 #include "ops/attend.h"
 #include "rows.h"
@@ -56,6 +55,7 @@ INLINE int64_t row_end(const graph *g, int64_t row, int64_t begin) {
 /* ---- heads ------------------------------------------------------------------------------------------------------ */
 typedef struct heads {
   int64_t first, n, all; /* of so many */
+  int64_t stride;        /* the least power of two that holds n: so far apart are edges that share a vector */
   int64_t width, at;     /* features of each; where the group's begin in a row of all */
   const int32_t (*of)[FV_W]; /* the head within the group of each feature of the first vectors */
 } heads;
@@ -67,10 +67,11 @@ INLINE fv_i32v head_find(int64_t width, int64_t f) {
 }
 /* `of` has room for NEAR vectors. */
 INLINE heads heads_of(int64_t group, int64_t all, int64_t width, int32_t (*of)[FV_W]) {
-  int64_t first = group * FV_W;
+  int64_t first = group * FV_W, stride = 1;
+  while (stride < FV_MIN(FV_W, all - first)) stride *= 2;
   for (int64_t v = 0; v < NEAR && width > 0; v++) fv_istore(of[v], head_find(width, v * FV_W));
-  return (heads){.first = first, .n = FV_MIN(FV_W, all - first), .all = all, .width = width, .at = first * width,
-                 .of = (const int32_t(*)[FV_W])of};
+  return (heads){.first = first, .n = FV_MIN(FV_W, all - first), .all = all, .stride = stride, .width = width,
+                 .at = first * width, .of = (const int32_t(*)[FV_W])of};
 }
 /* Of the features from f, a multiple of FV_W, on. */
 INLINE fv_i32v head_of(const heads *h, int64_t f) {
@@ -129,101 +130,84 @@ INLINE fv_f32v heads_dot(const heads *g, const float *a, const float *b) {
 INLINE fv_f32v leaky(fv_f32v z, fv_f32v slope) { return fv_vselect(fv_vgt(z, fv_vzero()), z, z * slope); }
 INLINE fv_f32v leaky_slope(fv_f32v z, fv_f32v slope) { return fv_vselect(fv_vgt(z, fv_vzero()), fv_vsplat(1), slope); }
 
-/* ---- dropout ---------------------------------------------------------------------------------------------------- */
-typedef struct drop {
-  bool on;
-  uint64_t seed, stream, threshold;
-  float scale;
-} drop;
-static drop drop_of(const fv_call *c, int rng) {
-  const fv_attend_attrs *a = c->attrs;
-  drop d = {.on = a->p > 0 && fv_attend_in(c, rng)};
-  if (!d.on) return d;
-  int32_t words[4];
-  memcpy(words, c->in[rng].data, sizeof words);
-  d.seed = fv_dropout_seed(words);
-  d.stream = fv_dropout_stream(a->stream, words);
-  d.threshold = fv_dropout_threshold(a->p);
-  d.scale = a->p < 1 ? (float)(1 / (1 - a->p)) : 0;
-  return d;
+/* Vectors of FV_W / stride edges, one behind the other: what all of them have in common, in the place of each. */
+INLINE fv_f32v slots_same(const heads *h, fv_f32v v) {
+  return h->stride == FV_W ? v : fv_vpermute(v, fv_iand(fv_ilane(), fv_isplat((int32_t)h->stride - 1)));
+}
+INLINE fv_f32v slots_swap(fv_f32v v, int64_t by) {
+  return fv_vpermute(v, fv_ixor(fv_ilane(), fv_isplat((int32_t)by)));
+}
+INLINE fv_f32v slots_sum(const heads *h, fv_f32v v) {
+  for (int64_t by = FV_W / 2; by >= h->stride; by /= 2) v += slots_swap(v, by);
+  return v;
+}
+/* NaN need not come through here: its exponential is NaN and spoils the sum. */
+INLINE fv_f32v larger(fv_f32v a, fv_f32v b) { return fv_vselect(fv_vgt(b, a), b, a); }
+INLINE fv_f32v slots_largest(const heads *h, fv_f32v v) {
+  for (int64_t by = FV_W / 2; by >= h->stride; by /= 2) v = larger(v, slots_swap(v, by));
+  return v;
 }
 
+/* ---- dropout ---------------------------------------------------------------------------------------------------- */
+typedef struct drop {
+  const int32_t *bits; /* NULL: all is kept */
+  float scale;
+} drop;
+static drop drop_of(const fv_call *c, int kept) {
+  const double p = ((const fv_attend_attrs *)c->attrs)->p;
+  const fv_tensor *bits = p > 0 ? fv_attend_in(c, kept) : NULL;
+  return (drop){.bits = bits ? bits->data : NULL, .scale = p < 1 ? (float)(1 / (1 - p)) : 0};
+}
 
 /* ---- a row's edges, a chunk at a time --------------------------------------------------------------------------- */
+enum { ENDS = 4, ROOM = CHUNK * FV_W + FV_W };
 typedef struct chunk {
   int n;
   int64_t next;           /* the first place not taken */
-  bool in_row;            /* edges are numbered as they follow each other */
   int64_t other[CHUNK], edge[CHUNK];
-  float w[CHUNK][FV_W], v[CHUNK][FV_W]; /* two numbers an edge and head */
+  uint32_t kept[CHUNK];   /* bits of the group's heads */
+  float w[ROOM], v[ROOM]; /* two numbers an edge and head, edges `stride` apart */
+  float end[ENDS][ROOM];  /* what was asked of the other ends, likewise */
 } chunk;
-
-/* m of a chunk's edges, the group's heads of each side by side. Random numbers cost more than all the rest of an edge,
- * so that none is drawn in vain: of places in a row whole blocks of 64 (ops/dropout.h), otherwise as many counters at a
- * time as a vector holds, of whatever edges. */
-typedef struct mask {
-  const float *at;
-  int64_t n;
-  float v[CHUNK * FV_W + 128];
-} mask;
-INLINE fv_f32v mask_of(const drop *d, fv_i32v word) {
-  const fv_i32v least = fv_isplat((int32_t)((uint32_t)d->threshold ^ 0x80000000u));
-  return fv_vmasked(fv_ige(fv_ixor(word, fv_isplat(INT32_MIN)), least), fv_vsplat(d->scale));
+INLINE int64_t chunk_length(const chunk *c, const heads *h) { return c->n * h->stride; }
+/* The lanes of the vector at p that are of edges. */
+INLINE fv_mask chunk_lanes(const chunk *c, const heads *h, int64_t p) {
+  const int64_t left = chunk_length(c, h) - p;
+  return left >= FV_W ? fv_mfirst(FV_W) : fv_mfirst(left);
+}
+/* m of the vector at p. */
+INLINE fv_f32v chunk_kept(const chunk *c, const heads *h, const drop *d, int64_t p) {
+  const int64_t k = p / h->stride, n = FV_MIN(c->n - k, FV_W / h->stride);
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < n; i++) bits |= c->kept[k + i] << i * h->stride;
+  return fv_vmasked(fv_mof(bits), fv_vsplat(d->scale));
 }
 
-INLINE void mask_draw_row(const drop *d, int64_t first, int64_t n, mask *m) {
-  const int64_t block = first / 64;
-  for (int64_t b = block; b * 64 < first + n; b++) {
-    fv_i32v word[64 / FV_W];
-    fv_vphilox_64(d->seed, d->stream, b, word);
-    for (int i = 0; i < 64 / FV_W; i++) fv_vstore(m->v + (b - block) * 64 + i * FV_W, mask_of(d, word[i]));
-  }
-  m->at = m->v + first % 64;
-}
-
-INLINE void mask_draw_any(const drop *d, const chunk *c, const heads *h, mask *m) {
-  const int64_t n = c->n * h->n;
-  int64_t k = 0, head = 0;
-  for (int64_t p = 0; p < n; p += FV_W) {
-    int32_t low[FV_W] = {0}, high[FV_W] = {0}, which[FV_W] = {0};
-    for (int64_t i = 0; i < FV_MIN(FV_W, n - p); i++) {
-      const uint64_t e = (uint64_t)(c->edge[k] * h->all + h->first + head), counter = e / 64 * 16 + e % 16;
-      low[i] = (int32_t)(uint32_t)counter;
-      high[i] = (int32_t)(counter >> 32);
-      which[i] = (int32_t)(e % 64 / 16);
-      if (++head == h->n) head = 0, k++;
-    }
-    fv_i32v words[4], at = fv_iload(which);
-    fv_vphilox_at(d->seed, d->stream, fv_iload(low), fv_iload(high), words);
-    for (int i = 1; i < 4; i++) words[0] = fv_iselect(fv_ieq(at, fv_isplat(i)), words[i], words[0]);
-    fv_vstore(m->v + p, mask_of(d, words[0]));
-  }
-  m->at = m->v;
-}
-
-INLINE void mask_draw(const drop *d, const chunk *c, const heads *h, mask *m) {
-  m->n = h->n;
-  m->at = m->v;
-  if (d->threshold >> 32) memset(m->v, 0, sizeof m->v); /* all dropped */
-  else if (c->in_row && h->n == h->all) mask_draw_row(d, c->edge[0] * h->all, c->n * h->n, m);
-  else mask_draw_any(d, c, h, m);
-}
-INLINE fv_f32v mask_get(const mask *m, int64_t k) { return row_load(m->at + k * m->n, m->n); }
-
-/* What an edge reads of its other end: rows of features, rows of numbers a head; NULL: nothing. */
+/* What an edge reads of its other end: rows of features, rows of numbers a head; and numbers a head of its own; NULL:
+ * nothing. */
 typedef struct ends {
-  const float *features[2], *heads[3];
+  const float *features[2], *heads[ENDS - 1], *own;
 } ends;
 INLINE void fetch(const ends *e, const heads *h, int64_t row) {
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < ENDS - 1; i++)
     if (e->heads[i]) __builtin_prefetch(e->heads[i] + row * h->all + h->first);
   for (int i = 0; i < 2; i++)
     for (int64_t f = 0; e->features[i] && f < h->n * h->width; f += 16)
       __builtin_prefetch(features(h, e->features[i], row) + f);
 }
 
+/* Whole vectors are written: the lanes beyond n are zero until the next edge's numbers come there. */
+INLINE void chunk_take(chunk *c, const heads *h, const ends *e, const drop *d) {
+  const int64_t other = c->other[c->n], edge = c->edge[c->n], at = c->n * h->stride;
+  for (int i = 0; i < ENDS - 1; i++)
+    if (e->heads[i]) fv_vstore(c->end[i] + at, heads_load(h, e->heads[i], other));
+  if (e->own) fv_vstore(c->end[ENDS - 1] + at, heads_load(h, e->own, edge));
+  if (d->bits) c->kept[c->n] = fv_dropout_bits_at(d->bits, edge * h->all + h->first, h->n);
+  c->n++;
+}
+
 /* Up to CHUNK edges from place k on, which have ends; and fetches what those after them will read. */
-INLINE void chunk_fill(chunk *c, const graph *g, int64_t k, int64_t end, const heads *h, const ends *e) {
+INLINE void chunk_fill(chunk *c, const graph *g, int64_t k, int64_t end, const heads *h, const ends *e, const drop *d) {
   c->n = 0;
   for (; k < end && c->n < CHUNK; k++) {
     int64_t far = k + AHEAD < g->places ? g->other[k + AHEAD] : -1;
@@ -231,9 +215,9 @@ INLINE void chunk_fill(chunk *c, const graph *g, int64_t k, int64_t end, const h
     int64_t other = g->other[k], edge = g->edge ? g->edge[k] : k;
     if (other < 0 || other >= g->others || edge < 0 || edge >= g->places) continue;
     c->other[c->n] = other;
-    c->edge[c->n++] = edge;
+    c->edge[c->n] = edge;
+    chunk_take(c, h, e, d);
   }
-  c->in_row = !g->edge && c->n > 0 && c->edge[c->n - 1] - c->edge[0] == c->n - 1;
   c->next = k;
 }
 
@@ -248,7 +232,7 @@ INLINE void chunk_sum(const chunk *c, const heads *h, const float *x, int64_t f,
   }
   for (int k = 0; k < c->n; k++) {
     const float *row = features(h, x, c->other[k]) + f;
-    fv_f32v w = fv_vload(c->w[k]), v = z ? fv_vload(c->v[k]) : fv_vzero();
+    fv_f32v w = fv_vload(c->w + k * h->stride), v = z ? fv_vload(c->v + k * h->stride) : fv_vzero();
     for (int i = 0; i < nv; i++) {
       fv_f32v xi = row_load(row + i * FV_W, lanes);
       y[i] = fv_vfma(fv_vpermute(w, head[i]), xi, y[i]);
@@ -275,30 +259,34 @@ INLINE soft soft_begin(void) {
   return (soft){.top = fv_vsplat(-INFINITY), .sum = fv_vzero(), .rising = fv_vzero()};
 }
 
-/* NaN need not come through here: its exponential is NaN and spoils the sum. */
-INLINE fv_f32v larger(fv_f32v a, fv_f32v b) { return fv_vselect(fv_vgt(b, a), b, a); }
+INLINE fv_f32v chunk_top(const chunk *c, const heads *h, fv_f32v top) {
+  const int64_t n = chunk_length(c, h);
+  fv_f32v tops[2] = {top, top};
+  for (int64_t p = 0; p < n; p += FV_W)
+    tops[p / FV_W & 1] = larger(tops[p / FV_W & 1], fv_vselect(chunk_lanes(c, h, p), fv_vload(c->w + p), top));
+  return slots_largest(h, larger(tops[0], tops[1]));
+}
 
 /* Takes a chunk whose w are scores (v, if `rises`: 1 where it does); they become weights (of those that rise), with
  * dropout. `alpha`, unless NULL, gets the scores. */
 INLINE void soft_chunk(soft *s, chunk *c, const heads *h, const drop *d, bool rises, float *alpha) {
-  fv_f32v low = fv_vsplat(-INFINITY), tops[2] = {s->top, low}, sum = fv_vzero(), rising = fv_vzero();
-  for (int k = 0; k < c->n; k++) tops[k & 1] = larger(tops[k & 1], fv_vload(c->w[k]));
-  fv_f32v top = larger(tops[0], tops[1]);
-  mask kept;
-  if (d->on) mask_draw(d, c, h, &kept);
-  s->factor = fv_vmasked(fv_vne(s->top, low), fv_vexp(s->top - top));
-  for (int k = 0; k < c->n; k++) {
-    fv_f32v e = fv_vload(c->w[k]), x = fv_vexp(e - top), r = rises ? fv_vload(c->v[k]) : fv_vzero();
-    if (alpha) heads_store(h, alpha, c->edge[k], e);
+  const int64_t n = chunk_length(c, h);
+  const fv_f32v top = chunk_top(c, h, s->top);
+  fv_f32v sum = fv_vzero(), rising = fv_vzero();
+  for (int k = 0; k < c->n && alpha; k++) heads_store(h, alpha, c->edge[k], fv_vload(c->w + k * h->stride));
+  s->factor = fv_vmasked(fv_vne(s->top, fv_vsplat(-INFINITY)), fv_vexp(s->top - top));
+  for (int64_t p = 0; p < n; p += FV_W) {
+    fv_f32v x = fv_vmasked(chunk_lanes(c, h, p), fv_vexp(fv_vload(c->w + p) - top));
+    const fv_f32v r = rises ? fv_vload(c->v + p) : fv_vzero();
     sum += x;
     if (rises) rising += x * r;
-    if (d->on) x = x * mask_get(&kept, k);
-    fv_vstore(c->w[k], x);
-    if (rises) fv_vstore(c->v[k], x * r);
+    if (d->bits) x = x * chunk_kept(c, h, d, p);
+    fv_vstore(c->w + p, x);
+    if (rises) fv_vstore(c->v + p, x * r);
   }
   s->top = top;
-  s->sum = fv_vfma(s->sum, s->factor, sum);
-  if (rises) s->rising = fv_vfma(s->rising, s->factor, rising);
+  s->sum = fv_vfma(s->sum, s->factor, slots_sum(h, sum));
+  if (rises) s->rising = fv_vfma(s->rising, s->factor, slots_sum(h, rising));
 }
 /* After the last chunk; the log-sum-exp, 0 of no edges. */
 INLINE fv_f32v soft_end(soft *s) {

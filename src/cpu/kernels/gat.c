@@ -16,16 +16,16 @@ typedef struct forward {
 } forward;
 
 INLINE void forward_scores(const forward *a, chunk *c, const heads *h, fv_f32v target) {
-  for (int k = 0; k < c->n; k++) {
-    fv_f32v z = target + heads_load(h, a->source, c->other[k]);
-    fv_vstore(c->w[k], leaky(z, a->slope));
-    fv_vstore(c->v[k], fv_vmasked(fv_vgt(z, fv_vzero()), fv_vsplat(1)));
+  for (int64_t p = 0; p < chunk_length(c, h); p += FV_W) {
+    fv_f32v z = target + fv_vload(c->end[0] + p);
+    fv_vstore(c->w + p, leaky(z, a->slope));
+    fv_vstore(c->v + p, fv_vmasked(fv_vgt(z, fv_vzero()), fv_vsplat(1)));
   }
 }
 
 /* keep: something of what the gradient needs is wanted. */
 INLINE void forward_row(const forward *a, const heads *h, int64_t row, int64_t begin, int64_t end, bool keep) {
-  const fv_f32v target = heads_load(h, a->target, row);
+  const fv_f32v target = slots_same(h, heads_load(h, a->target, row));
   float *y = a->y + row * h->all * h->width + h->at, *rise = a->rise ? a->rise + row * h->all * h->width + h->at : NULL;
   soft s = soft_begin();
   chunk c;
@@ -33,7 +33,7 @@ INLINE void forward_row(const forward *a, const heads *h, int64_t row, int64_t b
   fv_f32v lse = fv_vzero();
   bool first = true, last;
   do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->x}, {a->source}});
+    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->x}, {a->source}, NULL}, &a->d);
     forward_scores(a, &c, h, target);
     soft_chunk(&s, &c, h, &a->d, keep, a->alpha);
     last = c.next >= end;
@@ -74,7 +74,7 @@ static void run_forward(const fv_call *c) {
   const fv_shape x = c->in[X].shape;
   forward a = {.x = c->in[X].data, .source = c->in[SOURCE].data, .target = c->in[TARGET].data, .y = c->out[0].data,
                .alpha = c->out[1].data, .lse = c->out[2].data, .rise = c->out[3].data, .rising = c->out[4].data,
-               .d = drop_of(c, FV_ATTEND_RNG), .slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope)};
+               .d = drop_of(c, FV_ATTEND_KEPT), .slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope)};
   a.g = (graph){.ptr = c->in[FV_ATTEND_ROW_PTR].data, .other = c->in[FV_ATTEND_COL].data, .others = x.dim[0],
                 .rows = c->in[FV_ATTEND_ROW_PTR].shape.dim[0] - 1, .places = c->in[FV_ATTEND_COL].shape.dim[0]};
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
@@ -99,23 +99,21 @@ typedef struct backward {
 /* w = m alpha, v = w slope; returns the part of dsource that does not come through dy. */
 INLINE fv_f32v backward_weights(const backward *a, chunk *c, const heads *h, fv_f32v source) {
   fv_f32v sum = fv_vzero();
-  mask kept;
-  if (a->d.on) mask_draw(&a->d, c, h, &kept);
-  for (int k = 0; k < c->n; k++) {
-    fv_f32v z = source + heads_load(h, a->target, c->other[k]), slope = leaky_slope(z, a->slope);
-    fv_f32v w = fv_vexp(leaky(z, a->slope) - heads_load(h, a->lse, c->other[k]));
-    fv_f32v less = heads_load(h, a->delta, c->other[k]);
-    if (a->dalpha) less = less - heads_load(h, a->dalpha, c->edge[k]);
+  for (int64_t p = 0; p < chunk_length(c, h); p += FV_W) {
+    fv_f32v z = source + fv_vload(c->end[0] + p), slope = leaky_slope(z, a->slope);
+    fv_f32v w = fv_vmasked(chunk_lanes(c, h, p), fv_vexp(leaky(z, a->slope) - fv_vload(c->end[1] + p)));
+    fv_f32v less = fv_vload(c->end[2] + p);
+    if (a->dalpha) less = less - fv_vload(c->end[3] + p);
     sum = fv_vfnma(w * slope, less, sum);
-    if (a->d.on) w = w * mask_get(&kept, k);
-    fv_vstore(c->w[k], w);
-    fv_vstore(c->v[k], w * slope);
+    if (a->d.bits) w = w * chunk_kept(c, h, &a->d, p);
+    fv_vstore(c->w + p, w);
+    fv_vstore(c->v + p, w * slope);
   }
-  return sum;
+  return slots_sum(h, sum);
 }
 
 INLINE void backward_row(const backward *a, const heads *h, int64_t row, int64_t begin, int64_t end) {
-  const fv_f32v source = heads_load(h, a->source, row);
+  const fv_f32v source = slots_same(h, heads_load(h, a->source, row));
   const float *x = features(h, a->x, row);
   float *dx = a->dx + row * h->all * h->width + h->at;
   chunk c;
@@ -123,7 +121,7 @@ INLINE void backward_row(const backward *a, const heads *h, int64_t row, int64_t
   fv_f32v dsource = fv_vzero();
   bool first = true;
   do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->dy}, {a->target, a->lse, a->delta}});
+    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->dy}, {a->target, a->lse, a->delta}, a->dalpha}, &a->d);
     dsource += backward_weights(a, &c, h, source);
     fv_f32v through = fv_vzero();
 #define BLOCK(f, nv, lanes)                                                                       \
@@ -164,7 +162,7 @@ static void run_backward(const fv_call *c) {
   backward a = {.dy = c->in[0].data, .x = c->in[1].data, .source = c->in[2].data, .target = c->in[3].data,
                 .lse = c->in[FV_ATTEND_LSE].data, .delta = c->in[FV_ATTEND_DELTA].data, .dx = c->out[0].data,
                 .dalpha = c->n_in > FV_ATTEND_DALPHA ? c->in[FV_ATTEND_DALPHA].data : NULL, .dsource = c->out[1].data,
-                .d = drop_of(c, FV_ATTEND_T_RNG)};
+                .d = drop_of(c, FV_ATTEND_T_KEPT)};
   a.slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope);
   a.g = (graph){.ptr = c->in[FV_ATTEND_T_PTR].data, .other = c->in[FV_ATTEND_T_ROW].data,
                 .edge = c->in[FV_ATTEND_T_EDGE].data, .rows = x.dim[0], .places = c->in[FV_ATTEND_T_ROW].shape.dim[0],

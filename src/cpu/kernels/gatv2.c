@@ -4,7 +4,7 @@
  * is a share of the graph: rows and edges together. */
 #include "edges.h"
 
-enum { DY, L, R, ATT, T_ROW_PTR = FV_ATTEND_DELTA + 1, T_COL, T_DALPHA, T_RNG };
+enum { DY, L, R, ATT, T_ROW_PTR = FV_ATTEND_DELTA + 1, T_COL, T_DALPHA, T_KEPT };
 
 typedef struct net {
   graph g;
@@ -39,8 +39,8 @@ INLINE void forward_row(const net *a, const heads *h, int64_t row, int64_t begin
   fv_f32v lse = fv_vzero();
   bool first = true, last;
   do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->l}, {NULL}});
-    for (int k = 0; k < c.n; k++) fv_vstore(c.w[k], score(a, h, c.other[k], row));
+    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->l}, {NULL}, NULL}, &a->d);
+    for (int k = 0; k < c.n; k++) fv_vstore(c.w + k * h->stride, score(a, h, c.other[k], row));
     soft_chunk(&s, &c, h, &a->d, false, a->alpha);
     last = c.next >= end;
     if (last) lse = soft_end(&s);
@@ -61,17 +61,15 @@ INLINE void forward_row(const net *a, const heads *h, int64_t row, int64_t begin
 /* ---- gradients -------------------------------------------------------------------------------------------------- */
 /* w = m alpha and v = the gradient of the score, of the edges from (to, when `by_source`) the chunk's other ends. */
 INLINE void backward_weights(const net *a, chunk *c, const heads *h, int64_t row, bool by_source) {
-  mask kept;
-  if (a->d.on) mask_draw(&a->d, c, h, &kept);
   for (int k = 0; k < c->n; k++) {
     const int64_t source = by_source ? row : c->other[k], target = by_source ? c->other[k] : row;
     fv_f32v alpha = fv_vexp(score(a, h, source, target) - heads_load(h, a->lse, target)), w = alpha;
     fv_f32v less = heads_load(h, a->delta, target);
     if (a->dalpha) less = less - heads_load(h, a->dalpha, c->edge[k]);
-    if (a->d.on) w = w * mask_get(&kept, k);
+    if (a->d.bits) w = w * fv_vmasked(fv_mof(c->kept[k]), fv_vsplat(a->d.scale));
     fv_f32v dot = heads_dot(h, features(h, a->dy, target), features(h, a->l, source));
-    fv_vstore(c->w[k], w);
-    fv_vstore(c->v[k], fv_vfnma(alpha, less, w * dot));
+    fv_vstore(c->w + k * h->stride, w);
+    fv_vstore(c->v + k * h->stride, fv_vfnma(alpha, less, w * dot));
   }
 }
 
@@ -88,7 +86,7 @@ INLINE void backward_sum(const net *a, const chunk *c, const heads *h, const flo
   for (int k = 0; k < c->n; k++) {
     const float *far = features(h, by_source ? a->r : a->l, c->other[k]) + f;
     const float *dy = by_source ? features(h, a->dy, c->other[k]) + f : NULL;
-    fv_f32v v = fv_vload(c->v[k]), w = by_source ? fv_vload(c->w[k]) : fv_vzero();
+    fv_f32v v = fv_vload(c->v + k * h->stride), w = by_source ? fv_vload(c->w + k * h->stride) : fv_vzero();
     for (int i = 0; i < nv; i++) {
       fv_f32v z = mine[i] + row_load(far + i * FV_W, lanes), de = fv_vpermute(v, head[i]);
       sloped[i] = fv_vfma(de, leaky_slope(z, a->slope), sloped[i]);
@@ -105,7 +103,7 @@ INLINE void target_row(const net *a, const heads *h, int64_t row, int64_t begin,
   c.next = begin;
   bool first = true, fresh = row % FV_ATTEND_ROWS == 0;
   do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->l}, {NULL}});
+    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->l}, {NULL}, NULL}, &a->d);
     backward_weights(a, &c, h, row, false);
 #define BLOCK(f, nv, lanes)                                                                                    \
   do {                                                                                                         \
@@ -131,7 +129,7 @@ INLINE void source_row(const net *a, const heads *h, int64_t row, int64_t begin,
   c.next = begin;
   bool first = true;
   do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->r, a->dy}, {a->lse, a->delta}});
+    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->r, a->dy}, {a->lse, a->delta}, NULL}, &a->d);
     backward_weights(a, &c, h, row, true);
 #define BLOCK(f, nv, lanes)                                                                                    \
   do {                                                                                                         \
@@ -166,15 +164,15 @@ INLINE void run_sized(const net *a, int64_t from, int64_t to, int64_t begin, fv_
   else run_rows(a, from, to, begin, s.dim[1], s.dim[2], run);
 }
 
-static net net_of(const fv_call *c, int l, int ptr, int other, int rng) {
-  net a = {.l = c->in[l].data, .r = c->in[l + 1].data, .att = c->in[l + 2].data, .d = drop_of(c, rng)};
+static net net_of(const fv_call *c, int l, int ptr, int other, int kept) {
+  net a = {.l = c->in[l].data, .r = c->in[l + 1].data, .att = c->in[l + 2].data, .d = drop_of(c, kept)};
   a.slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope);
   a.g = (graph){.ptr = c->in[ptr].data, .other = c->in[other].data, .rows = c->in[ptr].shape.dim[0] - 1,
                 .places = c->in[other].shape.dim[0]};
   return a;
 }
-static net gradient_of(const fv_call *c, int ptr, int dalpha, int rng) {
-  net a = net_of(c, L, ptr, ptr + 1, rng);
+static net gradient_of(const fv_call *c, int ptr, int dalpha, int kept) {
+  net a = net_of(c, L, ptr, ptr + 1, kept);
   a.dy = c->in[DY].data;
   a.lse = c->in[FV_ATTEND_LSE].data;
   a.delta = c->in[FV_ATTEND_DELTA].data;
@@ -187,7 +185,7 @@ static int64_t forward_units(const fv_node *n) {
   return graph_units(n->in[FV_ATTEND_ROW_PTR]->shape.dim[0] - 1, n->in[FV_ATTEND_COL]->shape.dim[0]);
 }
 static void run_forward(const fv_call *c) {
-  net a = net_of(c, 0, FV_ATTEND_ROW_PTR, FV_ATTEND_COL, FV_ATTEND_RNG);
+  net a = net_of(c, 0, FV_ATTEND_ROW_PTR, FV_ATTEND_COL, FV_ATTEND_KEPT);
   const fv_shape s = c->in[0].shape;
   a.g.others = s.dim[0];
   a.y = c->out[0].data;
@@ -203,7 +201,7 @@ static int64_t target_units(const fv_node *n) {
   return graph_units(n->in[T_ROW_PTR]->shape.dim[0] - 1, n->in[T_COL]->shape.dim[0]);
 }
 static void run_target(const fv_call *c) {
-  net a = gradient_of(c, T_ROW_PTR, T_DALPHA, T_RNG);
+  net a = gradient_of(c, T_ROW_PTR, T_DALPHA, T_KEPT);
   a.g.others = c->in[L].shape.dim[0];
   a.datt = c->out[1].data;
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
@@ -214,7 +212,7 @@ static int64_t source_units(const fv_node *n) {
   return graph_units(n->in[L]->shape.dim[0], n->in[FV_ATTEND_T_ROW]->shape.dim[0]);
 }
 static void run_source(const fv_call *c) {
-  net a = gradient_of(c, FV_ATTEND_T_PTR, FV_ATTEND_DALPHA, FV_ATTEND_T_RNG);
+  net a = gradient_of(c, FV_ATTEND_T_PTR, FV_ATTEND_DALPHA, FV_ATTEND_T_KEPT);
   a.g.edge = c->in[FV_ATTEND_T_EDGE].data;
   a.g.others = c->in[DY].shape.dim[0];
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
