@@ -338,11 +338,13 @@ INLINE void soft_piece(soft *s, chunk *c, const piece *r, const heads *h, const 
   s->sum = fv_vfma(s->sum, s->factor, slots_sum(h, sum));
   if (rises) s->rising = fv_vfma(s->rising, s->factor, slots_sum(h, rising));
 }
-/* After the last piece; the log-sum-exp, 0 of no edges. */
-INLINE fv_f32v soft_end(soft *s) {
-  fv_mask any = fv_vne(s->sum, fv_vzero());
-  s->scale = fv_vmasked(any, fv_vsplat(1) / s->sum);
-  return fv_vmasked(any, s->top + fv_vlog(s->sum));
+/* After the last piece. */
+INLINE void soft_end(soft *s) {
+  s->scale = fv_vmasked(fv_vne(s->sum, fv_vzero()), fv_vsplat(1) / s->sum);
+}
+/* The log-sum-exp, 0 of no edges. */
+INLINE fv_f32v soft_log(const soft *s) {
+  return fv_vmasked(fv_vne(s->sum, fv_vzero()), s->top + fv_vlog(s->sum));
 }
 
 /* y <- sums of a piece beside what y holds of earlier ones. */
@@ -357,8 +359,9 @@ INLINE void soft_store(const soft *s, const piece *r, const heads *h, float *y, 
 }
 
 /* Scores to weights, for those who ask for them. */
-INLINE void alpha_finish(const graph *g, const heads *h, int64_t begin, int64_t end, fv_f32v lse, float *alpha) {
-  for (int64_t k = begin; k < end; k++) {
+INLINE void alpha_finish(const graph *g, const heads *h, const piece *r, const soft *s, float *alpha) {
+  const fv_f32v lse = soft_log(s);
+  for (int64_t k = r->begin; k < r->end; k++) {
     bool there = g->other[k] >= 0 && g->other[k] < g->others;
     heads_store(h, alpha, k, there ? fv_vexp(heads_load(h, alpha, k) - lse) : fv_vzero());
   }

@@ -27,10 +27,10 @@ INLINE void forward_weights(const forward *a, chunk *c, const piece *r, const he
   forward_scores(a, c, r, h);
   soft_piece(s, c, r, h, &a->d, keep, a->alpha);
   if (!r->last) return;
-  const fv_f32v lse = soft_end(s);
-  if (a->lse) heads_store(h, a->lse, r->row, lse);
+  soft_end(s);
+  if (a->lse) heads_store(h, a->lse, r->row, soft_log(s));
   if (keep && a->rising) heads_store(h, a->rising, r->row, s->rising * s->scale);
-  if (a->alpha) alpha_finish(&a->g, h, r->begin, r->end, lse, a->alpha);
+  if (a->alpha) alpha_finish(&a->g, h, r, s, a->alpha);
 }
 
 INLINE void forward_sums(const forward *a, const chunk *c, const piece *r, const heads *h, const soft *s, bool keep) {

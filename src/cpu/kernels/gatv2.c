@@ -36,9 +36,9 @@ INLINE void forward_weights(const net *a, chunk *c, const piece *r, const heads 
   for (int k = r->from; k < r->from + r->n; k++) row_store(c->w + piece_at(r, h, k), score(a, h, c->other[k], r->row), h->n);
   soft_piece(s, c, r, h, &a->d, false, a->alpha);
   if (!r->last) return;
-  const fv_f32v lse = soft_end(s);
-  if (a->lse_out) heads_store(h, a->lse_out, r->row, lse);
-  if (a->alpha) alpha_finish(&a->g, h, r->begin, r->end, lse, a->alpha);
+  soft_end(s);
+  if (a->lse_out) heads_store(h, a->lse_out, r->row, soft_log(s));
+  if (a->alpha) alpha_finish(&a->g, h, r, s, a->alpha);
 }
 
 INLINE void forward_chunk(const net *a, chunk *c, const heads *h, soft *s) {
