@@ -63,6 +63,7 @@ typedef struct fv_memory_stats {
   int64_t peak_bytes;  /* the largest live_bytes seen */
 } fv_memory_stats;
 FV_API fv_memory_stats fv_memory_get_stats(void);
+FV_API int64_t fv_machine_bytes(void); /* of memory this machine has; 0: unknown */
 /* Makes the n-th allocation from now (1 = the next) and all later ones fail; 0 ends it. For tests. */
 FV_API void fv_memory_fail_after(uint64_t n);
 

@@ -37,12 +37,15 @@ typedef struct fv_setting { /* one --set: a setting of the recipe, or of trainin
 } fv_setting;
 
 typedef struct fv_train_event {
-  const char *phase;     /* "data", "train", "validate", "evaluate", "saved", "done" */
+  const char *phase;     /* "data", "train", "epoch", "evaluate", "note", "done"; "run": one of a series is done */
   int64_t epoch, epochs, step, steps; /* step counts from the start of the run */
   double loss, metric, rate, samples_per_second, seconds_left;
   const char *metric_name, *text; /* text: a line worth showing as it is, or NULL */
+  const char *run;       /* of a series: which run, "seed-3"; otherwise NULL */
+  int runs_done, runs;
+  double seconds;        /* that the run took, when it is done */
 } fv_train_event;
-typedef void fv_train_report(void *arg, const fv_train_event *event);
+typedef void fv_train_report(void *arg, const fv_train_event *event); /* never two at once, from whatever thread */
 
 typedef struct fv_train_request {
   const char *recipe, *data, *preset, *out;
@@ -50,7 +53,8 @@ typedef struct fv_train_request {
   int n_sets;
   int threads;         /* 0: all processors */
   bool resume;
-  int64_t memory_limit; /* bytes, 0: none */
+  int64_t memory_limit; /* bytes, 0: none; of a series, for all that run at once */
+  int together;         /* of a series: runs at once, 0: as many as threads, if memory has room for them */
   fv_train_report *report;
   void *arg;
 } fv_train_request;
@@ -60,7 +64,9 @@ typedef struct fv_train_request {
  * saved. */
 FV_API fv_status fv_train(const fv_train_request *request, char **json);
 /* The same over every fold of data without a test part (seeds 0), or with `seeds` seeds from the request's on; each in a
- * directory OUT/fold-N or OUT/seed-N. Result: over, runs, metrics (mean, sd, min, max of each), seconds. */
+ * directory OUT/fold-N or OUT/seed-N. Several run at once, each with a share of the threads: the results are the same
+ * bits. When one fails no more are begun, and those under way come to their end. Result: over, runs, together, metrics
+ * (mean, sd, min, max of each), seconds, run_seconds (of one, the mean), peak_bytes (of all at once). */
 FV_API fv_status fv_train_repeat(const fv_train_request *request, int seeds, char **json);
 /* The same buffers and programs, made but not filled: parameters, flops_forward, flops_step, bytes_parameters,
  * bytes_activations, bytes_total, fits. */

@@ -148,8 +148,10 @@ void fv_edge_attend(fv_graph *g, const char *op, const fv_edges *e, fv_value *co
   const int64_t h = fv_dim(ends[0], 1), d = fv_dim(ends[0], 2), width = attrs->concat ? h * d : d;
   FV_BUILD_REQUIRE(g, !fv_given(g, bias) || fv_dim(bias, 0) == width, "%s: bias: expected [%lld], got %s", op,
                    (long long)width, fv_shape_text(bias->shape));
-  const fv_attend_attrs a = {.slope = attrs->slope, .p = dropout, .stream = dropout > 0 ? g->n_nodes : 0};
-  fv_value *in[] = {ends[0], ends[1], ends[2], e->row_ptr, e->col, dropout > 0 ? fv_rng_input(g) : NULL};
+  const fv_attend_attrs a = {.slope = attrs->slope, .p = dropout};
+  const fv_dropout_bits_attrs draw = {.p = dropout, .stream = g->n_nodes, .count = fv_dim(e->col, 0) * h};
+  fv_value *kept = dropout > 0 ? fv_op(g, "dropout_bits", &draw, fv_rng_input(g)) : NULL;
+  fv_value *in[] = {ends[0], ends[1], ends[2], e->row_ptr, e->col, kept};
   if (!fv_op_n(g, op, &a, dropout > 0 ? 6 : 5, in, 2, out)) return;
   fv_value *y = attrs->concat ? fv_reshape(g, out[0], FV_SHAPE(e->nodes, width))
                               : fv_reduce(g, "mean", out[0], FV_SHAPE(1), false);

@@ -78,6 +78,12 @@ char *fv_strdup(const char *s);
 #define FV_NEW(p, n) fv_alloc_array((void **)(p), (size_t)(n), sizeof **(p))
 fv_status fv_alloc_array(void **p, size_t n, size_t size);
 
+/* Whose allocations are counted apart from those of the rest of the process: this thread's, and those of all threads it
+ * starts while it counts. NULL: nobody's. Returns the counter before it. */
+typedef _Atomic uint64_t fv_tally;
+fv_tally *fv_memory_tally(fv_tally *tally);
+fv_tally *fv_memory_get_tally(void);
+
 /* ---- arena: allocations freed together --------------------------------------------------------------------------- */
 typedef struct fv_arena fv_arena;
 fv_status fv_arena_new(fv_arena **arena);

@@ -12,6 +12,16 @@ static _Atomic uint64_t count;
 static _Atomic uint64_t fail_from; /* the first allocation that fails, counted as `count` does; 0: none */
 static _Atomic int64_t live, peak;
 
+static _Thread_local fv_tally *mine;
+
+fv_tally *fv_memory_tally(fv_tally *tally) {
+  fv_tally *before = mine;
+  mine = tally;
+  return before;
+}
+
+fv_tally *fv_memory_get_tally(void) { return mine; }
+
 typedef struct block {
   _Alignas(FV_ALIGN) size_t bytes;
 } block;
@@ -23,9 +33,10 @@ fv_memory_stats fv_memory_get_stats(void) {
 void fv_memory_fail_after(uint64_t n) { fail_from = n ? count + n : 0; }
 
 bool fv_heap_admit(void) {
-  uint64_t mine = atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1;
+  uint64_t now = atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) + 1;
   uint64_t from = atomic_load_explicit(&fail_from, memory_order_relaxed);
-  return from == 0 || mine < from;
+  if (mine) atomic_fetch_add_explicit(mine, 1, memory_order_relaxed);
+  return from == 0 || now < from;
 }
 
 void fv_heap_count(int64_t bytes) {

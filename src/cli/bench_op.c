@@ -23,7 +23,7 @@ static fv_status measure_attention(const cli_args *a, const int64_t *shape, char
                                   .entropy = a->entropy,
                                   .threads = (int)a->threads,
                                   .runs = a->samples,
-                                  .memory_limit = cli_machine_bytes(),
+                                  .memory_limit = fv_machine_bytes(),
                                   .out = a->out};
   memcpy(request.shape, shape, sizeof request.shape);
   return fv_bench_attention(&request, json);
@@ -35,7 +35,7 @@ static fv_status measure_recurrent(const cli_args *a, const int64_t *shape, char
                                   .backward = a->backward,
                                   .threads = (int)a->threads,
                                   .runs = a->samples,
-                                  .memory_limit = cli_machine_bytes(),
+                                  .memory_limit = fv_machine_bytes(),
                                   .out = a->out};
   memcpy(request.shape, shape, sizeof request.shape);
   return fv_bench_recurrent(&request, json);

@@ -23,7 +23,7 @@ typedef struct cli_args {
   int n_sets;
   const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism, *kind, *normal, *column, *format;
   const char *encoding, *target;
-  int64_t threads, top, samples, seeds, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
+  int64_t threads, top, samples, seeds, together, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
   double dropout;
   bool json, quiet, resume, folds, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole,
       specials, skip_bad, bidirectional, tokens;
@@ -94,7 +94,6 @@ const cli_command *cli_command_find(const char *name); /* refused with a suggest
 bool cli_parse(const cli_command *command, int argc, char **argv, cli_args *args);
 bool cli_option_goes_with(const cli_option *option, const char *verb); /* verb NULL: whether it goes with any */
 const cli_option *cli_option_find(const cli_option *table, const char *name);
-int64_t cli_machine_bytes(void); /* of memory; plan.c */
 
 /* ---- mistakes: one line on standard error ------------------------------------------------------------------------ */
 int cli_refuse(const char *fmt, ...) FV_PRINTF(1, 2); /* the request is wrong: 2 */

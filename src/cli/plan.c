@@ -5,12 +5,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Without a limit given: what this machine has. */
-int64_t cli_machine_bytes(void) {
-  long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? (int64_t)pages * size : 0;
-}
-
 static int write_dot(const fv_train_request *request, const char *path) {
   char *dot = NULL;
   fv_status status = fv_plan_dot(request, &dot);
@@ -34,7 +28,7 @@ static int run(const cli_args *a) {
                               .sets = a->sets,
                               .n_sets = a->n_sets,
                               .threads = (int)a->threads,
-                              .memory_limit = a->memory ? a->memory : cli_machine_bytes()};
+                              .memory_limit = a->memory ? a->memory : fv_machine_bytes()};
   fv_status status = fv_plan(&request, &json);
   if (status != FV_OK) return cli_failed(status);
   int code = a->dot ? write_dot(&request, a->dot) : 0;

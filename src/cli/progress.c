@@ -78,14 +78,22 @@ static size_t add_metric(const fv_train_event *e, char *line, size_t size) {
 
 static void describe(const fv_train_event *e, char *line, size_t size) {
   cli_text a, b;
-  size_t n = (size_t)snprintf(line, size, "epoch %lld/%lld  step %s", (long long)e->epoch, (long long)e->epochs,
-                              cli_count((double)e->step, a));
+  size_t n = e->run ? (size_t)snprintf(line, size, "%d/%d done  %s  ", e->runs_done, e->runs, e->run) : 0;
+  n += (size_t)snprintf(line + n, size - n, "epoch %lld/%lld  step %s", (long long)e->epoch, (long long)e->epochs,
+                        cli_count((double)e->step, a));
   n += (size_t)snprintf(line + n, size - n, "/%s  loss %.4f", cli_count((double)e->steps, a), e->loss);
   n += add_metric(e, line + n, size - n);
   n += (size_t)snprintf(line + n, size - n, "  lr %.2g", e->rate);
-  if (e->samples_per_second > 0)
-    snprintf(line + n, size - n, "  %s/s  %s left", cli_count(e->samples_per_second, a),
-             clock_text(e->seconds_left, b));
+  if (e->samples_per_second > 0) n += (size_t)snprintf(line + n, size - n, "  %s/s", cli_count(e->samples_per_second, a));
+  if (e->seconds_left > 0) snprintf(line + n, size - n, "  %s left", clock_text(e->seconds_left, b));
+}
+
+static void describe_run(const fv_train_event *e, char *line, size_t size) {
+  cli_text a, b;
+  size_t n = (size_t)snprintf(line, size, "%s", e->run);
+  n += add_metric(e, line + n, size - n);
+  snprintf(line + n, size - n, "  epochs %s  %s  (%d of %d)", cli_count((double)e->epoch, a), cli_duration(e->seconds, b),
+           e->runs_done, e->runs);
 }
 
 static bool is_phase(const fv_train_event *e, const char *phase) { return e->phase && strcmp(e->phase, phase) == 0; }
@@ -100,8 +108,13 @@ void cli_progress_report(void *arg, const fv_train_event *e) {
     cli_progress_data(p, e->text ? e->text : "data", e->step, e->steps);
     return;
   }
-  if (e->text) keep_line(p, e->text);
-  else if (lasting || (training && due(p))) {
+  if (e->text) {
+    snprintf(line, sizeof line, "%s%s%s", e->run ? e->run : "", e->run ? ": " : "", e->text);
+    keep_line(p, line);
+  } else if (is_phase(e, "run")) {
+    describe_run(e, line, sizeof line);
+    keep_line(p, line);
+  } else if (lasting || (training && due(p))) {
     describe(e, line, sizeof line);
     if (lasting) show_epoch(p, line);
     else if (p->live) draw(p, line);

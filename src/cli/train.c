@@ -39,6 +39,7 @@ static int run(const cli_args *a) {
                               .threads = (int)a->threads,
                               .resume = a->resume,
                               .memory_limit = a->memory,
+                              .together = (int)a->together,
                               .report = cli_progress_report,
                               .arg = &p};
   fv_stop_catch();
@@ -75,6 +76,12 @@ static const cli_option options[] = {
      .min = 1,
      .max = 100000,
      .doc = "N runs, each with another seed, in DIR/seed-N: mean and deviation"},
+    {.name = "together",
+     .kind = CLI_NUMBER,
+     CLI_FIELD(together),
+     .value = "N",
+     .max = 1024,
+     .doc = "of --folds and --seeds, runs at once; 0, the default: as many as threads, if memory has room for them"},
     {.name = "memory",
      .kind = CLI_BYTES,
      CLI_FIELD(memory),

@@ -81,6 +81,29 @@ fv_status fv_archive_read(fv_archive *a, void *out, size_t n, size_t *got) {
   return FV_OK;
 }
 
+fv_status fv_archive_read_text(fv_archive *a, const char *member, size_t limit, char **text) {
+  fv_status status = FV_OK;
+  size_t room = (size_t)64 << 10, n = 0, got;
+  char *s = fv_alloc(room), *grown;
+  *text = NULL;
+  FV_REQUIRE_DONE(s, FV_ERR_MEMORY, "archive (%s): no memory", a->path);
+  for (;;) {
+    FV_TRY_DONE(fv_archive_read(a, s + n, room - 1 - n, &got));
+    n += got;
+    if (n < room - 1) break;
+    FV_REQUIRE_DONE(room < limit, FV_ERR_CORRUPT, "%s: %s: expected fewer than %zu bytes", a->path, member, limit);
+    FV_REQUIRE_DONE(grown = fv_realloc(s, 2 * room), FV_ERR_MEMORY, "archive (%s): no memory", a->path);
+    s = grown;
+    room *= 2;
+  }
+  s[n] = 0;
+  *text = s;
+  s = NULL;
+done:
+  fv_free(s);
+  return status;
+}
+
 void fv_archive_close(fv_archive *a) {
   if (!a) return;
   if (a->a) a->f.read_free(a->a);

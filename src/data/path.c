@@ -172,6 +172,7 @@ fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {
   fv_data_open at = *o;
   if (fv_path_is_graph(o->path)) return fv_path_open_graph(o, d);
   if (fv_path_is_parallel(o->path)) return fv_path_open_parallel(o, d);
+  if (fv_path_is_tu(o->path, d->arena)) return fv_path_open_tu(o, d);
   if (fv_path_is_dir(o->path)) {
     const char *file = file_in_folder(d->arena, o->path);
     if (!file) return o->reading->ways > 0 ? fv_path_open_episodes(o, d) : fv_path_open_folder(o, d);

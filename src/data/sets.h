@@ -30,6 +30,8 @@ fv_status fv_archive_open(const char *path, fv_archive **archive);
 fv_status fv_archive_next(fv_archive *archive, const char **name); /* NULL at the end; valid until the next call */
 /* *got < n only at the member's end. */
 fv_status fv_archive_read(fv_archive *archive, void *out, size_t n, size_t *got);
+/* All of it, ended by a NUL; to be freed. About `limit` bytes or more are refused in its name. */
+fv_status fv_archive_read_text(fv_archive *archive, const char *member, size_t limit, char **text);
 void fv_archive_close(fv_archive *archive); /* NULL is fine */
 
 /* ---- samples held in memory (held.c) ----------------------------------------------------------------------------- */
@@ -247,6 +249,8 @@ fv_status fv_path_open_parallel(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_parallel(const char *path); /* "A,B", both there */
 fv_status fv_path_open_graph(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_graph(const char *path); /* "A,B", both there, tables */
+fv_status fv_path_open_tu(const fv_data_open *o, fv_dataset *d);
+bool fv_path_is_tu(const char *path, fv_arena *arena); /* a .zip, or a folder with a file *_graph_indicator.txt */
 fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d); /* 70 % for training, 10 % validation, 20 % test */
 fv_status fv_path_open_ratings(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */

@@ -10,8 +10,6 @@ const fv_option fv_attend_options[] = {
      .doc = "of the leaky ReLU below zero"},
     {.name = "p", .type = FV_OPT_REAL, .offset = offsetof(fv_attend_attrs, p), .def = "0", .min = 0, .max = 1,
      .doc = "the share of weights that dropout drops"},
-    {.name = "stream", .type = FV_OPT_INT, .offset = offsetof(fv_attend_attrs, stream), .def = "0",
-     .doc = "dropout's: a number of the node's own"},
     {0}};
 
 fv_status fv_attend_infer_real(const fv_infer *c, int i, const char *name, fv_shape want) {
@@ -32,10 +30,10 @@ fv_status fv_attend_infer_int(const fv_infer *c, int i, const char *name, fv_sha
   return FV_OK;
 }
 
-fv_status fv_attend_infer_rng(const fv_infer *c, int i) {
+fv_status fv_attend_infer_kept(const fv_infer *c, int i, int64_t edges, int64_t heads) {
   const fv_attend_attrs *a = c->attrs;
-  FV_INFER_REQUIRE(c, fv_has_in(c, i) || a->p <= 0, "rng: expected one where p = %g, got none", a->p);
-  return fv_has_in(c, i) ? fv_attend_infer_int(c, i, "rng", FV_SHAPE(4)) : FV_OK;
+  FV_INFER_REQUIRE(c, fv_has_in(c, i) || a->p <= 0, "kept: expected it where p = %g, got none", a->p);
+  return fv_has_in(c, i) ? fv_attend_infer_int(c, i, "kept", FV_SHAPE(fv_dropout_bits_words(edges * heads))) : FV_OK;
 }
 
 fv_status fv_attend_infer_graph(const fv_infer *c, int row_ptr, int col, fv_attend_sizes *a) {
@@ -64,17 +62,14 @@ fv_status fv_attend_infer_source_grad(const fv_infer *c, const fv_attend_sizes *
   FV_TRY(fv_attend_infer_int(c, FV_ATTEND_T_ROW, "t_row", FV_SHAPE(a->edges)));
   FV_TRY(fv_attend_infer_int(c, FV_ATTEND_T_EDGE, "t_edge", FV_SHAPE(a->edges)));
   FV_TRY(fv_attend_infer_real(c, FV_ATTEND_DALPHA, "dalpha", FV_SHAPE(a->edges, a->heads)));
-  return fv_attend_infer_rng(c, FV_ATTEND_T_RNG);
+  return fv_attend_infer_kept(c, FV_ATTEND_T_KEPT, a->edges, a->heads);
 }
 
-double fv_attend_kept(const fv_call *c, int rng, int64_t element) {
+double fv_attend_kept(const fv_call *c, int kept, int64_t element) {
   const fv_attend_attrs *a = c->attrs;
-  const fv_tensor *t = fv_attend_in(c, rng);
+  const fv_tensor *t = fv_attend_in(c, kept);
   if (a->p <= 0 || !t) return 1;
-  int32_t words[4];
-  memcpy(words, t->data, sizeof words);
-  uint32_t word = fv_dropout_word(fv_dropout_seed(words), fv_dropout_stream(a->stream, words), element);
-  return word >= fv_dropout_threshold(a->p) ? 1 / (1 - a->p) : 0;
+  return a->p < 1 && fv_dropout_bits_at(t->data, element, 1) ? 1 / (1 - a->p) : 0;
 }
 
 fv_attend_back fv_attend_back_of(fv_grad *c) {
@@ -93,7 +88,7 @@ void fv_attend_back_source(fv_grad *c, const fv_attend_back *b, fv_value **in) {
   in[FV_ATTEND_DELTA] = b->delta;
   fv_op_n(c->g, "csr_transpose", &to, 2, of + FV_ATTEND_ROW_PTR, 3, in + FV_ATTEND_T_PTR);
   in[FV_ATTEND_DALPHA] = b->dalpha;
-  in[FV_ATTEND_T_RNG] = c->node->n_in > FV_ATTEND_RNG ? of[FV_ATTEND_RNG] : fv_absent(c->g);
+  in[FV_ATTEND_T_KEPT] = c->node->n_in > FV_ATTEND_KEPT ? of[FV_ATTEND_KEPT] : fv_absent(c->g);
 }
 
 fv_cost fv_attend_cost(const fv_node *n, int64_t edges, int64_t floats, double flops) {

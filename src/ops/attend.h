@@ -5,7 +5,7 @@
  *
  * Of target i, head h, over its edges k from j = col[k]:
  *   alpha_k = softmax over i's edges of e_k,  y_i = sum_k m_k alpha_k x_j,
- * where m_k is 1, or what dropout draws for element k H + h: 0 or 1 / (1 - p). */
+ * where m_k is 1, or what dropout makes of element k H + h: 0 or 1 / (1 - p), as its bit (dropout_bits) says. */
 #ifndef FV_OPS_ATTEND_H
 #define FV_OPS_ATTEND_H
 
@@ -14,8 +14,7 @@
 
 typedef struct fv_attend_attrs {
   double slope; /* of the leaky ReLU below zero */
-  double p;     /* the share of weights that is dropped; above 0 the operation wants the input rng */
-  int64_t stream;
+  double p;     /* the share of weights that is dropped; above 0 the operation wants the input kept */
 } fv_attend_attrs;
 extern const fv_option fv_attend_options[];
 
@@ -24,11 +23,11 @@ extern const fv_option fv_attend_options[];
 enum { FV_ATTEND_ROWS = 16 };
 
 /* Inputs of the two mechanisms: x and ends differ, the graph is in the same place. */
-enum { FV_ATTEND_ROW_PTR = 3, FV_ATTEND_COL = 4, FV_ATTEND_RNG = 5, FV_ATTEND_INPUTS = 6 };
+enum { FV_ATTEND_ROW_PTR = 3, FV_ATTEND_COL = 4, FV_ATTEND_KEPT = 5, FV_ATTEND_INPUTS = 6 };
 /* Inputs of the gradients by source: dy, then three of the mechanism's, lse, delta, the transposed graph
- * (csr_transpose) and, where there are any, the weights' own gradient and rng. */
+ * (csr_transpose) and, where there are any, the weights' own gradient and the bits. */
 enum { FV_ATTEND_LSE = 4, FV_ATTEND_DELTA, FV_ATTEND_T_PTR, FV_ATTEND_T_ROW, FV_ATTEND_T_EDGE, FV_ATTEND_DALPHA,
-       FV_ATTEND_T_RNG, FV_ATTEND_SOURCE_GRAD_INPUTS };
+       FV_ATTEND_T_KEPT, FV_ATTEND_SOURCE_GRAD_INPUTS };
 
 typedef struct fv_attend_sizes {
   int64_t targets, sources, edges, heads, width;
@@ -38,8 +37,8 @@ fv_status fv_attend_infer_graph(const fv_infer *c, int row_ptr, int col, fv_atte
 /* Input i is real, or absent if it may be, and of that shape; or i32 of that shape. */
 fv_status fv_attend_infer_real(const fv_infer *c, int i, const char *name, fv_shape want);
 fv_status fv_attend_infer_int(const fv_infer *c, int i, const char *name, fv_shape want);
-/* rng: i32 [4]; there when p > 0. */
-fv_status fv_attend_infer_rng(const fv_infer *c, int i);
+/* kept: the bits of all edges and heads; there when p > 0. */
+fv_status fv_attend_infer_kept(const fv_infer *c, int i, int64_t edges, int64_t heads);
 /* The first output of [R,H,D] decides: what a gradient's inputs 0 (dy [V,H,D]) and `x` ([S,H,D]) say. */
 fv_status fv_attend_infer_ends(const fv_infer *c, int dy, int x, fv_attend_sizes *a);
 /* All inputs of a gradient by source after the mechanism's own. */
@@ -48,8 +47,9 @@ fv_status fv_attend_infer_source_grad(const fv_infer *c, const fv_attend_sizes *
 static inline const fv_tensor *fv_attend_in(const fv_call *c, int i) {
   return i < c->n_in && c->in[i].data ? &c->in[i] : NULL;
 }
-/* m_k of head h, for references. `rng` is the index of the input. */
-double fv_attend_kept(const fv_call *c, int rng, int64_t element);
+#define FV_ATTEND_BITS(n) "; " #n ":i32@-2147483648..2147483647" /* kept, in cases */
+/* m_k of head h, for references. `kept` is the index of the input. */
+double fv_attend_kept(const fv_call *c, int kept, int64_t element);
 static inline double fv_attend_leaky(double z, double slope) { return z > 0 ? z : slope * z; }
 
 /* Builds the gradient nodes that both mechanisms share: dy (zeros when y has no part in the loss) and delta; the

@@ -2,12 +2,11 @@
 /* cross_entropy: softmax and negative log-likelihood in one, PyTorch's definition. With p = label_smoothing, class
  * weights w, C classes and l = log sum exp(x), row i with label t has the loss
  *   (1 - p) w[t] (l - x[t]) + p / C sum_c w[c] (l - x[c]);
- * `mean` divides the sum by sum w[t] over the rows that count. l is the second output: with it the gradient is one
- * pass. */
+ * `mean` divides the sum by sum w[t] over the rows that count. l is the second output, 0 of rows that do not count:
+ * with it the gradient is one pass. */
 #include "ops/cross_entropy.h"
 
 #include "ops/lines.h"
-#include "ops/reshape.h"
 
 #include <math.h>
 
@@ -31,29 +30,15 @@ static fv_status infer(fv_infer *c) {
   return FV_OK;
 }
 
-/* The gradient of what uses the second output: dl softmax(x). */
-static fv_value *grad_of_lse(fv_grad *c) {
-  fv_value *x = c->node->in[0];
-  fv_shape s = x->shape;
-  fv_value *dl = fv_reshape_to(c->g, c->dout[1], fv_shape_keep(s, s.ndim - 1));
-  return fv_op(c->g, "mul", NULL, fv_op(c->g, "softmax", NULL, x), dl);
-}
-
 static fv_status grad(fv_grad *c) {
   const fv_node *n = c->node;
   bool weighted = fv_node_has_in(n, 2), dweight = weighted && c->need[2];
-  if (c->dout[0]) {
-    fv_cross_entropy_grad_attrs ga = {.loss = *(const fv_cross_entropy_attrs *)n->attrs, .dweight = dweight};
-    fv_value *in[] = {n->in[0], n->in[1], n->out[1], c->dout[0], weighted ? n->in[2] : fv_absent(c->g)};
-    fv_value *out[2] = {NULL, NULL};
-    fv_op_n(c->g, "cross_entropy_grad", &ga, 5, in, dweight ? 2 : 1, out);
-    if (c->need[0]) c->din[0] = out[0];
-    if (dweight) c->din[2] = out[1];
-  }
-  if (c->dout[1] && c->need[0]) {
-    fv_value *d = grad_of_lse(c);
-    c->din[0] = c->din[0] ? fv_op(c->g, "add", NULL, c->din[0], d) : d;
-  }
+  fv_cross_entropy_grad_attrs ga = {.loss = *(const fv_cross_entropy_attrs *)n->attrs, .dweight = dweight};
+  fv_value *in[] = {n->in[0], n->in[1], n->out[1], c->dout[0], weighted ? n->in[2] : fv_absent(c->g)};
+  fv_value *out[2] = {NULL, NULL};
+  fv_op_n(c->g, "cross_entropy_grad", &ga, 5, in, dweight ? 2 : 1, out);
+  if (c->need[0]) c->din[0] = out[0];
+  if (dweight) c->din[2] = out[1];
   return FV_OK;
 }
 
@@ -71,10 +56,11 @@ static void ref(const fv_call *c) {
   fv_lines l = fv_lines_last(x->shape);
   double sum = 0, weights = 0;
   for (int64_t i = 0; i < l.outer; i++) {
-    double lse = row_lse(x, i * l.n, l.n), loss = 0, smooth = 0;
+    double lse = 0, loss = 0, smooth = 0;
     int64_t t = (int64_t)fv_get(labels, i);
     fv_label kind = fv_label_of(a, t, l.n);
     if (kind == FV_LABEL_CLASS) {
+      lse = row_lse(x, i * l.n, l.n);
       double wt = w ? fv_get(w, t) : 1;
       if (a->label_smoothing > 0)
         for (int64_t k = 0; k < l.n; k++) smooth += (w ? fv_get(w, k) : 1) * (lse - fv_get(x, i * l.n + k));
@@ -118,10 +104,11 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_cross_entropy = {
     .name = "cross_entropy",
-    .doc = "loss of softmax(logits [..., C]) against labels i32 [...], optional class weights [C]; second output: "
-           "log sum exp of each row. A label out of range gives NaN",
+    .doc = "loss of softmax(logits [..., C]) against labels i32 [...], optional class weights [C]; second output, for the "
+           "gradient: log sum exp of each row that counts. A label out of range gives NaN",
     .n_in = 2,
     .n_in_max = 3,
+    .n_saved = 1,
     .attrs_size = sizeof(fv_cross_entropy_attrs),
     .attrs = attrs,
     .infer = infer,

@@ -14,6 +14,19 @@ typedef struct fv_dropout_attrs {
   int64_t stream;
 } fv_dropout_attrs;
 
+/* The bits alone, element e in bit e % 32 of word e / 32, for who needs them in another order than they are drawn in. */
+typedef struct fv_dropout_bits_attrs {
+  double p;
+  int64_t stream, count;
+} fv_dropout_bits_attrs;
+static inline int64_t fv_dropout_bits_words(int64_t count) { return (count + 63) / 64 * 2; }
+static inline uint32_t fv_dropout_bits_at(const int32_t *words, int64_t e, int64_t n) { /* n <= 32 of them from e on */
+  const int64_t shift = e % 32;
+  uint64_t bits = (uint32_t)words[e / 32];
+  if (shift + n > 32) bits |= (uint64_t)(uint32_t)words[e / 32 + 1] << 32;
+  return (uint32_t)(bits >> shift & (((uint64_t)1 << n) - 1));
+}
+
 /* What the i32[4] input {seed low, seed high, step, shard} and the node's stream make of Philox's key and stream: every
  * node, step and shard its own (the finaliser of SplitMix64, Steele et al. 2014). */
 static inline uint64_t fv_dropout_mix(uint64_t z) {

@@ -5,7 +5,7 @@
  * targets that are still to be added. */
 #include "ops/gatv2_edge.h"
 
-enum { ROW_PTR = FV_ATTEND_DELTA + 1, COL, DALPHA, RNG_IN, INPUTS };
+enum { ROW_PTR = FV_ATTEND_DELTA + 1, COL, DALPHA, KEPT, INPUTS };
 
 static fv_status infer(fv_infer *c) {
   fv_attend_sizes a, graph;
@@ -17,7 +17,7 @@ static fv_status infer(fv_infer *c) {
   FV_TRY(fv_attend_infer_graph(c, ROW_PTR, COL, &graph));
   FV_TRY(fv_attend_infer_int(c, ROW_PTR, "row_ptr", FV_SHAPE(a.targets + 1)));
   FV_TRY(fv_attend_infer_real(c, DALPHA, "dalpha", FV_SHAPE(graph.edges, a.heads)));
-  FV_TRY(fv_attend_infer_rng(c, RNG_IN));
+  FV_TRY(fv_attend_infer_kept(c, KEPT, graph.edges, a.heads));
   c->n_out = 2;
   c->shape[0] = FV_SHAPE(a.targets, a.heads, a.width);
   c->shape[1] = FV_SHAPE(fv_ceil_div(a.targets, FV_ATTEND_ROWS), a.heads, a.width);
@@ -32,7 +32,7 @@ static void target(const fv_call *c, int64_t i, int64_t h, int64_t begin, int64_
     for (int64_t k = begin; k < end; k++) {
       const int64_t j = (int64_t)fv_get(&c->in[COL], k);
       if (j < 0 || j >= c->in[FV_GATV2_L].shape.dim[0]) continue;
-      const double de = fv_gatv2_edge_of(c, i, j, h, k, DALPHA, RNG_IN).de, z = fv_gatv2_sum(c, i, j, h, f);
+      const double de = fv_gatv2_edge_of(c, i, j, h, k, DALPHA, KEPT).de, z = fv_gatv2_sum(c, i, j, h, f);
       dr += de * (z > 0 ? 1 : slope);
       datt += de * fv_attend_leaky(z, slope);
     }
@@ -57,7 +57,6 @@ static fv_cost cost(const fv_node *n) {
   return fv_attend_cost(n, n->in[COL]->shape.dim[0], l.dim[1] * l.dim[2], 14);
 }
 
-#define RNG "; 4:i32@-2147483648..2147483647"
 #define SUMS .tolerance = 2e-5
 static const fv_case cases[] = {
     {.in = "0,3,4; 0,3,4; 0,3,4; 3,4; 0,3; 0,3; 1:i32; 0:i32"},
@@ -69,8 +68,8 @@ static const fv_case cases[] = {
     {.in = "5,17,2; 9,17,2; 5,17,2; 17,2; 5,17; 5,17; 6:i32@0..30; 30:i32@0..8; 30,17", SUMS},
     {.in = "5,4,32; 9,4,32; 5,4,32; 4,32; 5,4@1..2; 5,4; 6:i32@0..30; 30:i32@0..8", SUMS},
     {.in = "5,2,67; 9,2,67; 5,2,67; 2,67; 5,2@2..3; 5,2; 6:i32@0..30; 30:i32@0..8", .tolerance = 5e-5},
-    {.in = "5,8,8; 7,8,8; 5,8,8; 8,8; 5,8; 5,8; 6:i32@0..70; 70:i32@0..6; -" RNG, .attrs = "p=0.6 stream=5", SUMS},
-    {.in = "5,3,4; 7,3,4; 5,3,4; 3,4; 5,3; 5,3; 6:i32@-9..40; 30:i32@-2..8; 30,3" RNG, .attrs = "p=0.3",
+    {.in = "5,8,8; 7,8,8; 5,8,8; 8,8; 5,8; 5,8; 6:i32@0..70; 70:i32@0..6; -" FV_ATTEND_BITS(18), .attrs = "p=0.6", SUMS},
+    {.in = "5,3,4; 7,3,4; 5,3,4; 3,4; 5,3; 5,3; 6:i32@-9..40; 30:i32@-2..8; 30,3" FV_ATTEND_BITS(4), .attrs = "p=0.3",
      .note = "outside: left out", SUMS},
     {0}};
 
@@ -78,7 +77,7 @@ const fv_op_def fv_op_gatv2_attend_target_grad = {
     .name = "gatv2_attend_target_grad",
     .doc = "dr_i = att sum de leaky'(l_j + r_i) and, of every 16 targets, the sum of de leaky(l_j + r_i), with\n"
            "de = alpha (m <dy_i, l_j> + dalpha - delta_i); inputs dy, l, r [V,H,D], att [H,D], lse, delta [V,H], "
-           "row_ptr,\ncol, optional dalpha, rng",
+           "row_ptr,\ncol, optional dalpha, kept",
     .n_in = COL + 1,
     .n_in_max = INPUTS,
     .flags = FV_OP_SHARDED,

@@ -15,7 +15,7 @@ typedef struct fv_gatv2_edge {
 
 /* The edge e from source j to target i. */
 static inline fv_gatv2_edge fv_gatv2_edge_of(const fv_call *c, int64_t i, int64_t j, int64_t h, int64_t e, int dalpha,
-                                             int rng) {
+                                             int kept) {
   const int64_t heads = c->in[FV_GATV2_L].shape.dim[1], d = c->in[FV_GATV2_L].shape.dim[2], to = i * heads + h;
   double score = 0, dot = 0;
   for (int64_t f = 0; f < d; f++) {
@@ -26,7 +26,7 @@ static inline fv_gatv2_edge fv_gatv2_edge_of(const fv_call *c, int64_t i, int64_
   }
   const double alpha = exp(score - fv_get(&c->in[FV_ATTEND_LSE], to));
   const double more = fv_attend_in(c, dalpha) ? fv_get(&c->in[dalpha], e * heads + h) : 0;
-  fv_gatv2_edge edge = {.w = alpha * fv_attend_kept(c, rng, e * heads + h)};
+  fv_gatv2_edge edge = {.w = alpha * fv_attend_kept(c, kept, e * heads + h)};
   edge.de = edge.w * dot + alpha * (more - fv_get(&c->in[FV_ATTEND_DELTA], to));
   return edge;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 static double seconds_of(clockid_t clock) {
   struct timespec t;
@@ -15,6 +16,11 @@ static double seconds_of(clockid_t clock) {
 double fv_seconds(void) { return seconds_of(CLOCK_MONOTONIC); }
 
 double fv_wall_seconds(void) { return seconds_of(CLOCK_REALTIME); }
+
+int64_t fv_machine_bytes(void) {
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 ? (int64_t)pages * size : 0;
+}
 
 /* getrusage's figure survives exec, so that a child of a big process would seem big: /proc knows this program's own. */
 int64_t fv_peak_rss_bytes(void) {

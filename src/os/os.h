@@ -25,6 +25,12 @@ void fv_pool_free(fv_pool *pool);
 int fv_pool_threads(const fv_pool *pool);
 void fv_pool_run(fv_pool *pool, int64_t n_tasks, fv_task *task, void *arg);
 
+typedef struct fv_mutex fv_mutex;
+fv_status fv_mutex_new(fv_mutex **mutex);
+void fv_mutex_free(fv_mutex *mutex);
+void fv_mutex_lock(fv_mutex *mutex);
+void fv_mutex_unlock(fv_mutex *mutex);
+
 /* One background thread with a one-place hand-over, for prefetching: see src/data/prefetch.c. */
 typedef struct fv_thread fv_thread;
 fv_status fv_thread_new(void (*body)(void *), void *arg, fv_thread **thread);

@@ -14,15 +14,33 @@ static void block_signals(sigset_t *before) {
   pthread_sigmask(SIG_SETMASK, &set, before);
 }
 
+typedef struct start {
+  void *(*body)(void *);
+  void *arg;
+  fv_tally *tally;
+} start;
+
+/* What the new thread does belongs to what started it. */
+static void *begin(void *p) {
+  const start s = *(start *)p;
+  fv_free(p);
+  fv_memory_tally(s.tally);
+  return s.body(s.arg);
+}
+
 fv_status fv_pthread_start(pthread_t *thread, void *(*body)(void *), void *arg) {
   pthread_attr_t attr;
   sigset_t before;
+  start *s;
+  FV_TRY(FV_NEW(&s, 1));
+  *s = (start){body, arg, fv_memory_get_tally()};
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, (size_t)2 << 20);
   block_signals(&before);
-  int error = pthread_create(thread, &attr, body, arg);
+  int error = pthread_create(thread, &attr, begin, s);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attr);
+  if (error) fv_free(s);
   FV_REQUIRE(error == 0, FV_ERR_IO, "threads: expected to start one more, got '%s'", strerror(error));
   return FV_OK;
 }
@@ -56,6 +74,25 @@ void fv_thread_join(fv_thread *thread) {
   pthread_join(thread->id, NULL);
   fv_free(thread);
 }
+
+struct fv_mutex {
+  pthread_mutex_t mutex;
+};
+
+fv_status fv_mutex_new(fv_mutex **mutex) {
+  FV_TRY(FV_NEW(mutex, 1));
+  pthread_mutex_init(&(*mutex)->mutex, NULL);
+  return FV_OK;
+}
+
+void fv_mutex_free(fv_mutex *mutex) {
+  if (!mutex) return;
+  pthread_mutex_destroy(&mutex->mutex);
+  fv_free(mutex);
+}
+
+void fv_mutex_lock(fv_mutex *mutex) { pthread_mutex_lock(&mutex->mutex); }
+void fv_mutex_unlock(fv_mutex *mutex) { pthread_mutex_unlock(&mutex->mutex); }
 
 struct fv_gate {
   pthread_mutex_t mutex;

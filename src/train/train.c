@@ -216,9 +216,9 @@ static fv_status run_epochs(fv_trainer *t) {
   t->started = fv_seconds();
   t->wall_before = (double)t->at.step;
   while (!run_ended(t)) {
-    uint64_t before = fv_memory_get_stats().count;
+    uint64_t before = *fv_memory_get_tally();
     FV_TRY(fv_trainer_step(t));
-    t->step_allocations += fv_memory_get_stats().count - before;
+    t->step_allocations += *fv_memory_get_tally() - before;
     int64_t in_epoch = t->at.position ? t->at.position : t->steps_an_epoch;
     report(t, "train", t->at.loss_sum / (double)in_epoch, t->at.metric_sum / (double)in_epoch);
     if (t->at.position == 0 || t->at.step == t->steps) FV_TRY(end_epoch(t));
@@ -319,17 +319,19 @@ static fv_status explain_failure(const fv_trainer *t, fv_status status) {
 }
 
 fv_status fv_train(const fv_train_request *rq, char **json) {
-  fv_trainer *t;
+  fv_trainer *t = NULL;
   fv_status status = FV_OK;
+  fv_tally made = 0, *before = fv_memory_tally(&made); /* other runs may be under way beside it */
   *json = NULL;
-  FV_REQUIRE(rq->out && *rq->out, FV_ERR_REQUEST, "train: expected a directory for the run (out), got none");
-  FV_TRY(fv_trainer_new(rq, false, &t));
+  FV_REQUIRE_DONE(rq->out && *rq->out, FV_ERR_REQUEST, "train: expected a directory for the run (out), got none");
+  FV_TRY_DONE(fv_trainer_new(rq, false, &t));
   FV_TRY_DONE(name_out(t, rq->out));
   FV_TRY_DONE(fv_dir_make(t->out));
   FV_TRY_DONE(fv_lock_take(t->out, &t->lock));
   FV_TRY_DONE(run(t, json));
 done:
-  if (status != FV_OK) status = explain_failure(t, status);
+  if (status != FV_OK && t) status = explain_failure(t, status);
   fv_trainer_free(t);
+  fv_memory_tally(before);
   return status;
 }

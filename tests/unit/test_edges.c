@@ -51,8 +51,10 @@ static void begin(run *r, bool v2) {
 }
 
 static fv_value *fused(run *r, bool v2, double p, fv_value **alpha) {
-  const fv_attend_attrs a = {.slope = 0.2, .p = p, .stream = 11};
-  fv_value *in[] = {r->in[0], r->in[1], r->in[2], r->row_ptr, r->col, r->rng}, *out[2];
+  const fv_attend_attrs a = {.slope = 0.2, .p = p};
+  const fv_dropout_bits_attrs draw = {.p = p, .stream = 11, .count = M * H};
+  fv_value *kept = fv_op(r->g, "dropout_bits", &draw, r->rng);
+  fv_value *in[] = {r->in[0], r->in[1], r->in[2], r->row_ptr, r->col, kept}, *out[2];
   assert_true(fv_op_n(r->g, v2 ? "gatv2_attend" : "gat_attend", &a, 6, in, 2, out));
   if (alpha) *alpha = out[1];
   return out[0];

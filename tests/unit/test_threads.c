@@ -127,6 +127,34 @@ static void test_bad_thread_counts(void **state) {
   }
 }
 
+/* ---- whose allocations --------------------------------------------------------------------------------------------- */
+static void allocate(void *arg, int64_t i, int worker) {
+  (void)arg, (void)i, (void)worker;
+  fv_free(fv_alloc(8));
+}
+
+static void make_pool(void *arg) {
+  fv_pool *pool;
+  fv_tally own = 0, *before = fv_memory_tally(&own);
+  assert_int_equal(fv_pool_new(3, &pool), FV_OK);
+  const uint64_t made = own;
+  fv_pool_run(pool, 100, allocate, NULL);
+  *(uint64_t *)arg = own - made;
+  fv_pool_free(pool);
+  fv_memory_tally(before);
+}
+
+/* Threads count for who started them, and for nobody else. */
+static void test_tallies_are_apart(void **state) {
+  (void)state;
+  uint64_t made[2] = {0};
+  fv_thread *thread[2];
+  for (int i = 0; i < 2; i++) assert_int_equal(fv_thread_new(make_pool, &made[i], &thread[i]), FV_OK);
+  for (int i = 0; i < 2; i++) fv_thread_join(thread[i]);
+  for (int i = 0; i < 2; i++) assert_int_equal(made[i], 100);
+  assert_null(fv_memory_get_tally());
+}
+
 /* ---- gates and background threads -------------------------------------------------------------------------------- */
 typedef struct hand_over {
   fv_gate *full, *empty;
@@ -178,7 +206,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_runs_follow_each_other),
       cmocka_unit_test(test_work_is_shared), cmocka_unit_test(test_idle_pool_costs_nothing),
-      cmocka_unit_test(test_bad_thread_counts), cmocka_unit_test(test_hand_over),
+      cmocka_unit_test(test_tallies_are_apart), cmocka_unit_test(test_bad_thread_counts), cmocka_unit_test(test_hand_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,9 +58,12 @@ static void forward(const fv_call *c) {
   double sum = 0, weights = 0;
   for (int64_t i = 0; i < l.outer; i++) {
     row r = {.x = (const float *)c->in[0].data + i * l.n, .w = c->n_in > 2 ? c->in[2].data : NULL};
-    double log_sum = log_sum_exp(&r, l.n), item = 0, weight = 0;
+    double log_sum = 0, item = 0, weight = 0;
     fv_label kind = fv_label_of(a, labels[i], l.n);
-    if (kind == FV_LABEL_CLASS) item = row_loss(&r, a, labels[i], l.n, log_sum, &weight);
+    if (kind == FV_LABEL_CLASS) {
+      log_sum = log_sum_exp(&r, l.n);
+      item = row_loss(&r, a, labels[i], l.n, log_sum, &weight);
+    }
     if (kind == FV_LABEL_WRONG) item = NAN;
     lse[i] = (float)log_sum;
     sum += item;

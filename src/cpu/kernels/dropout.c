@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dropout: 64 elements a time from 16 counters of Philox. A unit is 4096 elements. */
+/* dropout and dropout_bits: 64 elements a time from 16 counters of Philox. A unit is 4096 elements. */
 #include "cpu/philox.h"
 #include "ops/dropout.h"
 
@@ -35,5 +35,29 @@ static void run(const fv_call *c) {
 
 static int64_t units(const fv_node *n) { return fv_ceil_div(fv_shape_count(n->in[0]->shape), UNIT); }
 
+static void run_bits(const fv_call *c) {
+  const fv_dropout_bits_attrs *a = c->attrs;
+  int32_t rng[4], *bits = c->out[0].data;
+  memcpy(rng, c->in[0].data, sizeof rng);
+  const uint64_t seed = fv_dropout_seed(rng), stream = fv_dropout_stream(a->stream, rng);
+  const uint64_t threshold = fv_dropout_threshold(a->p);
+  for (int64_t i = c->begin * UNIT; i < FV_MIN(c->end * UNIT, a->count); i += 64) {
+    fv_i32v words[64 / FV_W];
+    uint64_t all = 0;
+    fv_vphilox_64(seed, stream, i / 64, words);
+    for (int v = 0; v < 64 / FV_W && !(threshold >> 32); v++)
+      all |= (uint64_t)fv_mbits(kept(words[v], (uint32_t)threshold)) << v * FV_W;
+    if (a->count - i < 64) all &= ((uint64_t)1 << (a->count - i)) - 1;
+    bits[i / 32] = (int32_t)(uint32_t)all;
+    bits[i / 32 + 1] = (int32_t)(uint32_t)(all >> 32);
+  }
+}
+
+static int64_t bits_units(const fv_node *n) {
+  return fv_ceil_div(((const fv_dropout_bits_attrs *)n->attrs)->count, UNIT);
+}
+
 const fv_kernel FV_KERNELS(dropout)[] = {
-    {.op = "dropout", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = units, .run = run}, {0}};
+    {.op = "dropout", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = units, .run = run},
+    {.op = "dropout_bits", .name = "simd", .isa = FV_ISA_LEVEL, .priority = 10, .units = bits_units, .run = run_bits},
+    {0}};

@@ -8,7 +8,6 @@
 #ifndef FV_CPU_KERNELS_EDGES_H
 #define FV_CPU_KERNELS_EDGES_H
 
-#include "cpu/philox.h"
 #include "cpu/vmath.h"
 #include "ops/attend.h"
 #include "rows.h"
@@ -56,6 +55,7 @@ INLINE int64_t row_end(const graph *g, int64_t row, int64_t begin) {
 /* ---- heads ------------------------------------------------------------------------------------------------------ */
 typedef struct heads {
   int64_t first, n, all; /* of so many */
+  int64_t stride;        /* the least power of two that holds n: so far apart are edges that share a vector */
   int64_t width, at;     /* features of each; where the group's begin in a row of all */
   const int32_t (*of)[FV_W]; /* the head within the group of each feature of the first vectors */
 } heads;
@@ -67,10 +67,11 @@ INLINE fv_i32v head_find(int64_t width, int64_t f) {
 }
 /* `of` has room for NEAR vectors. */
 INLINE heads heads_of(int64_t group, int64_t all, int64_t width, int32_t (*of)[FV_W]) {
-  int64_t first = group * FV_W;
+  const int64_t first = group * FV_W, n = FV_MIN(FV_W, all - first);
+  const int64_t stride = n <= 1 ? 1 : n <= 2 ? 2 : n <= 4 ? 4 : n <= 8 ? 8 : 16;
   for (int64_t v = 0; v < NEAR && width > 0; v++) fv_istore(of[v], head_find(width, v * FV_W));
-  return (heads){.first = first, .n = FV_MIN(FV_W, all - first), .all = all, .width = width, .at = first * width,
-                 .of = (const int32_t(*)[FV_W])of};
+  return (heads){.first = first, .n = n, .all = all, .stride = stride, .width = width,
+                 .at = first * width, .of = (const int32_t(*)[FV_W])of};
 }
 /* Of the features from f, a multiple of FV_W, on. */
 INLINE fv_i32v head_of(const heads *h, int64_t f) {
@@ -106,6 +107,15 @@ INLINE fv_f32v heads_add(const heads *g, fv_f32v sum, fv_f32v p, int64_t f, int6
   return fv_vload(to);
 }
 
+/* RUN(all, width) with what many layers have as constants: 8 heads of 8 features, and one head. */
+#define HEADS_SIZED(shape, RUN)                                  \
+  do {                                                           \
+    const int64_t all_ = (shape).dim[1], width_ = (shape).dim[2]; \
+    if (all_ == 8 && width_ == 8) RUN(8, 8);                     \
+    else if (all_ == 1) RUN(1, width_);                          \
+    else RUN(all_, width_);                                      \
+  } while (0)
+
 /* For each head the sum over its features of term(f). */
 typedef fv_f32v head_term(const void *arg, int64_t f, int64_t lanes); /* zero beyond lanes */
 INLINE fv_f32v heads_sum(const heads *g, head_term *term, const void *arg) {
@@ -129,130 +139,153 @@ INLINE fv_f32v heads_dot(const heads *g, const float *a, const float *b) {
 INLINE fv_f32v leaky(fv_f32v z, fv_f32v slope) { return fv_vselect(fv_vgt(z, fv_vzero()), z, z * slope); }
 INLINE fv_f32v leaky_slope(fv_f32v z, fv_f32v slope) { return fv_vselect(fv_vgt(z, fv_vzero()), fv_vsplat(1), slope); }
 
+/* Vectors of FV_W / stride edges, one behind the other: what all of them have in common, in the place of each. */
+INLINE fv_f32v slots_same(const heads *h, fv_f32v v) {
+  return h->stride == FV_W ? v : fv_vpermute(v, fv_iand(fv_ilane(), fv_isplat((int32_t)h->stride - 1)));
+}
+INLINE fv_f32v slots_swap(fv_f32v v, int64_t by) {
+  return fv_vpermute(v, fv_ixor(fv_ilane(), fv_isplat((int32_t)by)));
+}
+INLINE fv_f32v slots_sum(const heads *h, fv_f32v v) {
+  for (int64_t by = FV_W / 2; by >= h->stride; by /= 2) v += slots_swap(v, by);
+  return v;
+}
+/* NaN need not come through here: its exponential is NaN and spoils the sum. */
+INLINE fv_f32v larger(fv_f32v a, fv_f32v b) { return fv_vmax_any(a, b); }
+INLINE fv_f32v slots_largest(const heads *h, fv_f32v v) {
+  for (int64_t by = FV_W / 2; by >= h->stride; by /= 2) v = larger(v, slots_swap(v, by));
+  return v;
+}
+
 /* ---- dropout ---------------------------------------------------------------------------------------------------- */
 typedef struct drop {
-  bool on;
-  uint64_t seed, stream, threshold;
+  const int32_t *bits; /* NULL: all is kept */
   float scale;
 } drop;
-static drop drop_of(const fv_call *c, int rng) {
-  const fv_attend_attrs *a = c->attrs;
-  drop d = {.on = a->p > 0 && fv_attend_in(c, rng)};
-  if (!d.on) return d;
-  int32_t words[4];
-  memcpy(words, c->in[rng].data, sizeof words);
-  d.seed = fv_dropout_seed(words);
-  d.stream = fv_dropout_stream(a->stream, words);
-  d.threshold = fv_dropout_threshold(a->p);
-  d.scale = a->p < 1 ? (float)(1 / (1 - a->p)) : 0;
-  return d;
+static drop drop_of(const fv_call *c, int kept) {
+  const double p = ((const fv_attend_attrs *)c->attrs)->p;
+  const fv_tensor *bits = p > 0 ? fv_attend_in(c, kept) : NULL;
+  return (drop){.bits = bits ? bits->data : NULL, .scale = p < 1 ? (float)(1 / (1 - p)) : 0};
 }
 
-
-/* ---- a row's edges, a chunk at a time --------------------------------------------------------------------------- */
+/* ---- edges, a chunk at a time ------------------------------------------------------------------------------------ */
+/* Whole rows, or a piece of one that is too long: steps of many short rows overlap, where those of one wait for each
+ * other. Where a row is cut does not depend on the rows beside it. */
+typedef struct piece {
+  int64_t row, begin, end; /* the row's places */
+  int from, n;             /* its edges in the chunk */
+  int64_t at;              /* their numbers: whole vectors, edges `stride` apart */
+  bool first, last;        /* pieces of the row */
+} piece;
+enum { ENDS = 4, ROOM = 2 * CHUNK * FV_W }; /* a piece may leave a vector begun */
 typedef struct chunk {
-  int n;
-  int64_t next;           /* the first place not taken */
-  bool in_row;            /* edges are numbered as they follow each other */
+  int n, pieces;
+  int64_t at; /* where the next piece's numbers go */
+  piece piece[CHUNK];
   int64_t other[CHUNK], edge[CHUNK];
-  float w[CHUNK][FV_W], v[CHUNK][FV_W]; /* two numbers an edge and head */
+  uint32_t kept[CHUNK];   /* bits of the group's heads */
+  _Alignas(64) float w[ROOM], v[ROOM]; /* two numbers an edge and head */
+  float end[ENDS][ROOM];  /* what was asked of the other ends, likewise */
 } chunk;
-
-/* m of a chunk's edges, the group's heads of each side by side. Random numbers cost more than all the rest of an edge,
- * so that none is drawn in vain: of places in a row whole blocks of 64 (ops/dropout.h), otherwise as many counters at a
- * time as a vector holds, of whatever edges. */
-typedef struct mask {
-  const float *at;
-  int64_t n;
-  float v[CHUNK * FV_W + 128];
-} mask;
-INLINE fv_f32v mask_of(const drop *d, fv_i32v word) {
-  const fv_i32v least = fv_isplat((int32_t)((uint32_t)d->threshold ^ 0x80000000u));
-  return fv_vmasked(fv_ige(fv_ixor(word, fv_isplat(INT32_MIN)), least), fv_vsplat(d->scale));
+INLINE int64_t piece_at(const piece *r, const heads *h, int64_t k) { return r->at + (k - r->from) * h->stride; }
+INLINE int64_t piece_end(const piece *r, const heads *h) { return r->at + r->n * h->stride; }
+/* The lanes of the vector at p that are of its edges. */
+INLINE fv_mask piece_lanes(const piece *r, const heads *h, int64_t p) {
+  return fv_mfirst(FV_MIN(piece_end(r, h) - p, FV_W));
+}
+/* m of the vector at p. */
+INLINE fv_f32v piece_kept(const chunk *c, const piece *r, const heads *h, const drop *d, int64_t p) {
+  const int64_t k = (p - r->at) / h->stride, n = FV_MIN(r->n - k, FV_W / h->stride);
+  uint32_t bits = 0;
+  for (int64_t i = 0; i < n; i++) bits |= c->kept[r->from + k + i] << i * h->stride;
+  return fv_vmasked(fv_mof(bits), fv_vsplat(d->scale));
 }
 
-INLINE void mask_draw_row(const drop *d, int64_t first, int64_t n, mask *m) {
-  const int64_t block = first / 64;
-  for (int64_t b = block; b * 64 < first + n; b++) {
-    fv_i32v word[64 / FV_W];
-    fv_vphilox_64(d->seed, d->stream, b, word);
-    for (int i = 0; i < 64 / FV_W; i++) fv_vstore(m->v + (b - block) * 64 + i * FV_W, mask_of(d, word[i]));
-  }
-  m->at = m->v + first % 64;
-}
-
-INLINE void mask_draw_any(const drop *d, const chunk *c, const heads *h, mask *m) {
-  const int64_t n = c->n * h->n;
-  int64_t k = 0, head = 0;
-  for (int64_t p = 0; p < n; p += FV_W) {
-    int32_t low[FV_W] = {0}, high[FV_W] = {0}, which[FV_W] = {0};
-    for (int64_t i = 0; i < FV_MIN(FV_W, n - p); i++) {
-      const uint64_t e = (uint64_t)(c->edge[k] * h->all + h->first + head), counter = e / 64 * 16 + e % 16;
-      low[i] = (int32_t)(uint32_t)counter;
-      high[i] = (int32_t)(counter >> 32);
-      which[i] = (int32_t)(e % 64 / 16);
-      if (++head == h->n) head = 0, k++;
-    }
-    fv_i32v words[4], at = fv_iload(which);
-    fv_vphilox_at(d->seed, d->stream, fv_iload(low), fv_iload(high), words);
-    for (int i = 1; i < 4; i++) words[0] = fv_iselect(fv_ieq(at, fv_isplat(i)), words[i], words[0]);
-    fv_vstore(m->v + p, mask_of(d, words[0]));
-  }
-  m->at = m->v;
-}
-
-INLINE void mask_draw(const drop *d, const chunk *c, const heads *h, mask *m) {
-  m->n = h->n;
-  m->at = m->v;
-  if (d->threshold >> 32) memset(m->v, 0, sizeof m->v); /* all dropped */
-  else if (c->in_row && h->n == h->all) mask_draw_row(d, c->edge[0] * h->all, c->n * h->n, m);
-  else mask_draw_any(d, c, h, m);
-}
-INLINE fv_f32v mask_get(const mask *m, int64_t k) { return row_load(m->at + k * m->n, m->n); }
-
-/* What an edge reads of its other end: rows of features, rows of numbers a head; NULL: nothing. */
+/* What an edge reads of its other end: rows of features, rows of numbers a head; and numbers a head of its own; NULL:
+ * nothing. */
 typedef struct ends {
-  const float *features[2], *heads[3];
+  const float *features[2], *heads[ENDS - 1], *own;
 } ends;
 INLINE void fetch(const ends *e, const heads *h, int64_t row) {
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < ENDS - 1; i++)
     if (e->heads[i]) __builtin_prefetch(e->heads[i] + row * h->all + h->first);
   for (int i = 0; i < 2; i++)
     for (int64_t f = 0; e->features[i] && f < h->n * h->width; f += 16)
       __builtin_prefetch(features(h, e->features[i], row) + f);
 }
 
-/* Up to CHUNK edges from place k on, which have ends; and fetches what those after them will read. */
-INLINE void chunk_fill(chunk *c, const graph *g, int64_t k, int64_t end, const heads *h, const ends *e) {
-  c->n = 0;
-  for (; k < end && c->n < CHUNK; k++) {
-    int64_t far = k + AHEAD < g->places ? g->other[k + AHEAD] : -1;
-    if (far >= 0 && far < g->others) fetch(e, h, far);
-    int64_t other = g->other[k], edge = g->edge ? g->edge[k] : k;
-    if (other < 0 || other >= g->others || edge < 0 || edge >= g->places) continue;
-    c->other[c->n] = other;
-    c->edge[c->n++] = edge;
-  }
-  c->in_row = !g->edge && c->n > 0 && c->edge[c->n - 1] - c->edge[0] == c->n - 1;
-  c->next = k;
+/* One more edge of the piece. */
+INLINE void chunk_take(chunk *c, const piece *r, const heads *h, const ends *e, const drop *d, int64_t other,
+                       int64_t edge) {
+  const int64_t at = piece_at(r, h, c->n);
+  c->other[c->n] = other;
+  c->edge[c->n] = edge;
+  for (int i = 0; i < ENDS - 1; i++)
+    if (e->heads[i]) row_store(c->end[i] + at, heads_load(h, e->heads[i], other), h->n);
+  if (e->own) row_store(c->end[ENDS - 1] + at, heads_load(h, e->own, edge), h->n);
+  if (d->bits) c->kept[c->n] = fv_dropout_bits_at(d->bits, edge * h->all + h->first, h->n);
+  c->n++;
 }
 
-/* Of nv vectors of features from f on: y = sum over the chunk of w x; z, when there is one, of v x. */
-INLINE void chunk_sum(const chunk *c, const heads *h, const float *x, int64_t f, int nv, int64_t lanes, fv_f32v *y,
-                      fv_f32v *z) {
+typedef struct walk { /* over rows: where the next chunk begins */
+  int64_t row, to, at, begin, end;
+  bool within; /* the row has begun */
+} walk;
+
+/* Edges of the row that have ends; and fetches what those after them will read. */
+INLINE void chunk_add(chunk *c, const graph *g, walk *w, const heads *h, const ends *e, const drop *d) {
+  piece *r = &c->piece[c->pieces++];
+  *r = (piece){.row = w->row, .begin = w->begin, .end = w->end, .from = c->n, .at = c->at,
+               .first = !w->within};
+  for (; w->at < w->end && c->n < CHUNK; w->at++) {
+    const int64_t far = w->at + AHEAD < g->places ? g->other[w->at + AHEAD] : -1;
+    if (far >= 0 && far < g->others) fetch(e, h, far);
+    const int64_t other = g->other[w->at], edge = g->edge ? g->edge[w->at] : w->at;
+    if (other < 0 || other >= g->others || edge < 0 || edge >= g->places) continue;
+    chunk_take(c, r, h, e, d, other, edge);
+  }
+  r->n = c->n - r->from;
+  r->last = w->at >= w->end;
+  c->at = fv_round_up(piece_end(r, h), FV_W);
+}
+
+/* false after the last one. */
+INLINE bool chunk_next(chunk *c, const graph *g, walk *w, const heads *h, const ends *e, const drop *d) {
+  c->n = c->pieces = 0;
+  c->at = 0;
+  while (w->row < w->to && c->pieces < CHUNK) {
+    if (!w->within) w->begin = w->at, w->end = row_end(g, w->row, w->at);
+    if (c->pieces > 0 && w->end - w->at > CHUNK - c->n) break;
+    chunk_add(c, g, w, h, e, d);
+    w->within = !c->piece[c->pieces - 1].last;
+    if (w->within) break;
+    w->row++;
+  }
+  return c->pieces > 0;
+}
+
+/* The number of edge k of a piece's w or v for each lane's head. */
+INLINE fv_f32v piece_spread(const float *w, int64_t at, fv_i32v head) {
+  const int64_t within = at & (FV_W - 1); /* loads of whole vectors as they were stored: others would wait for the stores */
+  return fv_vpermute(fv_vload(w + at - within), fv_iadd(head, fv_isplat((int32_t)within)));
+}
+
+/* Of nv vectors of features from f on: y = sum over the piece of w x; z, when there is one, of v x. */
+INLINE void piece_sum(const chunk *c, const piece *r, const heads *h, const float *x, int64_t f, int nv, int64_t lanes,
+                     fv_f32v *y, fv_f32v *z) {
   fv_i32v head[4];
   for (int i = 0; i < nv; i++) {
     head[i] = head_of(h, f + i * FV_W);
     y[i] = fv_vzero();
     if (z) z[i] = fv_vzero();
   }
-  for (int k = 0; k < c->n; k++) {
+  for (int k = r->from; k < r->from + r->n; k++) {
     const float *row = features(h, x, c->other[k]) + f;
-    fv_f32v w = fv_vload(c->w[k]), v = z ? fv_vload(c->v[k]) : fv_vzero();
+    const int64_t at = piece_at(r, h, k);
     for (int i = 0; i < nv; i++) {
       fv_f32v xi = row_load(row + i * FV_W, lanes);
-      y[i] = fv_vfma(fv_vpermute(w, head[i]), xi, y[i]);
-      if (z) z[i] = fv_vfma(fv_vpermute(v, head[i]), xi, z[i]);
+      y[i] = fv_vfma(piece_spread(c->w, at, head[i]), xi, y[i]);
+      if (z) z[i] = fv_vfma(piece_spread(c->v, at, head[i]), xi, z[i]);
     }
   }
 }
@@ -266,7 +299,7 @@ INLINE void chunk_sum(const chunk *c, const heads *h, const float *x, int64_t f,
     if (f_ < n_) BLOCK(f_, 1, n_ - f_);                                \
   } while (0)
 
-/* ---- softmax over a row, chunk by chunk (Milakov and Gimelshein 2018) ------------------------------------------- */
+/* ---- softmax over a row, piece by piece (Milakov and Gimelshein 2018) ------------------------------------------- */
 typedef struct soft {
   fv_f32v top, sum, rising; /* the largest score, the sums of exp(score - top): of all, of those that rise */
   fv_f32v factor, scale;    /* what earlier chunks' sums are worth now; 1 / sum */
@@ -275,52 +308,60 @@ INLINE soft soft_begin(void) {
   return (soft){.top = fv_vsplat(-INFINITY), .sum = fv_vzero(), .rising = fv_vzero()};
 }
 
-/* NaN need not come through here: its exponential is NaN and spoils the sum. */
-INLINE fv_f32v larger(fv_f32v a, fv_f32v b) { return fv_vselect(fv_vgt(b, a), b, a); }
+INLINE fv_f32v piece_top(const chunk *c, const piece *r, const heads *h, fv_f32v top) {
+  fv_f32v tops[2] = {top, top};
+  int i = 0;
+  for (int64_t p = r->at; p < piece_end(r, h); p += FV_W, i ^= 1)
+    tops[i] = larger(tops[i], fv_vselect(piece_lanes(r, h, p), fv_vload(c->w + p), top));
+  return slots_largest(h, larger(tops[0], tops[1]));
+}
 
-/* Takes a chunk whose w are scores (v, if `rises`: 1 where it does); they become weights (of those that rise), with
- * dropout. `alpha`, unless NULL, gets the scores. */
-INLINE void soft_chunk(soft *s, chunk *c, const heads *h, const drop *d, bool rises, float *alpha) {
-  fv_f32v low = fv_vsplat(-INFINITY), tops[2] = {s->top, low}, sum = fv_vzero(), rising = fv_vzero();
-  for (int k = 0; k < c->n; k++) tops[k & 1] = larger(tops[k & 1], fv_vload(c->w[k]));
-  fv_f32v top = larger(tops[0], tops[1]);
-  mask kept;
-  if (d->on) mask_draw(d, c, h, &kept);
-  s->factor = fv_vmasked(fv_vne(s->top, low), fv_vexp(s->top - top));
-  for (int k = 0; k < c->n; k++) {
-    fv_f32v e = fv_vload(c->w[k]), x = fv_vexp(e - top), r = rises ? fv_vload(c->v[k]) : fv_vzero();
-    if (alpha) heads_store(h, alpha, c->edge[k], e);
+/* Takes a piece whose w are scores; they become weights, with dropout, and v, if `rises`, the weights of those above 0.
+ * `alpha`, unless NULL, gets the scores. */
+INLINE void soft_piece(soft *s, chunk *c, const piece *r, const heads *h, const drop *d, bool rises, float *alpha) {
+  const fv_f32v top = piece_top(c, r, h, s->top);
+  fv_f32v sum = fv_vzero(), rising = fv_vzero();
+  for (int k = r->from; k < r->from + r->n && alpha; k++)
+    heads_store(h, alpha, c->edge[k], row_load(c->w + piece_at(r, h, k), h->n));
+  s->factor = r->first ? fv_vzero() : fv_vmasked(fv_vne(s->top, fv_vsplat(-INFINITY)), fv_vexp(s->top - top));
+  for (int64_t p = r->at; p < piece_end(r, h); p += FV_W) {
+    const fv_f32v e = fv_vload(c->w + p);
+    const fv_mask up = fv_vgt(e, fv_vzero());
+    fv_f32v x = fv_vmasked(piece_lanes(r, h, p), fv_vexp(e - top));
     sum += x;
-    if (rises) rising += x * r;
-    if (d->on) x = x * mask_get(&kept, k);
-    fv_vstore(c->w[k], x);
-    if (rises) fv_vstore(c->v[k], x * r);
+    if (rises) rising += fv_vmasked(up, x);
+    if (d->bits) x = x * piece_kept(c, r, h, d, p);
+    fv_vstore(c->w + p, x);
+    if (rises) fv_vstore(c->v + p, fv_vmasked(up, x));
   }
   s->top = top;
-  s->sum = fv_vfma(s->sum, s->factor, sum);
-  if (rises) s->rising = fv_vfma(s->rising, s->factor, rising);
+  s->sum = fv_vfma(s->sum, s->factor, slots_sum(h, sum));
+  if (rises) s->rising = fv_vfma(s->rising, s->factor, slots_sum(h, rising));
 }
-/* After the last chunk; the log-sum-exp, 0 of no edges. */
-INLINE fv_f32v soft_end(soft *s) {
-  fv_mask any = fv_vne(s->sum, fv_vzero());
-  s->scale = fv_vmasked(any, fv_vsplat(1) / s->sum);
-  return fv_vmasked(any, s->top + fv_vlog(s->sum));
+/* After the last piece. */
+INLINE void soft_end(soft *s) {
+  s->scale = fv_vmasked(fv_vne(s->sum, fv_vzero()), fv_vsplat(1) / s->sum);
+}
+/* The log-sum-exp, 0 of no edges. */
+INLINE fv_f32v soft_log(const soft *s) {
+  return fv_vmasked(fv_vne(s->sum, fv_vzero()), s->top + fv_vlog(s->sum));
 }
 
-/* y <- sums of a chunk beside what y holds of earlier ones (nothing when this is the `first`). */
-INLINE void soft_store(const soft *s, const heads *h, float *y, const fv_f32v *sums, int64_t f, int nv, int64_t lanes,
-                       bool first, bool last) {
+/* y <- sums of a piece beside what y holds of earlier ones. */
+INLINE void soft_store(const soft *s, const piece *r, const heads *h, float *y, const fv_f32v *sums, int64_t f, int nv,
+                       int64_t lanes) {
   for (int i = 0; i < nv; i++) {
     fv_i32v head = head_of(h, f + i * FV_W);
     float *to = y + f + i * FV_W;
-    fv_f32v v = first ? sums[i] : fv_vfma(row_load(to, lanes), fv_vpermute(s->factor, head), sums[i]);
-    row_store(to, last ? v * fv_vpermute(s->scale, head) : v, lanes);
+    fv_f32v v = r->first ? sums[i] : fv_vfma(row_load(to, lanes), fv_vpermute(s->factor, head), sums[i]);
+    row_store(to, r->last ? v * fv_vpermute(s->scale, head) : v, lanes);
   }
 }
 
 /* Scores to weights, for those who ask for them. */
-INLINE void alpha_finish(const graph *g, const heads *h, int64_t begin, int64_t end, fv_f32v lse, float *alpha) {
-  for (int64_t k = begin; k < end; k++) {
+INLINE void alpha_finish(const graph *g, const heads *h, const piece *r, const soft *s, float *alpha) {
+  const fv_f32v lse = soft_log(s);
+  for (int64_t k = r->begin; k < r->end; k++) {
     bool there = g->other[k] >= 0 && g->other[k] < g->others;
     heads_store(h, alpha, k, there ? fv_vexp(heads_load(h, alpha, k) - lse) : fv_vzero());
   }

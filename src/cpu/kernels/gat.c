@@ -15,43 +15,35 @@ typedef struct forward {
   float *y, *alpha, *lse, *rise, *rising;
 } forward;
 
-INLINE void forward_scores(const forward *a, chunk *c, const heads *h, fv_f32v target) {
-  for (int k = 0; k < c->n; k++) {
-    fv_f32v z = target + heads_load(h, a->source, c->other[k]);
-    fv_vstore(c->w[k], leaky(z, a->slope));
-    fv_vstore(c->v[k], fv_vmasked(fv_vgt(z, fv_vzero()), fv_vsplat(1)));
-  }
+INLINE void forward_scores(const forward *a, chunk *c, const piece *r, const heads *h) {
+  const fv_f32v target = slots_same(h, heads_load(h, a->target, r->row));
+  for (int64_t p = r->at; p < piece_end(r, h); p += FV_W)
+    fv_vstore(c->w + p, leaky(target + fv_vload(c->end[0] + p), a->slope));
 }
 
 /* keep: something of what the gradient needs is wanted. */
-INLINE void forward_row(const forward *a, const heads *h, int64_t row, int64_t begin, int64_t end, bool keep) {
-  const fv_f32v target = heads_load(h, a->target, row);
-  float *y = a->y + row * h->all * h->width + h->at, *rise = a->rise ? a->rise + row * h->all * h->width + h->at : NULL;
-  soft s = soft_begin();
-  chunk c;
-  c.next = begin;
-  fv_f32v lse = fv_vzero();
-  bool first = true, last;
-  do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->x}, {a->source}});
-    forward_scores(a, &c, h, target);
-    soft_chunk(&s, &c, h, &a->d, keep, a->alpha);
-    last = c.next >= end;
-    if (last) lse = soft_end(&s);
-#define BLOCK(f, nv, lanes)                                           \
-  do {                                                                \
-    fv_f32v sums[4], up[4];                                           \
-    chunk_sum(&c, h, a->x, f, nv, lanes, sums, keep ? up : NULL);     \
-    soft_store(&s, h, y, sums, f, nv, lanes, first, last);            \
-    if (rise) soft_store(&s, h, rise, up, f, nv, lanes, first, last); \
+INLINE void forward_weights(const forward *a, chunk *c, const piece *r, const heads *h, soft *s, bool keep) {
+  if (r->first) *s = soft_begin();
+  forward_scores(a, c, r, h);
+  soft_piece(s, c, r, h, &a->d, keep, a->alpha);
+  if (!r->last) return;
+  soft_end(s);
+  if (a->lse) heads_store(h, a->lse, r->row, soft_log(s));
+  if (keep && a->rising) heads_store(h, a->rising, r->row, s->rising * s->scale);
+  if (a->alpha) alpha_finish(&a->g, h, r, s, a->alpha);
+}
+
+INLINE void forward_sums(const forward *a, const chunk *c, const piece *r, const heads *h, const soft *s, bool keep) {
+  const int64_t at = r->row * h->all * h->width + h->at;
+#define BLOCK(f, nv, lanes)                                                        \
+  do {                                                                             \
+    fv_f32v sums[4], up[4];                                                        \
+    piece_sum(c, r, h, a->x, f, nv, lanes, sums, keep ? up : NULL);                 \
+    soft_store(s, r, h, a->y + at, sums, f, nv, lanes);                            \
+    if (keep && a->rise) soft_store(s, r, h, a->rise + at, up, f, nv, lanes);      \
   } while (0)
-    EACH_BLOCK(h, BLOCK);
+  EACH_BLOCK(h, BLOCK);
 #undef BLOCK
-    first = false;
-  } while (!last);
-  if (a->lse) heads_store(h, a->lse, row, lse);
-  if (keep && a->rising) heads_store(h, a->rising, row, s.rising * s.scale);
-  if (a->alpha) alpha_finish(&a->g, h, begin, end, lse, a->alpha);
 }
 
 INLINE void forward_rows(const forward *a, int64_t from, int64_t to, int64_t begin, int64_t all, int64_t width,
@@ -59,9 +51,13 @@ INLINE void forward_rows(const forward *a, int64_t from, int64_t to, int64_t beg
   for (int64_t i = 0; i < groups_of(all); i++) {
     int32_t of[NEAR][FV_W];
     const heads h = heads_of(i, all, width, of);
-    for (int64_t row = from, at = begin, end; row < to; row++, at = end) {
-      end = row_end(&a->g, row, at);
-      forward_row(a, &h, row, at, end, keep);
+    const ends e = {{a->x}, {a->source}, NULL};
+    walk w = {.row = from, .to = to, .at = begin};
+    chunk c;
+    soft s[CHUNK]; /* the first goes on where the last chunk ended within a row */
+    while (chunk_next(&c, &a->g, &w, &h, &e, &a->d)) {
+      for (int r = 0; r < c.pieces; r++) forward_weights(a, &c, &c.piece[r], &h, &s[r], keep);
+      for (int r = 0; r < c.pieces; r++) forward_sums(a, &c, &c.piece[r], &h, &s[r], keep);
     }
   }
 }
@@ -74,17 +70,18 @@ static void run_forward(const fv_call *c) {
   const fv_shape x = c->in[X].shape;
   forward a = {.x = c->in[X].data, .source = c->in[SOURCE].data, .target = c->in[TARGET].data, .y = c->out[0].data,
                .alpha = c->out[1].data, .lse = c->out[2].data, .rise = c->out[3].data, .rising = c->out[4].data,
-               .d = drop_of(c, FV_ATTEND_RNG), .slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope)};
+               .d = drop_of(c, FV_ATTEND_KEPT), .slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope)};
   a.g = (graph){.ptr = c->in[FV_ATTEND_ROW_PTR].data, .other = c->in[FV_ATTEND_COL].data, .others = x.dim[0],
                 .rows = c->in[FV_ATTEND_ROW_PTR].shape.dim[0] - 1, .places = c->in[FV_ATTEND_COL].shape.dim[0]};
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
   if (c->begin == 0) alpha_clear(a.alpha, x.dim[1], 0, begin);
   if (c->end == forward_units(c->node)) alpha_clear(a.alpha, x.dim[1], after, a.g.places);
-  if (a.rise || a.rising) {
-    if (x.dim[2] == 8) forward_rows(&a, from, to, begin, x.dim[1], 8, true);
-    else forward_rows(&a, from, to, begin, x.dim[1], x.dim[2], true);
-  } else if (x.dim[2] == 8) forward_rows(&a, from, to, begin, x.dim[1], 8, false);
-  else forward_rows(&a, from, to, begin, x.dim[1], x.dim[2], false);
+#define KEEP(all, width) forward_rows(&a, from, to, begin, all, width, true)
+#define FORGET(all, width) forward_rows(&a, from, to, begin, all, width, false)
+  if (a.rise || a.rising) HEADS_SIZED(x, KEEP);
+  else HEADS_SIZED(x, FORGET);
+#undef KEEP
+#undef FORGET
 }
 
 /* ---- gat_attend_source_grad ------------------------------------------------------------------------------------- */
@@ -97,60 +94,52 @@ typedef struct backward {
 } backward;
 
 /* w = m alpha, v = w slope; returns the part of dsource that does not come through dy. */
-INLINE fv_f32v backward_weights(const backward *a, chunk *c, const heads *h, fv_f32v source) {
+INLINE fv_f32v backward_weights(const backward *a, chunk *c, const piece *r, const heads *h) {
+  const fv_f32v source = slots_same(h, heads_load(h, a->source, r->row));
   fv_f32v sum = fv_vzero();
-  mask kept;
-  if (a->d.on) mask_draw(&a->d, c, h, &kept);
-  for (int k = 0; k < c->n; k++) {
-    fv_f32v z = source + heads_load(h, a->target, c->other[k]), slope = leaky_slope(z, a->slope);
-    fv_f32v w = fv_vexp(leaky(z, a->slope) - heads_load(h, a->lse, c->other[k]));
-    fv_f32v less = heads_load(h, a->delta, c->other[k]);
-    if (a->dalpha) less = less - heads_load(h, a->dalpha, c->edge[k]);
+  for (int64_t p = r->at; p < piece_end(r, h); p += FV_W) {
+    const fv_mask in = piece_lanes(r, h, p);
+    fv_f32v z = source + fv_vload(c->end[0] + p), slope = leaky_slope(z, a->slope);
+    fv_f32v w = fv_vmasked(in, fv_vexp(leaky(z, a->slope) - fv_vload(c->end[1] + p)));
+    fv_f32v less = fv_vmasked(in, fv_vload(c->end[2] + p));
+    if (a->dalpha) less = less - fv_vmasked(in, fv_vload(c->end[3] + p));
     sum = fv_vfnma(w * slope, less, sum);
-    if (a->d.on) w = w * mask_get(&kept, k);
-    fv_vstore(c->w[k], w);
-    fv_vstore(c->v[k], w * slope);
+    if (a->d.bits) w = w * piece_kept(c, r, h, &a->d, p);
+    fv_vstore(c->w + p, w);
+    fv_vstore(c->v + p, w * slope);
   }
-  return sum;
+  return slots_sum(h, sum);
 }
 
-INLINE void backward_row(const backward *a, const heads *h, int64_t row, int64_t begin, int64_t end) {
-  const fv_f32v source = heads_load(h, a->source, row);
-  const float *x = features(h, a->x, row);
-  float *dx = a->dx + row * h->all * h->width + h->at;
-  chunk c;
-  c.next = begin;
-  fv_f32v dsource = fv_vzero();
-  bool first = true;
-  do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->dy}, {a->target, a->lse, a->delta}});
-    dsource += backward_weights(a, &c, h, source);
-    fv_f32v through = fv_vzero();
+INLINE void backward_sums(const backward *a, const chunk *c, const piece *r, const heads *h, fv_f32v dsource) {
+  const float *x = features(h, a->x, r->row);
+  float *dx = a->dx + r->row * h->all * h->width + h->at;
 #define BLOCK(f, nv, lanes)                                                                       \
   do {                                                                                            \
     fv_f32v sums[4], sloped[4];                                                                   \
-    chunk_sum(&c, h, a->dy, f, nv, lanes, sums, sloped);                                          \
+    piece_sum(c, r, h, a->dy, f, nv, lanes, sums, sloped);                                         \
     for (int i = 0; i < nv; i++) {                                                                \
       const int64_t at = f + i * FV_W;                                                            \
-      row_store(dx + at, first ? sums[i] : row_load(dx + at, lanes) + sums[i], lanes);            \
-      if (c.n) through = heads_add(h, through, sloped[i] * row_load(x + at, lanes), at, lanes);   \
+      row_store(dx + at, r->first ? sums[i] : row_load(dx + at, lanes) + sums[i], lanes);         \
+      if (r->n) dsource = heads_add(h, dsource, sloped[i] * row_load(x + at, lanes), at, lanes);  \
     }                                                                                             \
   } while (0)
-    EACH_BLOCK(h, BLOCK);
+  EACH_BLOCK(h, BLOCK);
 #undef BLOCK
-    dsource += through;
-    first = false;
-  } while (c.next < end);
-  heads_store(h, a->dsource, row, dsource);
+  heads_store(h, a->dsource, r->row, r->first ? dsource : heads_load(h, a->dsource, r->row) + dsource);
 }
 
 INLINE void backward_rows(const backward *a, int64_t from, int64_t to, int64_t begin, int64_t all, int64_t width) {
   for (int64_t i = 0; i < groups_of(all); i++) {
     int32_t of[NEAR][FV_W];
     const heads h = heads_of(i, all, width, of);
-    for (int64_t row = from, at = begin, end; row < to; row++, at = end) {
-      end = row_end(&a->g, row, at);
-      backward_row(a, &h, row, at, end);
+    const ends e = {{a->dy}, {a->target, a->lse, a->delta}, a->dalpha};
+    walk w = {.row = from, .to = to, .at = begin};
+    chunk c;
+    fv_f32v dsource[CHUNK];
+    while (chunk_next(&c, &a->g, &w, &h, &e, &a->d)) {
+      for (int r = 0; r < c.pieces; r++) dsource[r] = backward_weights(a, &c, &c.piece[r], &h);
+      for (int r = 0; r < c.pieces; r++) backward_sums(a, &c, &c.piece[r], &h, dsource[r]);
     }
   }
 }
@@ -164,14 +153,15 @@ static void run_backward(const fv_call *c) {
   backward a = {.dy = c->in[0].data, .x = c->in[1].data, .source = c->in[2].data, .target = c->in[3].data,
                 .lse = c->in[FV_ATTEND_LSE].data, .delta = c->in[FV_ATTEND_DELTA].data, .dx = c->out[0].data,
                 .dalpha = c->n_in > FV_ATTEND_DALPHA ? c->in[FV_ATTEND_DALPHA].data : NULL, .dsource = c->out[1].data,
-                .d = drop_of(c, FV_ATTEND_T_RNG)};
+                .d = drop_of(c, FV_ATTEND_T_KEPT)};
   a.slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope);
   a.g = (graph){.ptr = c->in[FV_ATTEND_T_PTR].data, .other = c->in[FV_ATTEND_T_ROW].data,
                 .edge = c->in[FV_ATTEND_T_EDGE].data, .rows = x.dim[0], .places = c->in[FV_ATTEND_T_ROW].shape.dim[0],
                 .others = c->in[0].shape.dim[0]};
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
-  if (x.dim[2] == 8) backward_rows(&a, from, to, begin, x.dim[1], 8);
-  else backward_rows(&a, from, to, begin, x.dim[1], x.dim[2]);
+#define RUN(all, width) backward_rows(&a, from, to, begin, all, width)
+  HEADS_SIZED(x, RUN);
+#undef RUN
 }
 
 /* ---- gat_attend_target_grad: inputs dy, rise, rising, delta, [row_ptr, col, alpha, dalpha, source, target] ------- */

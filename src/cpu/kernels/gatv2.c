@@ -4,7 +4,7 @@
  * is a share of the graph: rows and edges together. */
 #include "edges.h"
 
-enum { DY, L, R, ATT, T_ROW_PTR = FV_ATTEND_DELTA + 1, T_COL, T_DALPHA, T_RNG };
+enum { DY, L, R, ATT, T_ROW_PTR = FV_ATTEND_DELTA + 1, T_COL, T_DALPHA, T_KEPT };
 
 typedef struct net {
   graph g;
@@ -31,53 +31,50 @@ INLINE fv_f32v score(const net *a, const heads *h, int64_t source, int64_t targe
 INLINE float *row_of(const heads *h, float *x, int64_t row) { return x + row * h->all * h->width + h->at; }
 
 /* ---- gatv2_attend ----------------------------------------------------------------------------------------------- */
-INLINE void forward_row(const net *a, const heads *h, int64_t row, int64_t begin, int64_t end) {
-  float *y = row_of(h, a->y, row);
-  soft s = soft_begin();
-  chunk c;
-  c.next = begin;
-  fv_f32v lse = fv_vzero();
-  bool first = true, last;
-  do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->l}, {NULL}});
-    for (int k = 0; k < c.n; k++) fv_vstore(c.w[k], score(a, h, c.other[k], row));
-    soft_chunk(&s, &c, h, &a->d, false, a->alpha);
-    last = c.next >= end;
-    if (last) lse = soft_end(&s);
+INLINE void forward_weights(const net *a, chunk *c, const piece *r, const heads *h, soft *s) {
+  if (r->first) *s = soft_begin();
+  for (int k = r->from; k < r->from + r->n; k++) row_store(c->w + piece_at(r, h, k), score(a, h, c->other[k], r->row), h->n);
+  soft_piece(s, c, r, h, &a->d, false, a->alpha);
+  if (!r->last) return;
+  soft_end(s);
+  if (a->lse_out) heads_store(h, a->lse_out, r->row, soft_log(s));
+  if (a->alpha) alpha_finish(&a->g, h, r, s, a->alpha);
+}
+
+INLINE void forward_chunk(const net *a, chunk *c, const heads *h, soft *s) {
+  for (int i = 0; i < c->pieces; i++) forward_weights(a, c, &c->piece[i], h, &s[i]);
+  for (int i = 0; i < c->pieces; i++) {
+    const piece *r = &c->piece[i];
+    float *y = row_of(h, a->y, r->row);
 #define BLOCK(f, nv, lanes)                                   \
   do {                                                        \
     fv_f32v sums[4];                                          \
-    chunk_sum(&c, h, a->l, f, nv, lanes, sums, NULL);         \
-    soft_store(&s, h, y, sums, f, nv, lanes, first, last);    \
+    piece_sum(c, r, h, a->l, f, nv, lanes, sums, NULL);        \
+    soft_store(&s[i], r, h, y, sums, f, nv, lanes);           \
   } while (0)
     EACH_BLOCK(h, BLOCK);
 #undef BLOCK
-    first = false;
-  } while (!last);
-  if (a->lse_out) heads_store(h, a->lse_out, row, lse);
-  if (a->alpha) alpha_finish(&a->g, h, begin, end, lse, a->alpha);
+  }
 }
 
 /* ---- gradients -------------------------------------------------------------------------------------------------- */
 /* w = m alpha and v = the gradient of the score, of the edges from (to, when `by_source`) the chunk's other ends. */
-INLINE void backward_weights(const net *a, chunk *c, const heads *h, int64_t row, bool by_source) {
-  mask kept;
-  if (a->d.on) mask_draw(&a->d, c, h, &kept);
-  for (int k = 0; k < c->n; k++) {
-    const int64_t source = by_source ? row : c->other[k], target = by_source ? c->other[k] : row;
+INLINE void backward_weights(const net *a, chunk *c, const piece *r, const heads *h, bool by_source) {
+  for (int k = r->from; k < r->from + r->n; k++) {
+    const int64_t source = by_source ? r->row : c->other[k], target = by_source ? c->other[k] : r->row;
     fv_f32v alpha = fv_vexp(score(a, h, source, target) - heads_load(h, a->lse, target)), w = alpha;
     fv_f32v less = heads_load(h, a->delta, target);
     if (a->dalpha) less = less - heads_load(h, a->dalpha, c->edge[k]);
-    if (a->d.on) w = w * mask_get(&kept, k);
+    if (a->d.bits) w = w * fv_vmasked(fv_mof(c->kept[k]), fv_vsplat(a->d.scale));
     fv_f32v dot = heads_dot(h, features(h, a->dy, target), features(h, a->l, source));
-    fv_vstore(c->w[k], w);
-    fv_vstore(c->v[k], fv_vfnma(alpha, less, w * dot));
+    row_store(c->w + piece_at(r, h, k), w, h->n);
+    row_store(c->v + piece_at(r, h, k), fv_vfnma(alpha, less, w * dot), h->n);
   }
 }
 
-/* Of nv vectors of features: sums over the chunk of v leaky'(z), and of v leaky(z) (up: not NULL) or of w dy (NULL). */
-INLINE void backward_sum(const net *a, const chunk *c, const heads *h, const float *own, int64_t f, int nv,
-                         int64_t lanes, fv_f32v *sloped, fv_f32v *other, bool by_source) {
+/* Of nv vectors of features: sums over the part of v leaky'(z), and of v leaky(z) (up: not NULL) or of w dy (NULL). */
+INLINE void backward_sum(const net *a, const chunk *c, const piece *r, const heads *h, const float *own, int64_t f,
+                         int nv, int64_t lanes, fv_f32v *sloped, fv_f32v *other, bool by_source) {
   fv_i32v head[4];
   fv_f32v mine[4];
   for (int i = 0; i < nv; i++) {
@@ -85,96 +82,95 @@ INLINE void backward_sum(const net *a, const chunk *c, const heads *h, const flo
     mine[i] = row_load(own + f + i * FV_W, lanes);
     sloped[i] = other[i] = fv_vzero();
   }
-  for (int k = 0; k < c->n; k++) {
+  for (int k = r->from; k < r->from + r->n; k++) {
     const float *far = features(h, by_source ? a->r : a->l, c->other[k]) + f;
     const float *dy = by_source ? features(h, a->dy, c->other[k]) + f : NULL;
-    fv_f32v v = fv_vload(c->v[k]), w = by_source ? fv_vload(c->w[k]) : fv_vzero();
+    const int64_t at = piece_at(r, h, k);
     for (int i = 0; i < nv; i++) {
-      fv_f32v z = mine[i] + row_load(far + i * FV_W, lanes), de = fv_vpermute(v, head[i]);
+      fv_f32v z = mine[i] + row_load(far + i * FV_W, lanes), de = piece_spread(c->v, at, head[i]);
       sloped[i] = fv_vfma(de, leaky_slope(z, a->slope), sloped[i]);
-      if (by_source) other[i] = fv_vfma(fv_vpermute(w, head[i]), row_load(dy + i * FV_W, lanes), other[i]);
+      if (by_source)
+        other[i] = fv_vfma(piece_spread(c->w, at, head[i]), row_load(dy + i * FV_W, lanes), other[i]);
       else other[i] = fv_vfma(de, leaky(z, a->slope), other[i]);
     }
   }
 }
 
-INLINE void target_row(const net *a, const heads *h, int64_t row, int64_t begin, int64_t end) {
-  float *dr = row_of(h, a->out, row), *datt = row_of(h, a->datt, row / FV_ATTEND_ROWS);
-  const float *att = a->att + h->at, *own = features(h, a->r, row);
-  chunk c;
-  c.next = begin;
-  bool first = true, fresh = row % FV_ATTEND_ROWS == 0;
-  do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->l}, {NULL}});
-    backward_weights(a, &c, h, row, false);
+INLINE void target_piece(const net *a, chunk *c, const piece *r, const heads *h) {
+  float *dr = row_of(h, a->out, r->row), *datt = row_of(h, a->datt, r->row / FV_ATTEND_ROWS);
+  const float *att = a->att + h->at, *own = features(h, a->r, r->row);
+  const bool fresh = r->first && r->row % FV_ATTEND_ROWS == 0;
+  backward_weights(a, c, r, h, false);
 #define BLOCK(f, nv, lanes)                                                                                    \
   do {                                                                                                         \
     fv_f32v sloped[4], up[4];                                                                                  \
-    backward_sum(a, &c, h, own, f, nv, lanes, sloped, up, false);                                              \
+    backward_sum(a, c, r, h, own, f, nv, lanes, sloped, up, false);                                            \
     for (int i = 0; i < nv; i++) {                                                                             \
       const int64_t at = f + i * FV_W;                                                                         \
-      fv_f32v part = sloped[i] * row_load(att + at, lanes);                                                    \
-      row_store(dr + at, first ? part : row_load(dr + at, lanes) + part, lanes);                               \
+      fv_f32v mine = sloped[i] * row_load(att + at, lanes);                                                    \
+      row_store(dr + at, r->first ? mine : row_load(dr + at, lanes) + mine, lanes);                            \
       row_store(datt + at, fresh ? up[i] : row_load(datt + at, lanes) + up[i], lanes);                         \
     }                                                                                                          \
   } while (0)
-    EACH_BLOCK(h, BLOCK);
+  EACH_BLOCK(h, BLOCK);
 #undef BLOCK
-    first = fresh = false;
-  } while (c.next < end);
+}
+INLINE void target_chunk(const net *a, chunk *c, const heads *h, soft *s) {
+  (void)s;
+  for (int i = 0; i < c->pieces; i++) target_piece(a, c, &c->piece[i], h);
 }
 
-INLINE void source_row(const net *a, const heads *h, int64_t row, int64_t begin, int64_t end) {
-  float *dl = row_of(h, a->out, row);
-  const float *att = a->att + h->at, *own = features(h, a->l, row);
-  chunk c;
-  c.next = begin;
-  bool first = true;
-  do {
-    chunk_fill(&c, &a->g, c.next, end, h, &(ends){{a->r, a->dy}, {a->lse, a->delta}});
-    backward_weights(a, &c, h, row, true);
+INLINE void source_piece(const net *a, chunk *c, const piece *r, const heads *h) {
+  float *dl = row_of(h, a->out, r->row);
+  const float *att = a->att + h->at, *own = features(h, a->l, r->row);
+  backward_weights(a, c, r, h, true);
 #define BLOCK(f, nv, lanes)                                                                                    \
   do {                                                                                                         \
     fv_f32v sloped[4], passed[4];                                                                              \
-    backward_sum(a, &c, h, own, f, nv, lanes, sloped, passed, true);                                           \
+    backward_sum(a, c, r, h, own, f, nv, lanes, sloped, passed, true);                                         \
     for (int i = 0; i < nv; i++) {                                                                             \
       const int64_t at = f + i * FV_W;                                                                         \
-      fv_f32v part = c.n ? fv_vfma(sloped[i], row_load(att + at, lanes), passed[i]) : fv_vzero();              \
-      row_store(dl + at, first ? part : row_load(dl + at, lanes) + part, lanes);                               \
+      fv_f32v mine = r->n ? fv_vfma(sloped[i], row_load(att + at, lanes), passed[i]) : fv_vzero();             \
+      row_store(dl + at, r->first ? mine : row_load(dl + at, lanes) + mine, lanes);                            \
     }                                                                                                          \
   } while (0)
-    EACH_BLOCK(h, BLOCK);
+  EACH_BLOCK(h, BLOCK);
 #undef BLOCK
-    first = false;
-  } while (c.next < end);
+}
+INLINE void source_chunk(const net *a, chunk *c, const heads *h, soft *s) {
+  (void)s;
+  for (int i = 0; i < c->pieces; i++) source_piece(a, c, &c->piece[i], h);
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------ */
-typedef void row_run(const net *a, const heads *h, int64_t row, int64_t begin, int64_t end);
-INLINE void run_rows(const net *a, int64_t from, int64_t to, int64_t begin, int64_t all, int64_t width, row_run *run) {
+typedef void chunk_run(const net *a, chunk *c, const heads *h, soft *s);
+INLINE void run_rows(const net *a, const ends *e, int64_t from, int64_t to, int64_t begin, int64_t all, int64_t width,
+                     chunk_run *run) {
   for (int64_t i = 0; i < groups_of(all); i++) {
     int32_t of[NEAR][FV_W];
     const heads h = heads_of(i, all, width, of);
-    for (int64_t row = from, at = begin, end; row < to; row++, at = end) {
-      end = row_end(&a->g, row, at);
-      run(a, &h, row, at, end);
-    }
+    walk w = {.row = from, .to = to, .at = begin};
+    chunk c;
+    soft s[CHUNK]; /* the first goes on where the last chunk ended within a row */
+    while (chunk_next(&c, &a->g, &w, &h, e, &a->d)) run(a, &c, &h, s);
   }
 }
-INLINE void run_sized(const net *a, int64_t from, int64_t to, int64_t begin, fv_shape s, row_run *run) {
-  if (s.dim[2] == 8) run_rows(a, from, to, begin, s.dim[1], 8, run);
-  else run_rows(a, from, to, begin, s.dim[1], s.dim[2], run);
+INLINE void run_sized(const net *a, const ends *e, int64_t from, int64_t to, int64_t begin, fv_shape s,
+                      chunk_run *run) {
+#define RUN(all, width) run_rows(a, e, from, to, begin, all, width, run)
+  HEADS_SIZED(s, RUN);
+#undef RUN
 }
 
-static net net_of(const fv_call *c, int l, int ptr, int other, int rng) {
-  net a = {.l = c->in[l].data, .r = c->in[l + 1].data, .att = c->in[l + 2].data, .d = drop_of(c, rng)};
+static net net_of(const fv_call *c, int l, int ptr, int other, int kept) {
+  net a = {.l = c->in[l].data, .r = c->in[l + 1].data, .att = c->in[l + 2].data, .d = drop_of(c, kept)};
   a.slope = fv_vsplat((float)((const fv_attend_attrs *)c->attrs)->slope);
   a.g = (graph){.ptr = c->in[ptr].data, .other = c->in[other].data, .rows = c->in[ptr].shape.dim[0] - 1,
                 .places = c->in[other].shape.dim[0]};
   return a;
 }
-static net gradient_of(const fv_call *c, int ptr, int dalpha, int rng) {
-  net a = net_of(c, L, ptr, ptr + 1, rng);
+static net gradient_of(const fv_call *c, int ptr, int dalpha, int kept) {
+  net a = net_of(c, L, ptr, ptr + 1, kept);
   a.dy = c->in[DY].data;
   a.lse = c->in[FV_ATTEND_LSE].data;
   a.delta = c->in[FV_ATTEND_DELTA].data;
@@ -187,7 +183,7 @@ static int64_t forward_units(const fv_node *n) {
   return graph_units(n->in[FV_ATTEND_ROW_PTR]->shape.dim[0] - 1, n->in[FV_ATTEND_COL]->shape.dim[0]);
 }
 static void run_forward(const fv_call *c) {
-  net a = net_of(c, 0, FV_ATTEND_ROW_PTR, FV_ATTEND_COL, FV_ATTEND_RNG);
+  net a = net_of(c, 0, FV_ATTEND_ROW_PTR, FV_ATTEND_COL, FV_ATTEND_KEPT);
   const fv_shape s = c->in[0].shape;
   a.g.others = s.dim[0];
   a.y = c->out[0].data;
@@ -196,29 +192,30 @@ static void run_forward(const fv_call *c) {
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
   if (c->begin == 0) alpha_clear(a.alpha, s.dim[1], 0, begin);
   if (c->end == forward_units(c->node)) alpha_clear(a.alpha, s.dim[1], after, a.g.places);
-  run_sized(&a, from, to, begin, s, forward_row);
+  run_sized(&a, &(ends){.features = {a.l}}, from, to, begin, s, forward_chunk);
 }
 
 static int64_t target_units(const fv_node *n) {
   return graph_units(n->in[T_ROW_PTR]->shape.dim[0] - 1, n->in[T_COL]->shape.dim[0]);
 }
 static void run_target(const fv_call *c) {
-  net a = gradient_of(c, T_ROW_PTR, T_DALPHA, T_RNG);
+  net a = gradient_of(c, T_ROW_PTR, T_DALPHA, T_KEPT);
   a.g.others = c->in[L].shape.dim[0];
   a.datt = c->out[1].data;
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
-  run_sized(&a, from, to, begin, c->in[L].shape, target_row);
+  run_sized(&a, &(ends){.features = {a.l}}, from, to, begin, c->in[L].shape, target_chunk);
 }
 
 static int64_t source_units(const fv_node *n) {
   return graph_units(n->in[L]->shape.dim[0], n->in[FV_ATTEND_T_ROW]->shape.dim[0]);
 }
 static void run_source(const fv_call *c) {
-  net a = gradient_of(c, FV_ATTEND_T_PTR, FV_ATTEND_DALPHA, FV_ATTEND_T_RNG);
+  net a = gradient_of(c, FV_ATTEND_T_PTR, FV_ATTEND_DALPHA, FV_ATTEND_T_KEPT);
   a.g.edge = c->in[FV_ATTEND_T_EDGE].data;
   a.g.others = c->in[DY].shape.dim[0];
   int64_t begin, after, from = first_row(&a.g, c->begin, &begin), to = first_row(&a.g, c->end, &after);
-  run_sized(&a, from, to, begin, c->in[L].shape, source_row);
+  const ends e = {.features = {a.r, a.dy}, .heads = {a.lse, a.delta}};
+  run_sized(&a, &e, from, to, begin, c->in[L].shape, source_chunk);
 }
 
 #define ROW(op_, units_, run_) \

@@ -12,7 +12,6 @@ static fv_status member(const char *path, const char *wanted, char **text) {
   enum { MOST = 4 << 20 };
   fv_archive *a;
   const char *name;
-  size_t got;
   fv_status status = FV_OK;
   *text = NULL;
   FV_TRY(fv_archive_open(path, &a));
@@ -21,9 +20,7 @@ static fv_status member(const char *path, const char *wanted, char **text) {
     FV_REQUIRE_DONE(name, FV_ERR_CORRUPT, "%s: expected a member '%s', got none", path, wanted);
     if (!strcmp(name, wanted)) break;
   }
-  FV_TRY_DONE(FV_NEW(text, MOST + 1));
-  FV_TRY_DONE(fv_archive_read(a, *text, MOST, &got));
-  FV_REQUIRE_DONE(got < MOST, FV_ERR_CORRUPT, "%s: %s: expected fewer than %d bytes", path, wanted, MOST);
+  FV_TRY_DONE(fv_archive_read_text(a, name, MOST, text));
 done:
   fv_archive_close(a);
   return status;
