@@ -25,6 +25,7 @@ const char *cli_count(double n, cli_text text) {
   return text;
 }
 const char *cli_bytes(double n, cli_text text) { return cli_count(n, text); }
+const char *cli_duration(double s, cli_text text) { return cli_count(s, text); }
 
 static cli_progress start(void) {
   seconds = 1000;
