@@ -69,7 +69,7 @@ const fv_recipe fv_recipe_graph_classify = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "epochs=60 batch=32 lr=0.01 validation=0.1 dropout=0 layers=3 heads=4 width=16",
+    .training = "epochs=60 batch=32 lr=0.01 validation=0.1 dropout=0 layers=2 heads=4 width=16",
     .metric = "accuracy",
     .check = check,
     .build = build};

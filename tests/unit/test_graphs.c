@@ -185,6 +185,116 @@ static void test_text(void **state) {
   }
 }
 
+/* ---- collections of TU Dortmund ---------------------------------------------------------------------------------- */
+enum { TU_FILES = 5 };
+static const char *const tu_names[TU_FILES] = {"DS_A.txt", "DS_graph_indicator.txt", "DS_graph_labels.txt",
+                                               "DS_node_labels.txt", "DS_node_attributes.txt"};
+/* Ten graphs: a path of three nodes and a pair, five times. */
+typedef struct tu_files {
+  char text[TU_FILES][2048];
+} tu_files;
+static tu_files tu_good(void) {
+  tu_files f = {{""}};
+  for (int g = 0, node = 1; g < 10; g++) {
+    const int nodes = g % 2 ? 2 : 3;
+    for (int i = 0; i < nodes; i++, node++) {
+      if (i > 0) snprintf(strchr(f.text[0], 0), 64, "%d, %d\n%d,%d\n", node - 1, node, node, node - 1);
+      snprintf(strchr(f.text[1], 0), 64, "%d\n", g + 1);
+      snprintf(strchr(f.text[3], 0), 64, "%d\n", i == 0 ? -4 : 7);
+      snprintf(strchr(f.text[4], 0), 64, "%d, 0.5\n", i);
+    }
+    snprintf(strchr(f.text[2], 0), 64, "%d\n", g % 2 ? 1 : -1);
+  }
+  return f;
+}
+
+static fv_status open_tu(const tu_files *f, fv_dataset **d) {
+  for (int i = 0; i < TU_FILES; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "tu/%s", tu_names[i]);
+    OK(fv_dir_make(in_scratch("tu")));
+    if (*f->text[i]) OK(fv_file_write(in_scratch(name), f->text[i], strlen(f->text[i])));
+    else OK(fv_file_remove(in_scratch(name)));
+  }
+  return fv_dataset_open(in_scratch("tu"), NULL, 1, NULL, NULL, NULL, d);
+}
+
+static void test_tu(void **state) {
+  (void)state;
+  tu_files f = tu_good();
+  fv_dataset *d;
+  OK(open_tu(&f, &d));
+  assert_int_equal(d->features, 4); /* two labels, two numbers */
+  assert_int_equal(d->count[FV_SPLIT_TRAIN] + d->count[FV_SPLIT_TEST], 10);
+  assert_string_equal(d->classes[0], "-1");
+  for (int64_t i = 0; i < d->count[FV_SPLIT_TRAIN]; i++) {
+    int32_t degree[3] = {0}, neighbour[9] = {0}, label;
+    float x[12];
+    const int64_t n = d->length(d, FV_SPLIT_TRAIN, i);
+    d->read(d, FV_SPLIT_TRAIN, i, 0, (void *[FV_MAX_FIELDS]){degree, neighbour, x, &label});
+    assert_int_equal(label, n == 2);
+    assert_memory_equal(degree, n == 2 ? ((int32_t[]){2, 2, 0}) : ((int32_t[]){2, 3, 2}), sizeof degree);
+    assert_true(x[0] == 1 && x[1] == 0 && x[4] == 0 && x[5] == 1 && x[2] < x[6] && x[3] == 0);
+  }
+  fv_dataset_close(d);
+  f.text[3][0] = f.text[4][0] = 0; /* nothing is known of nodes: a 1 for each */
+  OK(open_tu(&f, &d));
+  assert_int_equal(d->features, 1);
+  fv_dataset_close(d);
+}
+
+static void test_tu_mistakes(void **state) {
+  (void)state;
+  static const struct {
+    int file;
+    const char *text, *words; /* text: in the place of the file's first bytes; NULL: no file */
+  } bad[] = {
+      {0, "0, 2", "DS_A.txt:1: node: expected a whole number from 1 to 25, got '0'"},
+      {0, "1,99", "DS_A.txt:1: node: expected a whole number from 1 to 25, got '99'"},
+      {0, "1, 4", "DS_A.txt:1: expected two nodes of one graph, got one of graph 1 and one of graph 2"},
+      {0, "1\n23", "DS_A.txt:1: node: expected a whole number from 1 to 25, got 'nothing'"},
+      {0, "1 2 3", "DS_A.txt:1: expected the end of the line, got"},
+      {1, "2", "DS_graph_indicator.txt:1: graph: expected a whole number from 1 to 1, got '2'"},
+      {1, "1\n3", "DS_graph_indicator.txt:2: graph: expected a whole number from 1 to 2, got '3'"},
+      {1, "x", "DS_graph_indicator.txt:1: graph: expected a whole number from 1 to 1, got 'x'"},
+      {1, NULL, "expected"},
+      {2, "1.", "DS_graph_labels.txt:1: class: expected a whole number"},
+      {2, "\n\n", "DS_graph_labels.txt:13: expected a line for each of 10 graphs, got the end"},
+      {2, "1\n1\n1\n", "DS_graph_labels.txt:12: expected a line for each of 10 graphs, got more"},
+      {2, NULL, "expected a file *_graph_labels.txt"},
+      {3, "xx", "DS_node_labels.txt:1: label: expected a whole number"},
+      {3, "7\n7\n7\n7\n", "DS_node_labels.txt:27: expected a line for each of 25 nodes, got more"},
+      {4, "0     ", "DS_node_attributes.txt:2: expected 1 numbers as in the first line, got 2"},
+      {4, "x", "DS_node_attributes.txt:1: expected a number, got 'x'"},
+      {4, "inf   ", "DS_node_attributes.txt:1: expected a number, got 'inf'"},
+  };
+  for (size_t i = 0; i < FV_COUNT(bad); i++) {
+    tu_files f = tu_good();
+    fv_dataset *d = NULL;
+    if (bad[i].text) memcpy(f.text[bad[i].file], bad[i].text, strlen(bad[i].text));
+    else f.text[bad[i].file][0] = 0;
+    if (open_tu(&f, &d) == FV_OK) fail_msg("%zu: expected a refusal: %s", i, bad[i].words);
+    if (!strstr(fv_error_message(), bad[i].words)) fail_msg("expected '%s' in: %s", bad[i].words, fv_error_message());
+  }
+}
+
+/* Any bytes anywhere: a dataset or one line. */
+static void test_tu_damaged(void **state) {
+  (void)state;
+  static const char bytes[] = "0123456789-.,\n \tex\xff";
+  fv_rng rng = fv_rng_new(7, 1);
+  for (int round = 0; round < 400; round++) {
+    tu_files f = tu_good();
+    fv_dataset *d = NULL;
+    for (uint32_t k = fv_rng_below(&rng, 4) + 1; k > 0; k--) {
+      char *text = f.text[fv_rng_below(&rng, TU_FILES)];
+      text[fv_rng_below(&rng, (uint32_t)strlen(text))] = bytes[fv_rng_below(&rng, sizeof bytes - 1)];
+    }
+    if (open_tu(&f, &d) == FV_OK) fv_dataset_close(d);
+    else assert_null(strchr(fv_error_message(), '\n'));
+  }
+}
+
 /* ---- pickles ----------------------------------------------------------------------------------------------------- */
 static fv_status parse(const char *bytes, size_t n, fv_arena *arena, const fv_pickle **root) {
   return fv_pickle_parse(bytes, n, "test", arena, root);
@@ -252,6 +362,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_edges),    cmocka_unit_test(test_fields),
                                      cmocka_unit_test(test_numbers),  cmocka_unit_test(test_mistakes),
                                      cmocka_unit_test(test_pickle),   cmocka_unit_test(test_many), cmocka_unit_test(test_text),
+                                     cmocka_unit_test(test_tu),       cmocka_unit_test(test_tu_mistakes),
+                                     cmocka_unit_test(test_tu_damaged),
                                         cmocka_unit_test(test_cora),
                                      cmocka_unit_test(test_citeseer)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
