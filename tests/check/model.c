@@ -40,6 +40,7 @@ static const ck_model models[] = {
     {"recommend", "sum", "width=8 hidden=16 activation=relu", 19169, RATINGS},
     {"recommend", "afm", "width=8 attention=8", 7227, RATINGS},
     {"few-shot", "matching", "channels=4 reads=2 ways=3 queries=1", 227904, EPISODES},
+    {"few-shot", "snail", "channels=4 ways=3 queries=1", 3213246, "strokes", NULL, "lr=0.0005"},
     {"few-shot", "simple", "channels=4 ways=3 queries=1", 111680, EPISODES},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"sentiment", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
