@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* few-shot: which of N classes, never seen in training, a picture is of, from one example or a few of each. Matching
  * networks (Vinyals et al. 2016): each example is weighed by the softmax of its cosine to the query; with full-context
- * embeddings (their appendix A) an example's vector depends on all others, and a query's on what it reads of them. */
+ * embeddings (their appendix A) an example's vector depends on all others, and a query's on what it reads of them.
+ * SNAIL (Mishra et al. 2018): the comparison itself is learnt, over the episode as a sequence (snail.c). */
 #include "models/few_shot.h"
 #include "models/snail.h"
 
@@ -35,7 +36,7 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {
     {"matching", "fce=true", "the default: matching networks with full-context embeddings"},
-    {"snail", "net=snail ways=5 shots=1 queries=5 batch=2 shards=1 lr=0.001",
+    {"snail", "net=snail ways=5 shots=1 queries=5 batch=2 shards=1 epochs=24 warmup=0.15",
      "attention between convolutions over the support set as a sequence"},
     {"simple", "fce=false", "the same without context: pictures compared as they are"},
     {0}};
@@ -177,8 +178,8 @@ extern const fv_recipe fv_recipe_few_shot;
 const fv_recipe fv_recipe_few_shot = {
     .info = {.name = "few-shot",
              .doc = "which of a few new classes a picture is of, from an example or a few of each, and which example "
-                    "said so: matching networks",
-             .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning",
+                    "said so: matching networks, SNAIL",
+             .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning; Mishra et al. 2018 (SNAIL)",
              .default_data = "omniglot",
              .options = options,
              .presets = presets},
