@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { SAMPLES = 20, QUERIES = 5, SHOWN = 9, NAME = 160, SCALE = 3, MOST_TAPS = 16 };
+enum { SAMPLES = 20, QUERIES = 5, SHOWN = 9, NAME = 160, SCALE = 4, MOST_TAPS = 16 };
 enum { BY_WEIGHT, BY_EFFECT, BY_CHANCE, ORDERS };
 static const char *const orders[ORDERS] = {"attention", "effect", "random"};
 
@@ -291,7 +291,7 @@ static fv_status add_row(const view *v, int64_t q, sheet *s) {
   int32_t *order;
   char caption[NAME];
   FV_TRY(order_of(v, q, &order));
-  snprintf(caption, sizeof caption, "is it %s?", class_of(v, v->answer[q]));
+  snprintf(caption, sizeof caption, "%s?", class_of(v, v->answer[q]));
   FV_TRY_DONE(add_tile(v, v->asked + q * v->pixels, caption, (double)v->p[q * v->classes + v->answer[q]], s));
   for (int i = 0; i + 1 < s->columns; i++)
     FV_TRY_DONE(add_tile(v, v->shown + order[i] * v->pixels, class_of(v, v->label[order[i]]),
