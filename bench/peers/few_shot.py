@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""few-shot beside PyTorch: the same matching network from the same file.
+"""few-shot beside PyTorch: the same network, matching or SNAIL, from the same file.
 
     python3 -m venv /tmp/peer && /tmp/peer/bin/pip install torch numpy safetensors
     build/fovea train few-shot --epochs 1 --out /tmp/few
@@ -54,13 +54,66 @@ class Net(nn.Module):
         return (alpha @ nn.functional.one_hot(label, ways).to(alpha.dtype)).clamp(min=1e-37).log()
 
 
+class Temporal(nn.Module):
+    def __init__(self, c, length, filters):
+        super().__init__()
+        for i in range((length - 1).bit_length()):
+            self.add_module(str(i), nn.Conv1d(c + i * filters, 2 * filters, 2, dilation=2**i))
+
+    def forward(self, x):
+        for conv in self.children():
+            what, gate = conv(nn.functional.pad(x.transpose(1, 2), (conv.dilation[0], 0))).transpose(1, 2).chunk(2, 2)
+            x = torch.cat([x, torch.tanh(what) * torch.sigmoid(gate)], 2)
+        return x
+
+
+class Attention(nn.Module):
+    def __init__(self, c, keys, values):
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(c, keys), nn.Linear(c, keys), nn.Linear(c, values)
+
+    def forward(self, x):
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        return torch.cat([x, nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)], 2)
+
+
+class Snail(nn.Module):
+    """Each query is the end of a sequence of its own."""
+
+    def __init__(self, s, width, ways, length):
+        super().__init__()
+        c, steps = int(s["channels"]), 128 * (length - 1).bit_length()
+        self.encoder = nn.Sequential(Block(1, c), Block(c, c), Block(c, c), Block(c, c))
+        self.encoder.fc, c = nn.Linear(width, 64), 64 + ways
+        self.attention1, c = Attention(c, 64, 32), c + 32
+        self.temporal1, c = Temporal(c, length, 128), c + steps
+        self.attention2, c = Attention(c, 256, 128), c + 128
+        self.temporal2, c = Temporal(c, length, 128), c + steps
+        self.attention3, c = Attention(c, 512, 256), c + 256
+        self.output = nn.Linear(c, ways)
+
+    def forward(self, support, label, query, ways):
+        x = torch.cat([support, query])
+        for block in self.encoder[:4]:
+            x = block(x)
+        x = self.encoder.fc(x.permute(0, 2, 3, 1).flatten(1))
+        shown = torch.cat([x[: len(support)], nn.functional.one_hot(label, ways).to(x.dtype)], 1)
+        asked = nn.functional.pad(x[len(support) :], (0, ways))
+        x = torch.cat([shown.expand(len(query), -1, -1), asked[:, None]], 1)
+        for block in (self.attention1, self.temporal1, self.attention2, self.temporal2, self.attention3):
+            x = block(x)
+        return self.output(x[:, -1])
+
+
 def load(path):
     meta, state = common.read_model(path)
     support = {k: state.pop(k) for k in list(state) if k.startswith("support.")}
     last = state["encoder.3.norm.weight"].numel()
     size = meta["episodes"]
     width = last * (size["height"] // 16) * (size["width"] // 16)
-    return common.fill(Net(meta["settings"], width), state), meta, support
+    ways, snail = size["ways"], meta["settings"].get("net") == "snail"
+    net = Snail(meta["settings"], width, ways, ways * size["shots"] + 1) if snail else Net(meta["settings"], width)
+    return common.fill(net, state), meta, support
 
 
 # ---- drawn characters --------------------------------------------------------------------------------------------------------
@@ -89,7 +142,9 @@ def as_input(ink):
     return torch.as_tensor(ink).float()[:, None] / 255
 
 
-def check_scores(args, ways=6, shots=2, queries=8):
+def check_scores(args, queries=8):
+    _, meta, _ = load(args.model)
+    ways, shots = (meta["episodes"][k] for k in ("ways", "shots")) if meta["settings"].get("net") == "snail" else (6, 2)
     rng, worst, largest = np.random.default_rng(1), 0.0, 0.0
     with tempfile.TemporaryDirectory() as dir:
         for c in range(ways):

@@ -172,6 +172,11 @@ FV_API bool fv_model_writes(const fv_model *model);
 /* beam, penalty, sample, temperature, top_k, top_p, seed. */
 FV_API const fv_option *fv_write_options(void);
 
+/* A classifier of someone's own classes from a few pictures of each, of a model that learns from few (few-shot): a
+ * model's file at `out`, in which `dir`, a folder CLASS/NAME.png or .jpg, is the support set. Nothing is trained. The
+ * model itself is that classifier from then on. Result: model, pictures, classes (with the number of pictures each). */
+FV_API fv_status fv_model_adapt(fv_model *model, const char *dir, const char *out, char **json);
+
 /* ---- explaining -------------------------------------------------------------------------------------------------- */
 typedef struct fv_explain_request {
   const char *input;  /* as for predict; NULL: `samples` samples of the test split */
@@ -191,7 +196,10 @@ typedef struct fv_explain_request {
  * plain gradient (DeYoung et al. 2020; of series: docs/guide/26-forecasting.md); "terminal": the text when asked.
  * Of a node: node, neighbours (how many edges away, and how much of its attention came from each) and edges, the largest
  * share first; of a graph: nodes and their weights; with faithfulness, for "top", "bottom" and "random", accuracy and
- * probability after each part of edges_removed or nodes_removed. */
+ * probability after each part of edges_removed or nodes_removed. Of an episode: queries, each with its label,
+ * probability, and what counts most first, support (picture, class, weight; by effect or with faithfulness also
+ * effect: what the probability loses without it); with faithfulness change_attention, change_effect, change_random:
+ * what it loses without the picture that the attention, or the effect, puts first, and without any one. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);
 
 #ifdef __cplusplus

@@ -65,7 +65,7 @@ static const cli_option options[] = {
      CLI_FIELD(faithfulness),
      .letter = 'f',
      .doc = "also deletion and insertion against a random order; the pointing game where the data has boxes; "
-            "comprehensiveness and sufficiency of texts and series; edges removed from graphs"},
+            "comprehensiveness and sufficiency of texts and series; edges removed from graphs, examples from few"},
     {.name = "samples",
      .kind = CLI_NUMBER,
      CLI_FIELD(samples),

@@ -5,11 +5,11 @@
 #include <errno.h>
 
 extern const cli_command cli_list, cli_train, cli_eval, cli_predict, cli_explain, cli_plan, cli_data, cli_tokenizer,
-    cli_bench, cli_completion, cli_help_command, cli_version;
+    cli_bench, cli_adapt, cli_completion, cli_help_command, cli_version;
 const cli_command *const cli_commands[] = {&cli_list,      &cli_train, &cli_eval,       &cli_predict,
-                                           &cli_explain,   &cli_plan,  &cli_data,       &cli_tokenizer,
-                                           &cli_bench,     &cli_completion, &cli_help_command, &cli_version,
-                                           NULL};
+                                           &cli_explain,   &cli_adapt, &cli_plan,       &cli_data,
+                                           &cli_tokenizer, &cli_bench, &cli_completion, &cli_help_command,
+                                           &cli_version,   NULL};
 
 const cli_command *cli_command_find(const char *name) {
   const char *names[CLI_COUNT_OF(cli_commands)] = {NULL};

@@ -175,6 +175,25 @@ int64_t fv_field_bytes(const fv_field *field, int64_t length);
 /* One field alone, of draw 0; the dataset has it. */
 void fv_dataset_read_field(const fv_dataset *d, fv_split split, int64_t index, const char *field, void *out);
 
+/* A few pictures of each of someone's own classes, as ink: what a model of episodes makes a classifier of. Its classes
+ * are the model's. */
+typedef struct fv_support {
+  fv_arena *arena;
+  int64_t n, h, w;
+  int n_classes;
+  const char *const *classes;
+  const char **picture; /* [n]: "CLASS/NAME" */
+  int32_t *label;       /* [n] */
+  uint8_t *ink;         /* [n,h,w], 255 ink */
+} fv_support;
+/* Not yet filled; it takes the arena, where its texts are, unless it fails. */
+fv_status fv_support_new(fv_arena **arena, int64_t n, int64_t h, int64_t w, fv_support **s);
+/* A folder of folders CLASS/NAME.png or .jpg, two or more; any size. */
+fv_status fv_support_read(const char *dir, int64_t h, int64_t w, fv_support **s);
+void fv_support_free(fv_support *s); /* NULL is fine */
+/* An episode of these and one query, the picture at `path`: the one sample of split test. The set must outlive it. */
+fv_status fv_dataset_of_picture(const fv_support *s, const char *path, fv_dataset **d);
+
 /* ---- loader ------------------------------------------------------------------------------------------------------ */
 /* Deterministic augmentation of images; everything 0: none. */
 typedef struct fv_augment {

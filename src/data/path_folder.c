@@ -43,6 +43,13 @@ static fv_status add_picture(pictures *p, const char *path, int32_t label) {
   return FV_OK;
 }
 
+static void free_pictures(folder *f) {
+  for (int s = 0; s < FV_SPLITS; s++) {
+    fv_free(f->split[s].path);
+    fv_free(f->split[s].label);
+  }
+}
+
 static fv_status scan_class(folder *f, int split, const char *dir, int32_t label) {
   char **names;
   size_t n;
@@ -92,17 +99,21 @@ static const char *folder_below(folder *f, const char *name) {
   return path && fv_path_is_dir(path) ? path : NULL;
 }
 
-static fv_status scan(folder *f) {
-  const char *train = folder_below(f, "train"), *test = folder_below(f, "test");
-  if (!test) test = folder_below(f, "val");
-  f->dir[FV_SPLIT_TRAIN] = train ? train : f->o->path;
-  f->dir[FV_SPLIT_TEST] = train ? test : NULL;
+static fv_status scan_dirs(folder *f) {
   FV_TRY(list_folders(f, f->dir[FV_SPLIT_TRAIN], &f->class_name, &f->n_classes));
   FV_REQUIRE(f->n_classes >= 2, FV_ERR_REQUEST,
              "dataset (%s): expected at least 2 class folders with PNG or JPEG files, got %zu", f->dir[FV_SPLIT_TRAIN],
              f->n_classes);
   for (int s = 0; s < FV_SPLITS && f->dir[s]; s++) FV_TRY(scan_split(f, s));
   return FV_OK;
+}
+
+static fv_status scan(folder *f) {
+  const char *train = folder_below(f, "train"), *test = folder_below(f, "test");
+  if (!test) test = folder_below(f, "val");
+  f->dir[FV_SPLIT_TRAIN] = train ? train : f->o->path;
+  f->dir[FV_SPLIT_TEST] = train ? test : NULL;
+  return scan_dirs(f);
 }
 
 /* The first picture decides what was not said. */
@@ -171,10 +182,7 @@ fv_status fv_path_open_folder(const fv_data_open *o, fv_dataset *d) {
   }
   FV_TRY_DONE(fv_path_hold(o, d, part, pour, &f));
 done:
-  for (int s = 0; s < FV_SPLITS; s++) {
-    fv_free(f.split[s].path);
-    fv_free(f.split[s].label);
-  }
+  free_pictures(&f);
   return status;
 }
 
@@ -205,7 +213,39 @@ fv_status fv_path_open_episodes(const fv_data_open *o, fv_dataset *d) {
   FV_TRY_DONE(fv_episodes_hold(o, d, &g, &ink));
   FV_TRY_DONE(pour_ink(&f, &g, ink));
 done:
-  fv_free(f.split[FV_SPLIT_TRAIN].path);
-  fv_free(f.split[FV_SPLIT_TRAIN].label);
+  free_pictures(&f);
+  return status;
+}
+
+/* ---- a support set ----------------------------------------------------------------------------------------------- */
+static fv_status take_pictures(const folder *f, fv_support *s) {
+  const pictures *p = &f->split[FV_SPLIT_TRAIN];
+  const size_t skip = strlen(f->dir[FV_SPLIT_TRAIN]);
+  s->n_classes = (int)f->n_classes;
+  s->classes = (const char *const *)f->class_name;
+  for (int64_t i = 0; i < p->n; i++) {
+    const char *name = p->path[i] + skip;
+    s->label[i] = p->label[i];
+    s->picture[i] = name + strspn(name, "/");
+    FV_TRY(fv_ink_read(p->path[i], s->h, s->w, s->ink + i * s->h * s->w));
+  }
+  return FV_OK;
+}
+
+fv_status fv_support_read(const char *dir, int64_t h, int64_t w, fv_support **support) {
+  fv_status status = FV_OK;
+  folder f = {.dir = {[FV_SPLIT_TRAIN] = dir}};
+  *support = NULL;
+  FV_TRY(fv_arena_new(&f.arena));
+  FV_TRY_DONE(scan_dirs(&f));
+  FV_TRY_DONE(fv_support_new(&f.arena, f.split[FV_SPLIT_TRAIN].n, h, w, support));
+  FV_TRY_DONE(take_pictures(&f, *support));
+done:
+  free_pictures(&f);
+  fv_arena_free(f.arena);
+  if (status != FV_OK) {
+    fv_support_free(*support);
+    *support = NULL;
+  }
   return status;
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* few-shot: which of N classes, never seen in training, a picture is of, from one example or a few of each. Matching
  * networks (Vinyals et al. 2016): each example is weighed by the softmax of its cosine to the query; with full-context
- * embeddings (their appendix A) an example's vector depends on all others, and a query's on what it reads of them. */
+ * embeddings (their appendix A) an example's vector depends on all others, and a query's on what it reads of them.
+ * SNAIL (Mishra et al. 2018): the comparison itself is learnt, over the episode as a sequence (snail.c). */
 #include "models/few_shot.h"
+#include "models/snail.h"
 
 #include "ops/cell.h"
 #include "ops/cross_entropy.h"
+#include "ops/one_hot.h"
+#include "ops/pad.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
 #include "ops/sdpa.h"
@@ -15,7 +19,11 @@
 typedef fv_few_shot_settings settings;
 
 #define FIELD(name) #name, .offset = offsetof(settings, name)
+enum { NET_MATCHING, NET_SNAIL, SNAIL_WIDTH = 64 };
+static const char *const net_names[] = {"matching", "snail", NULL};
 static const fv_option options[] = {
+    {.name = FIELD(net), .type = FV_OPT_ENUM, .def = "matching", .choices = net_names,
+     .doc = "matching networks; snail, which is for the ways and shots it was trained for"},
     {.name = FIELD(channels), .type = FV_OPT_INT, .def = "64", .min = 1, .max = 1024,
      .doc = "of each of the four convolutions"},
     {.name = FIELD(fce), .type = FV_OPT_BOOL, .def = "true",
@@ -28,6 +36,8 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {
     {"matching", "fce=true", "the default: matching networks with full-context embeddings"},
+    {"snail", "net=snail ways=5 shots=1 queries=5 batch=2 shards=1 epochs=24 warmup=0.15",
+     "attention between convolutions over the support set as a sequence"},
     {"simple", "fce=false", "the same without context: pictures compared as they are"},
     {0}};
 
@@ -49,7 +59,7 @@ static fv_value *embed(fv_graph *g, const settings *s, fv_value *x, bool trainin
 
 fv_episode fv_few_shot_episode(fv_graph *g, const settings *s, const fv_problem *task, int64_t n, bool training) {
   const int64_t h = task->glyph.dim[0], w = task->glyph.dim[1];
-  fv_episode e = {.n = n, .support = task->ways * task->shots, .query = task->ways * task->queries};
+  fv_episode e = {.n = n, .support = task->support, .query = task->asked};
   const int64_t all = e.support + e.query;
   fv_value *support = fv_input(g, "support", FV_F32, FV_SHAPE(n, e.support, h, w, 1));
   e.label = fv_input(g, "support_label", FV_I32, FV_SHAPE(n, e.support));
@@ -103,7 +113,7 @@ static fv_value *asked_in_context(fv_graph *g, const settings *s, const fv_episo
 /* As fv_classifier_outputs, of all queries of an episode together. */
 static void outputs(fv_graph *g, const fv_episode *e, fv_value *logits, const fv_problem *task, fv_mode mode) {
   const int64_t rows = e->n * e->query;
-  logits = fv_reshape(g, logits, FV_SHAPE(rows, task->ways));
+  logits = fv_reshape(g, logits, FV_SHAPE(rows, task->n_classes));
   if (mode != FV_MODE_TRAIN) {
     fv_output(g, "scores", fv_op(g, "copy", NULL, logits));
     fv_output(g, "probabilities", fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, logits));
@@ -124,30 +134,52 @@ static void outputs(fv_graph *g, const fv_episode *e, fv_value *logits, const fv
 }
 
 static fv_status check(const void *fields, const fv_problem *task) {
-  (void)fields;
+  const settings *s = fields;
   FV_REQUIRE(task->ways > 0, FV_ERR_REQUEST, "expected a dataset of episodes, got one of another kind");
   FV_REQUIRE(task->ways >= 2, FV_ERR_REQUEST, "ways: expected at least 2 classes, got %d", (int)task->ways);
   FV_REQUIRE(task->glyph.dim[0] >= LEAST_SIDE && task->glyph.dim[1] >= LEAST_SIDE, FV_ERR_REQUEST,
              "expected pictures of at least %dx%d, got %s", LEAST_SIDE, LEAST_SIDE, fv_shape_text(task->glyph));
+  const bool as_trained = task->n_classes == task->ways && task->support == task->ways * task->shots;
+  FV_REQUIRE(s->net != NET_SNAIL || as_trained, FV_ERR_REQUEST,
+             "snail: expected %lld classes and %lld of each, for which it was trained, got %lld classes and %lld "
+             "pictures",
+             (long long)task->ways, (long long)task->shots, (long long)task->n_classes, (long long)task->support);
   return FV_OK;
+}
+
+/* ---- the networks ------------------------------------------------------------------------------------------------ */
+static fv_value *matching(fv_graph *g, const settings *s, const fv_problem *task, const fv_episode *e) {
+  const fv_matching_attrs how = {.ways = task->n_classes, .scale = s->scale};
+  fv_value *shown = s->fce ? shown_in_context(g, e) : e->shown;
+  fv_value *asked = s->fce ? asked_in_context(g, s, e, shown) : e->asked;
+  fv_value *p = fv_matching_layer(g, asked, shown, e->label, "matching", &how);
+  return fv_op(g, "log", NULL, fv_op(g, "maximum", NULL, p, fv_const(g, 1e-37)));
+}
+
+/* A step is a picture's vector with its class as one of `ways` beside it, zeros where that is asked for. */
+static fv_value *snail(fv_graph *g, const fv_problem *task, const fv_episode *e) {
+  const int64_t ways = task->ways;
+  const fv_pad_attrs unknown = {.after = {3, {0, e->query, 0}}};
+  fv_value *class = fv_op(g, "one_hot", &(fv_one_hot_attrs){.classes = ways}, e->label);
+  fv_value *x = fv_concat(g, 1, 2, (fv_value *[]){e->shown, e->asked});
+  x = fv_linear(g, x, SNAIL_WIDTH, .name = "encoder.fc");
+  class = fv_op(g, "pad", &unknown, class);
+  x = fv_concat(g, 2, 2, (fv_value *[]){x, class});
+  return fv_snail(g, (fv_snail_steps){x, e->support}, ways * task->shots + 1, ways);
 }
 
 static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const fv_episode e = fv_few_shot_episode(g, s, task, n, mode == FV_MODE_TRAIN);
-  const fv_matching_attrs how = {.ways = task->ways, .scale = s->scale};
-  fv_value *shown = s->fce ? shown_in_context(g, &e) : e.shown;
-  fv_value *asked = s->fce ? asked_in_context(g, s, &e, shown) : e.asked;
-  fv_value *p = fv_matching_layer(g, asked, shown, e.label, "matching", &how);
-  outputs(g, &e, fv_op(g, "log", NULL, fv_op(g, "maximum", NULL, p, fv_const(g, 1e-37))), task, mode);
+  outputs(g, &e, s->net == NET_SNAIL ? snail(g, task, &e) : matching(g, s, task, &e), task, mode);
 }
 
 extern const fv_recipe fv_recipe_few_shot;
 const fv_recipe fv_recipe_few_shot = {
     .info = {.name = "few-shot",
              .doc = "which of a few new classes a picture is of, from an example or a few of each, and which example "
-                    "said so: matching networks",
-             .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning",
+                    "said so: matching networks, SNAIL",
+             .paper = "Vinyals et al. 2016, Matching Networks for One Shot Learning; Mishra et al. 2018 (SNAIL)",
              .default_data = "omniglot",
              .options = options,
              .presets = presets},

@@ -6,7 +6,7 @@
 #include "models/recipe.h"
 
 typedef struct fv_few_shot_settings {
-  int64_t channels, reads;
+  int64_t net, channels, reads;
   bool fce;
   double scale;
 } fv_few_shot_settings;

@@ -43,7 +43,9 @@ typedef struct fv_problem {
   int64_t vocabulary[FV_TOKENIZED]; /* tokens of the texts read and written; 0: there are none */
   int64_t n_classes;
   int64_t past, horizon, channels; /* of series: rows seen, rows forecast, numbers a row; 0: the data are none */
-  int64_t ways, shots, queries; /* of episodes: classes, examples of each, questions about each; 0: the data are none */
+  /* Of episodes, those it was trained on, on which parameters may depend: classes, examples of each, questions about
+   * each (0: the data are none); and pictures to learn from and to ask about, of n_classes, for which a graph is. */
+  int64_t ways, shots, queries, support, asked;
   fv_shape glyph;               /* [H,W,1]: of their pictures */
   /* Of graphs: numbers that a node may have (0: the data are none); how many of them it has at most (0: all are there);
    * nodes and edges of the one graph there is, or nodes 0 and the edges of each of `length` nodes (0: of `block`). */

@@ -379,6 +379,7 @@ fv_status fv_model_explain(fv_model *m, const fv_explain_request *request, char 
   if (fv_model_of_nodes(m)) return fv_nodes_explain(m, request, json);
   if (m->task.features) return fv_graphs_explain(m, request, json);
   if (m->task.items) return fv_recommend_explain(m, request, json);
+  if (m->task.ways) return fv_episodes_explain(m, request, json);
   FV_REQUIRE_DONE(m->task.n_classes || m->task.horizon, FV_ERR_REQUEST,
                   "explain: expected a model that classifies or forecasts, got one of recipe '%s'",
                   m->recipe->info.name);

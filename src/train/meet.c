@@ -40,22 +40,30 @@ static void meet_series(fv_model *m, const fv_dataset *d) {
   m->task.horizon = d->field[future].shape.dim[0];
 }
 
-/* Other episodes may have more ways or shots: the model takes that on, unless it was made to run for others already. */
+/* Other episodes may have more ways or shots: the model takes that on, unless it was made to run for others already or
+ * its network cannot. */
 static fv_status meet_episodes(fv_model *m, const fv_dataset *d) {
   const fv_problem was = m->task;
   const int support = fv_dataset_field(d, "support"), query = fv_dataset_field(d, "query");
   if (support < 0 || query < 0) return FV_OK;
   const fv_shape s = d->field[support].shape;
-  m->task.ways = d->n_classes;
-  m->task.shots = s.dim[0] / d->n_classes;
-  m->task.queries = d->field[query].shape.dim[0] / d->n_classes;
+  m->task.n_classes = d->n_classes;
+  m->task.support = s.dim[0];
+  m->task.asked = d->field[query].shape.dim[0];
   m->task.glyph = FV_SHAPE(s.dim[1], s.dim[2], s.dim[3]);
-  FV_REQUIRE(!was.ways || fv_shape_equal(m->task.glyph, was.glyph), FV_ERR_REQUEST,
+  if (!was.ways) {
+    m->task.ways = d->n_classes;
+    m->task.shots = m->task.support / d->n_classes;
+    m->task.queries = m->task.asked / d->n_classes;
+    return FV_OK;
+  }
+  FV_REQUIRE(fv_shape_equal(m->task.glyph, was.glyph), FV_ERR_REQUEST,
              "dataset '%s': expected pictures %s as the model was trained on, got %s", d->name,
              fv_shape_text(was.glyph), fv_shape_text(m->task.glyph));
-  const bool same = m->task.ways == was.ways && m->task.shots == was.shots && m->task.queries == was.queries;
+  const bool same = m->task.n_classes == was.n_classes && m->task.support == was.support && m->task.asked == was.asked;
   FV_REQUIRE(same || !has_run(m), FV_ERR_REQUEST, "dataset '%s': expected episodes of the size of the last ones",
              d->name);
+  FV_TRY(fv_model_check(m));
   return copy_classes(m, d);
 }
 
@@ -159,6 +167,8 @@ static fv_status check_data(fv_model *m, const fv_dataset *d) {
 
 fv_status fv_model_open_data(fv_model *m, const char *data, fv_dataset **d) {
   const char *name = data ? data : m->data;
+  FV_REQUIRE(!m->support, FV_ERR_REQUEST,
+             "dataset '%s': expected the model that was adapted, not what became of it", name);
   FV_TRY(fv_dataset_open(name, &m->reading, (uint64_t)m->train.seed, &m->ledger, NULL, NULL, d));
   fv_status status = check_data(m, *d);
   if (status == FV_OK) return FV_OK;

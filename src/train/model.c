@@ -125,6 +125,7 @@ void fv_model_free(fv_model *m) {
   fv_runners_free(&m->eval);
   for (int i = 0; i < FV_MAX_LENGTHS; i++) fv_runner_free(&m->predict[i]);
   fv_reading_free(&m->reading);
+  fv_support_free(m->support);
   fv_free(m->sample);
   fv_slab_free(m->slab);
   fv_params_free(m->params);
@@ -185,15 +186,17 @@ static void find_stops(fv_model *m) {
   }
 }
 
+fv_status fv_model_check(const fv_model *m) {
+  const fv_status status = m->recipe->check ? m->recipe->check(m->settings, &m->task) : FV_OK;
+  return status == FV_OK ? FV_OK : fv_error_prefix(status, "%s", m->recipe->info.name);
+}
+
 fv_status fv_model_declare(fv_model *m) {
   find_stops(m);
   m->task.label_smoothing = m->train.label_smoothing;
   m->task.joint = m->train.joint;
   m->task.longest = m->task.length = fv_model_longest(m);
-  if (m->recipe->check) {
-    fv_status status = m->recipe->check(m->settings, &m->task);
-    if (status != FV_OK) return fv_error_prefix(status, "%s", m->recipe->info.name);
-  }
+  FV_TRY(fv_model_check(m));
   fv_graph *g;
   FV_TRY(fv_model_graph(m, FV_MODE_TRAIN, 1, false, &g)); /* for its parameters */
   fv_graph_free(g);
@@ -205,6 +208,7 @@ fv_status fv_model_build(fv_model *m) {
   FV_TRY(fv_slab_new(&m->ledger, FV_ACCOUNT_PARAMETERS, m->params->size * (int64_t)sizeof(float), (void **)&m->slab));
   if (m->ledger.dry) return FV_OK;
   fv_params_init(m->params, (uint64_t)m->train.seed, m->slab);
+  if (m->train.start) FV_TRY(fv_model_start_from(m, m->train.start));
   return m->train.vectors ? fv_model_load_vectors(m) : FV_OK;
 }
 
@@ -292,6 +296,7 @@ static fv_status task_json(const fv_model *m, fv_json *j) {
   if (m->task.ways) episodes_json(m, j);
   if (m->reading.picture.ndim) shape_json(j, "picture", m->reading.picture);
   if (m->reading.catalogue) fv_catalogue_json(m->reading.catalogue, j);
+  if (m->support) fv_support_json(m->support, j);
   if (m->n_lengths) {
     fv_json_begin(j, "lengths", '[');
     for (int i = 0; i < m->n_lengths; i++) fv_json_int(j, NULL, m->length[i]);
@@ -319,9 +324,9 @@ fv_status fv_model_describe(const fv_model *m, fv_json *j) {
   return FV_OK;
 }
 
-/* The slab's parameters as named arrays; fv_free the result. */
+/* The slab's parameters as named arrays, with room for a support set; fv_free the result. */
 static fv_status arrays_of(const fv_model *m, const float *slab, fv_array **arrays) {
-  FV_TRY(FV_NEW(arrays, m->params->n));
+  FV_TRY(FV_NEW(arrays, m->params->n + FV_SUPPORT_ARRAYS));
   for (int i = 0; i < m->params->n; i++) {
     const fv_param_info *p = &m->params->v[i];
     fv_array *a = &(*arrays)[i];
@@ -343,7 +348,8 @@ fv_status fv_model_save(const fv_model *m, const float *slab, const char *metric
   fv_json_end(&j, '}');
   FV_REQUIRE_DONE(!j.text.failed, FV_ERR_MEMORY, "model: out of memory");
   fv_pair meta[] = {{"format", FORMAT}, {"fovea", j.text.s}, {"metrics", metrics_json ? metrics_json : "{}"}};
-  FV_TRY_DONE(fv_safetensors_write(path, arrays, m->params->n, meta, FV_COUNT(meta)));
+  const int more = fv_support_arrays(m->support, arrays + m->params->n);
+  FV_TRY_DONE(fv_safetensors_write(path, arrays, m->params->n + more, meta, FV_COUNT(meta)));
 done:
   fv_free(arrays);
   fv_json_free(&j);

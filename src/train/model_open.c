@@ -184,9 +184,11 @@ static fv_status read_episodes(fv_model *m, const json_t *root, const char *path
   m->reading.ways = m->task.ways;
   m->reading.shots = m->task.shots;
   m->reading.queries = m->task.queries;
-  FV_REQUIRE(m->task.ways * (m->task.shots + m->task.queries) <= FV_MOST_PICTURES && m->task.n_classes == m->task.ways,
-             FV_ERR_CORRUPT, "%s: metadata: episodes: expected at most %d pictures and a label for each way", path,
-             FV_MOST_PICTURES);
+  m->task.support = m->task.ways * m->task.shots;
+  m->task.asked = m->task.ways * m->task.queries;
+  FV_REQUIRE(m->task.support + m->task.asked <= FV_MOST_PICTURES &&
+             (m->task.n_classes == m->task.ways || json_object_get(root, "support")), FV_ERR_CORRUPT,
+             "%s: metadata: episodes: expected at most %d pictures and a label for each way", path, FV_MOST_PICTURES);
   return FV_OK;
 }
 
@@ -230,19 +232,23 @@ static fv_status read_task(fv_model *m, const json_t *root, const char *path) {
   return FV_OK;
 }
 
+static bool has_shape(const fv_array *a, fv_shape shape) {
+  bool same = a->ndim == shape.ndim;
+  for (int d = 0; same && d < a->ndim; d++) same = a->dim[d] == shape.dim[d];
+  return same;
+}
+
 fv_status fv_model_check_tensors(const fv_model *m, const fv_safetensors *file, const char *path) {
   for (int i = 0; i < m->params->n; i++) {
     const fv_param_info *p = &m->params->v[i];
     const fv_array *a = fv_safetensors_find(file, p->name);
     FV_REQUIRE(a, FV_ERR_CORRUPT, "%s: expected a tensor '%s', got none", path, p->name);
-    bool same = a->ndim == p->shape.ndim;
-    for (int d = 0; same && d < a->ndim; d++) same = a->dim[d] == p->shape.dim[d];
-    FV_REQUIRE(same, FV_ERR_CORRUPT, "%s: tensor '%s': expected %s, got %s", path, p->name, fv_shape_text(p->shape),
-               fv_dims_text(a->dim, a->ndim));
+    FV_REQUIRE(has_shape(a, p->shape), FV_ERR_CORRUPT, "%s: tensor '%s': expected %s, got %s", path, p->name,
+               fv_shape_text(p->shape), fv_dims_text(a->dim, a->ndim));
   }
-  FV_REQUIRE(fv_safetensors_count(file) == m->params->n, FV_ERR_CORRUPT,
-             "%s: expected the model's %d tensors, got %lld", path, m->params->n,
-             (long long)fv_safetensors_count(file));
+  const int all = m->params->n + (m->support ? FV_SUPPORT_ARRAYS : 0);
+  FV_REQUIRE(fv_safetensors_count(file) == all, FV_ERR_CORRUPT, "%s: expected the model's %d tensors, got %lld", path,
+             all, (long long)fv_safetensors_count(file));
   return FV_OK;
 }
 
@@ -253,6 +259,31 @@ fv_status fv_model_read_slab(const fv_model *m, const fv_safetensors *file, cons
     FV_TRY(fv_array_to_f32(fv_safetensors_find(file, p->name), slab + p->offset));
   }
   return FV_OK;
+}
+
+static fv_status open_file(const char *given, char *path, size_t size, fv_safetensors **file) {
+  const int written = snprintf(path, size, fv_path_is_dir(given) ? "%s/model.safetensors" : "%s", given);
+  FV_REQUIRE(written >= 0 && (size_t)written < size, FV_ERR_REQUEST, "model: expected a shorter path");
+  return fv_safetensors_open(path, file);
+}
+
+fv_status fv_model_start_from(fv_model *m, const char *given) {
+  char path[4096];
+  fv_safetensors *file;
+  fv_status status = FV_OK;
+  FV_TRY(open_file(given, path, sizeof path, &file));
+  for (int i = 0; i < m->params->n; i++) {
+    const fv_param_info *p = &m->params->v[i];
+    const fv_array *a = fv_safetensors_find(file, p->name);
+    if (!a || !has_shape(a, p->shape)) continue;
+    FV_TRY_DONE(fv_array_to_f32(a, m->slab + p->offset));
+    m->started++;
+  }
+  FV_REQUIRE_DONE(m->started, FV_ERR_REQUEST,
+                  "start (%s): expected weights of the names and shapes of the recipe's, got none", path);
+done:
+  fv_safetensors_close(file);
+  return status;
 }
 
 /* What a caller may ask for is a request; what a file says is its own fault. */
@@ -284,13 +315,12 @@ fv_status fv_model_open(const char *given, int threads, fv_model **model) {
   json_t *root = NULL;
   char path[4096];
   *model = NULL;
-  int written = snprintf(path, sizeof path, fv_path_is_dir(given) ? "%s/model.safetensors" : "%s", given);
-  FV_REQUIRE(written >= 0 && (size_t)written < sizeof path, FV_ERR_REQUEST, "model: expected a shorter path");
-  FV_TRY_DONE(fv_safetensors_open(path, &file));
+  FV_TRY_DONE(open_file(given, path, sizeof path, &file));
   const char *meta = fv_safetensors_meta(file, "fovea");
   FV_REQUIRE_DONE(meta, FV_ERR_CORRUPT, "%s: expected a model written by fovea, got a file without its metadata", path);
   FV_TRY_DONE(fv_json_parse(meta, strlen(meta), path, (size_t)64 << 20, &root));
   FV_TRY_DONE(open_root(root, path, threads, model));
+  FV_TRY_DONE(blame_file(fv_model_read_support(*model, root, file, path), path));
   /* Only now: a few words of metadata must not be able to ask for more memory than the file has bytes. */
   FV_TRY_DONE(fv_model_check_tensors(*model, file, path));
   FV_TRY_DONE(fv_slab_new(&(*model)->ledger, FV_ACCOUNT_PARAMETERS, (*model)->params->size * (int64_t)sizeof(float),

@@ -80,7 +80,7 @@ static int bucket_of(const predict_job *j, int64_t i) {
 
 int64_t fv_model_answers(const fv_model *m) {
   if (m->task.nodes) return m->task.nodes * m->task.n_classes;
-  if (m->task.ways) return m->task.ways * m->task.queries * m->task.n_classes;
+  if (m->task.ways) return m->task.asked * m->task.n_classes;
   return m->task.horizon ? m->task.horizon * m->task.channels : m->task.n_classes;
 }
 
@@ -233,6 +233,11 @@ static fv_status read_pictures(fv_model *m, const char *input, fv_question *q) {
 }
 
 fv_status fv_question_read(fv_model *m, const char *input, const char *target, fv_question *q) {
+  if (m->task.ways) {
+    q->n = 1;
+    FV_TRY(FV_NEW(&q->index, 1));
+    return fv_episode_open(m, input, NULL, &q->data, q->index);
+  }
   if (fv_is_test_sample(input)) {
     FV_REQUIRE(!target, FV_ERR_REQUEST, "target '%s': expected texts it belongs to, got %s", target, input);
     q->n = 1;
@@ -242,7 +247,6 @@ fv_status fv_question_read(fv_model *m, const char *input, const char *target, f
   }
   FV_REQUIRE(!m->task.features || m->reading.picture.ndim, FV_ERR_REQUEST,
              "%s: expected test:N, a graph of the test split", input);
-  FV_REQUIRE(!m->task.ways, FV_ERR_REQUEST, "%s: expected test:N, an episode of the test split", input);
   if (!m->task.vocabulary[0]) return read_pictures(m, input, q);
   FV_TRY(fv_lines_read(input, &q->lines));
   q->n = fv_text_table_rows(q->lines);

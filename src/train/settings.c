@@ -65,6 +65,8 @@ const fv_option fv_train_settings_table[] = {
      .doc = "data without a test part: which of their folds is for testing"},
     {.name = FIELD(text), .type = FV_OPT_TEXT, .doc = "texts: the column of a table they are in, by name or number"},
     {.name = FIELD(label), .type = FV_OPT_TEXT, .doc = "texts: the column of their labels"},
+    {.name = FIELD(start), .type = FV_OPT_TEXT,
+     .doc = "a trained model: weights that have its names and shapes begin as its own"},
     {.name = FIELD(vectors), .type = FV_OPT_TEXT,
      .doc = "texts: file of word vectors to start from, in the text format of GloVe, fastText or word2vec"},
     {.name = FIELD(skip_bad), .type = FV_OPT_BOOL, .def = "false",

@@ -28,7 +28,7 @@ typedef struct fv_train_settings {
   int64_t fold;
   int64_t beam;
   double penalty;
-  const char *text, *label, *vectors;
+  const char *text, *label, *vectors, *start;
   int64_t tokenizer, vocabulary, min_count, longest;
   bool lower, skip_bad, joint, directed;
   fv_int_list neighbours;
@@ -90,10 +90,12 @@ struct fv_model {
   int64_t length[FV_MAX_LENGTHS]; /* of batches of sequences, rising; n_lengths 0: nothing varies */
   int n_lengths;
   const char *const *classes;
+  fv_support *support;         /* of a model of episodes that was adapted */
   float mean[4], deviation[4]; /* of channels of v/255; deviation 0: no standardisation */
   fv_params *params;
   float *slab;                 /* the parameters */
   fv_vectors_found vectors;    /* what its embedding began with */
+  int started;                 /* parameters that began as another model's */
   fv_runners eval;             /* made on first use */
   struct fv_writer *writer, *writer_of_one; /* of a model that writes, likewise: for splits, for a sentence at a time */
   fv_runner predict[FV_MAX_LENGTHS]; /* likewise, one a length */
@@ -106,11 +108,14 @@ static inline int64_t fv_model_longest(const fv_model *m) { return m->n_lengths 
  * threads 0: all processors. */
 fv_status fv_model_new(const char *recipe, const char *data, const char *preset, const fv_setting *sets, int n_sets,
                        int threads, fv_model **model);
+fv_status fv_model_check(const fv_model *m); /* that the recipe can do with the task */
 /* After task and classes are known: declares the parameters and lays them out. Allocates none: what a file says of
  * itself can be checked first. */
 fv_status fv_model_declare(fv_model *m);
 /* Declares, allocates (not in a dry ledger) and initialises. */
 fv_status fv_model_build(fv_model *m);
+/* The weights of another model, a run directory or a file, that have the names and shapes of this one's. */
+fv_status fv_model_start_from(fv_model *m, const char *path);
 /* Word vectors from the file train.vectors into the embedding (vectors.c). */
 fv_status fv_model_load_vectors(fv_model *m);
 /* Who runs the shards of a batch: all threads; or, when there is but one shard, one worker that splits its work. */
@@ -274,6 +279,18 @@ fv_status fv_recommend_explain(fv_model *m, const fv_explain_request *request, c
 /* The file asked for has one of these endings, or there is none: ".png, .html or .json". */
 fv_status fv_explain_check_out(const fv_explain_request *request, const char *endings);
 void fv_explain_files(const fv_explain_request *request, fv_json *j); /* a member: what was written */
+
+/* ---- episodes (adapt.c, episodes_explain.c) ---------------------------------------------------------------------- */
+/* The support set that a model's answers rest on from now on; taken over unless the network cannot do with it. */
+fv_status fv_model_take_support(fv_model *m, fv_support *s);
+/* In model.safetensors. */
+enum { FV_SUPPORT_ARRAYS = 2 };
+int fv_support_arrays(const fv_support *s, fv_array arrays[FV_SUPPORT_ARRAYS]); /* how many; of NULL none */
+void fv_support_json(const fv_support *s, fv_json *j);
+fv_status fv_model_read_support(fv_model *m, const json_t *root, const fv_safetensors *file, const char *path);
+/* What was asked: test:N, an episode of `data` (NULL: the model's own); or of an adapted model the picture `input`. */
+fv_status fv_episode_open(fv_model *m, const char *input, const char *data, fv_dataset **d, int64_t *index);
+fv_status fv_episodes_explain(fv_model *m, const fv_explain_request *request, char **json);
 
 /* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
 /* What images a model is shown are like, also where it sees graphs of them; ndim 0: it is shown none. */

@@ -90,6 +90,14 @@ static void tell_vectors(const fv_trainer *t) {
   t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
 }
 
+static void tell_start(const fv_trainer *t) {
+  const fv_model *m = t->m;
+  if (!m->started || !t->rq->report) return;
+  const char *text = fv_arena_printf(m->arena, "start: %d of %d weights and biases as in %s", m->started, m->params->n,
+                                     m->train.start);
+  t->rq->report(t->rq->arg, &(fv_train_event){.phase = "note", .text = text});
+}
+
 static fv_status trainer_make(fv_trainer *t, bool dry) {
   const fv_train_request *rq = t->rq;
   FV_TRY(fv_model_new(rq->recipe, rq->data, rq->preset, rq->sets, rq->n_sets, rq->threads, &t->m));
@@ -103,6 +111,7 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   FV_TRY(fv_model_meet(m, t->data, t->n_train));
   FV_TRY(fv_model_build(m));
   tell_vectors(t);
+  tell_start(t);
   FV_TRY(fv_optimizer_new(&m->ledger, m->params, &m->train, t->shards, &t->optimizer));
   t->kept = t->optimizer.mean ? t->optimizer.mean : m->slab;
   if (t->optimizer.mean) memcpy(t->kept, m->slab, (size_t)m->params->size * sizeof(float));

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snail.h (private to src/models): the blocks of SNAIL (Mishra et al. 2018, fig. 2) for sequences that begin alike. All
+ * of them are causal, so the steps of a support set are the same whatever follows: it is worked out once, and each
+ * query is the step after it. A sequence is x [n,S+Q,C]: S steps of the support, then Q queries that do not see each
+ * other. */
+#ifndef FV_MODELS_SNAIL_H
+#define FV_MODELS_SNAIL_H
+
+#include "attention/attention.h"
+
+typedef struct fv_snail_steps {
+  fv_value *x;     /* [n,S+Q,C] */
+  int64_t support; /* S */
+} fv_snail_steps;
+
+/* Dilated causal convolutions of two steps, 1, 2, 4, ... apart, until the last step of `length` sees the first; each
+ * adds `filters` channels, gated by tanh and sigmoid. Parameters I.weight [2 filters,C,2], I.bias. */
+void fv_snail_temporal(fv_graph *g, fv_snail_steps *s, const char *name, int64_t length, int64_t filters);
+/* Each step looks at itself and the support before it: adds `values` channels. Parameters query, key, value, weights
+ * and biases. The tap "weights": what each query looked at. */
+void fv_snail_attention(fv_graph *g, fv_snail_steps *s, const char *name, int64_t keys, int64_t values);
+/* The network of section 5.1 for sequences of `length`: logits [n,Q,classes]. */
+fv_value *fv_snail(fv_graph *g, fv_snail_steps s, int64_t length, int64_t classes);
+
+#endif
