@@ -9,13 +9,13 @@
  *   A.csv         one image a row, also .tsv and .gz: pixels 0..255 and the label. That is the first or last column
  *                 when a header calls it label, class, target or y; otherwise the last, or the first where the last is
  *                 the same in all rows
- *   A.jsonl       one text with its label a row, also .csv and .tsv when the setting text=COLUMN says where the texts are
- *                 (text=A+B joins two columns, label=COLUMN; numbers from 1 where no first row names them)
+ *   A.jsonl       one text with its label a row, also .csv and .tsv when the setting text=COLUMN says where the texts
+ *                 are (text=A+B joins two columns, label=COLUMN; numbers from 1 where no first row names them)
  *   A,B           two files of lines that belong together, texts and their translations ("train.de,train.en", also .gz)
  *   A.csv,B.csv   a graph: a table of nodes with labels and features, and one of edges between them (also .tsv, .gz; or
  *                 A.content,B.cites of LINQS); src/data/path_graph.c says which columns
- *   A.csv         ratings, when the recipe recommends (the setting like): columns user, item, rating and time by those or
- *                 like names, others of categories: those of an item are its own, several as "a|b"; also .tsv and .gz
+ *   A.csv         ratings, when the recipe recommends (the setting like): columns user, item, rating and time by those
+ *                 or like names, others of categories: those of an item are its own, several as "a|b"; also .tsv, .gz
  *   A.csv         a series, when the recipe forecasts (the setting horizon): rows in the order of time, names in the
  *                 first, a column of times if there is one, all others of numbers; also .gz
  *   P             an IDX pair P-images-idx3-ubyte and P-labels-idx1-ubyte (also .gz); naming the images works too

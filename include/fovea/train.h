@@ -63,8 +63,8 @@ typedef struct fv_train_request {
  * epochs, seconds, samples_per_second, parameters, peak_bytes, weights_sha256. FV_ERR_STOPPED after SIGINT: all is
  * saved. */
 FV_API fv_status fv_train(const fv_train_request *request, char **json);
-/* The same over every fold of data without a test part (seeds 0), or with `seeds` seeds from the request's on; each in a
- * directory OUT/fold-N or OUT/seed-N. Several run at once, each with a share of the threads: the results are the same
+/* The same over every fold of data without a test part (seeds 0), or with `seeds` seeds from the request's on; each in
+ * a directory OUT/fold-N or OUT/seed-N. Several run at once, each with a share of the threads: the results are the same
  * bits. When one fails no more are begun, and those under way come to their end. Result: over, runs, together, metrics
  * (mean, sd, min, max of each), seconds, run_seconds (of one, the mean), peak_bytes (of all at once). */
 FV_API fv_status fv_train_repeat(const fv_train_request *request, int seeds, char **json);
@@ -147,15 +147,15 @@ FV_API fv_status fv_model_set(fv_model *model, const fv_setting *sets, int n_set
 FV_API fv_status fv_model_eval(fv_model *model, const char *data, fv_split split, fv_train_report *report, void *arg,
                                char **json);
 /* input: of images, a PNG, JPEG, IDX or NPY file (one or more); of texts, a file with one a line ("-": standard input),
- * or "text:" and the text itself; of series, a CSV whose last rows are the past; of nodes, "node:ID,ID" or a file with an
- * ID a line; or test:N for sample N of the test
+ * or "text:" and the text itself; of series, a CSV whose last rows are the past; of nodes, "node:ID,ID" or a file with
+ * an ID a line; or test:N for sample N of the test
  * split. Result: an object with "predictions": one entry a sample, each with the k best labels and their probabilities;
  * of series "forecast", the values of each channel. */
 FV_API fv_status fv_model_predict(fv_model *model, const char *input, int k, char **json);
 
 /* The same with more to say. Of a model that writes (translate), an entry has "text" and "translation", its "score"
- * (the log of its probability, of a beam search over the length penalty) and with `tokens` also "source_tokens", "tokens",
- * their numbers "source_ids" and "ids", and "alignment": for each token of the translation, <eos> among them,
+ * (the log of its probability, of a beam search over the length penalty) and with `tokens` also "source_tokens",
+ * "tokens", their numbers "source_ids" and "ids", and "alignment": for each token of the translation, <eos> among them,
  * how much it looked at each of the source. With `target` nothing is written: each text's "translation" is the line
  * given there, "score" what the model thinks of it, and with `tokens` also "log_probabilities", of each token after the
  * ones before it, and "top", the `top` likeliest in its place with their "probability" and "score", the logit. */
@@ -194,10 +194,10 @@ typedef struct fv_explain_request {
  * faithfulness: samples, deletion_auc, insertion_auc, of images with boxes pointing_game, of texts and series
  * comprehensiveness and sufficiency, of series error, error_without, error_alone, each also for a random order and the
  * plain gradient (DeYoung et al. 2020; of series: docs/guide/26-forecasting.md); "terminal": the text when asked.
- * Of a node: node, neighbours (how many edges away, and how much of its attention came from each) and edges, the largest
- * share first; of a graph: nodes and their weights; with faithfulness, for "top", "bottom" and "random", accuracy and
- * probability after each part of edges_removed or nodes_removed. Of an episode: queries, each with its label,
- * probability, and what counts most first, support (picture, class, weight; by effect or with faithfulness also
+ * Of a node: node, neighbours (how many edges away, and how much of its attention came from each) and edges, the
+ * largest share first; of a graph: nodes and their weights; with faithfulness, for "top", "bottom" and "random",
+ * accuracy and probability after each part of edges_removed or nodes_removed. Of an episode: queries, each with its
+ * label, probability, and what counts most first, support (picture, class, weight; by effect or with faithfulness also
  * effect: what the probability loses without it); with faithfulness change_attention, change_effect, change_random:
  * what it loses without the picture that the attention, or the effect, puts first, and without any one. */
 FV_API fv_status fv_model_explain(fv_model *model, const fv_explain_request *request, char **json);

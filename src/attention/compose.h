@@ -33,8 +33,8 @@ fv_value *fv_pool_score(fv_graph *g, fv_value *x, fv_value *const *par);
  * out[0]: the result, whose weights are never held; out[1]: the weights [B,H,T,S], made in nodes of their own, which
  * run only when someone asks. */
 void fv_attend(fv_graph *g, const fv_sdpa_attrs *a, fv_value *const *in, fv_value **out);
-/* What torch.nn.MultiheadAttention of width E has, in the current scope: in_proj_weight, in_proj_bias (q, k, v stacked),
- * out_proj.weight, out_proj.bias. */
+/* What torch.nn.MultiheadAttention of width E has, in the current scope: in_proj_weight, in_proj_bias (q, k, v
+ * stacked), out_proj.weight, out_proj.bias. */
 typedef struct fv_heads {
   fv_value *w, *b, *wo, *bo; /* [3E,E], [3E], [E,E], [E] */
 } fv_heads;

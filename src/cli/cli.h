@@ -23,7 +23,8 @@ typedef struct cli_args {
   int n_sets;
   const char *data, *preset, *out, *method, *split, *dot, *shape, *mechanism, *kind, *normal, *column, *format;
   const char *encoding, *target;
-  int64_t threads, top, samples, seeds, together, memory, groups, window, top_k, nodes, edges, heads, width, size, min_count;
+  int64_t threads, top, samples, seeds, together, memory, groups, window, top_k, nodes, edges, heads, width, size,
+      min_count;
   double dropout;
   bool json, quiet, resume, folds, faithfulness, help, man, causal, backward, bias, totals, entropy, lower, whole,
       specials, skip_bad, bidirectional, tokens;

@@ -80,17 +80,18 @@ static const cli_option options[] = {
     CLI_QUIET,
     {0}};
 extern const cli_command cli_explain;
-const cli_command cli_explain = {.name = "explain",
-                                 .usage = "MODEL [INPUT] --out FILE.png|.html|.json [--faithfulness]",
-                                 .options = options,
-                                 .min_names = 1,
-                                 .max_names = 2,
-                                 .wants = "a model and at most one input",
-                                 .run = run,
-                                 .doc = "where a model looks, and whether that is what counts",
-                                 .more =
-                                     "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
-                                     "NPY file, a file with a text a line, or of series a CSV; node:ID of graphs; text:WORDS for a text "
-                                     "itself; - for texts on standard input; or test:N. Without one, samples of the "
-                                     "test split are explained. Of texts the terminal shows the words with their "
-                                     "weights."};
+const cli_command cli_explain = {
+    .name = "explain",
+    .usage = "MODEL [INPUT] --out FILE.png|.html|.json [--faithfulness]",
+    .options = options,
+    .min_names = 1,
+    .max_names = 2,
+    .wants = "a model and at most one input",
+    .run = run,
+    .doc = "where a model looks, and whether that is what counts",
+    .more =
+        "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
+        "NPY file, a file with a text a line, or of series a CSV; node:ID of graphs; text:WORDS for a text "
+        "itself; - for texts on standard input; or test:N. Without one, samples of the "
+        "test split are explained. Of texts the terminal shows the words with their "
+        "weights."};

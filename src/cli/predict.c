@@ -123,33 +123,32 @@ static int run(const cli_args *a) {
   return code;
 }
 
-static const cli_option options[] = {{.name = "top",
-                                      .kind = CLI_NUMBER,
-                                      CLI_FIELD(top),
-                                      .value = "K",
-                                      .letter = 'k',
-                                      .min = 1,
-                                      .max = 1000000,
-                                      .doc = "how many of the likeliest labels to tell, or tokens with --target; 3 unless "
-                                             "given"},
-                                     {.name = "set",
-                                      .kind = CLI_SET,
-                                      .value = "KEY=VALUE",
-                                      .doc = "translate: how to write: beam, penalty, sample, temperature, top_k, "
-                                             "top_p, seed"},
-                                     {.name = "tokens",
-                                      CLI_FIELD(tokens),
-                                      .doc = "translate: with --json, also tokens and what each looked at"},
-                                     {.name = "target",
-                                      .kind = CLI_TEXT,
-                                      CLI_FIELD(target),
-                                      .value = "FILE",
-                                      .doc = "translate: no translation, but the score of this one, a line for each of "
-                                             "INPUT's, or text:WORDS; with --json --tokens also each token's, and the "
-                                             "K likeliest in its place"},
-                                     CLI_THREADS,
-                                     CLI_JSON,
-                                     {0}};
+static const cli_option options[] = {
+    {.name = "top",
+     .kind = CLI_NUMBER,
+     CLI_FIELD(top),
+     .value = "K",
+     .letter = 'k',
+     .min = 1,
+     .max = 1000000,
+     .doc = "how many of the likeliest labels to tell, or tokens with --target; 3 unless "
+            "given"},
+    {.name = "set",
+     .kind = CLI_SET,
+     .value = "KEY=VALUE",
+     .doc = "translate: how to write: beam, penalty, sample, temperature, top_k, "
+            "top_p, seed"},
+    {.name = "tokens", CLI_FIELD(tokens), .doc = "translate: with --json, also tokens and what each looked at"},
+    {.name = "target",
+     .kind = CLI_TEXT,
+     CLI_FIELD(target),
+     .value = "FILE",
+     .doc = "translate: no translation, but the score of this one, a line for each of "
+            "INPUT's, or text:WORDS; with --json --tokens also each token's, and the "
+            "K likeliest in its place"},
+    CLI_THREADS,
+    CLI_JSON,
+    {0}};
 extern const cli_command cli_predict;
 const cli_command cli_predict = {.name = "predict",
                                  .usage = "MODEL INPUT... [--top K]",
@@ -158,8 +157,9 @@ const cli_command cli_predict = {.name = "predict",
                                  .max_names = -1,
                                  .wants = "a model and at least one input",
                                  .run = run,
-                                 .doc = "labels for images, texts or nodes, translations of texts, forecasts of series, "
-                                        "items for users",
+                                 .doc =
+                                     "labels for images, texts or nodes, translations of texts, forecasts of series, "
+                                     "items for users",
                                  .more =
                                      "MODEL is a run directory or its model.safetensors. INPUT is a PNG, JPEG, IDX or "
                                      "NPY file, a file with a text a line, a CSV whose last rows are the past of a "

@@ -84,7 +84,8 @@ static void describe(const fv_train_event *e, char *line, size_t size) {
   n += (size_t)snprintf(line + n, size - n, "/%s  loss %.4f", cli_count((double)e->steps, a), e->loss);
   n += add_metric(e, line + n, size - n);
   n += (size_t)snprintf(line + n, size - n, "  lr %.2g", e->rate);
-  if (e->samples_per_second > 0) n += (size_t)snprintf(line + n, size - n, "  %s/s", cli_count(e->samples_per_second, a));
+  if (e->samples_per_second > 0)
+    n += (size_t)snprintf(line + n, size - n, "  %s/s", cli_count(e->samples_per_second, a));
   if (e->seconds_left > 0) snprintf(line + n, size - n, "  %s left", clock_text(e->seconds_left, b));
 }
 
@@ -92,8 +93,8 @@ static void describe_run(const fv_train_event *e, char *line, size_t size) {
   cli_text a, b;
   size_t n = (size_t)snprintf(line, size, "%s", e->run);
   n += add_metric(e, line + n, size - n);
-  snprintf(line + n, size - n, "  epochs %s  %s  (%d of %d)", cli_count((double)e->epoch, a), cli_duration(e->seconds, b),
-           e->runs_done, e->runs);
+  snprintf(line + n, size - n, "  epochs %s  %s  (%d of %d)", cli_count((double)e->epoch, a),
+           cli_duration(e->seconds, b), e->runs_done, e->runs);
 }
 
 static bool is_phase(const fv_train_event *e, const char *phase) { return e->phase && strcmp(e->phase, phase) == 0; }

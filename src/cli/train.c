@@ -53,8 +53,9 @@ static int run(const cli_args *a) {
 }
 
 static const cli_option options[] = {
-    CLI_DATA("dataset to train on, by name or as a path: class folders, a table (CSV, TSV, JSON lines), an NPY or IDX pair, "
-             "a .zip of graphs, or two files A,B: sentences, or nodes and edges of a graph"),
+    CLI_DATA(
+        "dataset to train on, by name or as a path: class folders, a table (CSV, TSV, JSON lines), an NPY or IDX pair, "
+        "a .zip of graphs, or two files A,B: sentences, or nodes and edges of a graph"),
     CLI_SETTINGS,
     {.name = "out",
      .kind = CLI_TEXT,

@@ -110,7 +110,8 @@ struct fv_dataset {
   void *slab; /* what `impl` keeps in memory, from fv_slab_new(FV_ACCOUNT_DATA) */
 };
 
-/* A graph in memory: edges into node i are neighbour[begin[i]] .. neighbour[begin[i+1]-1], rising, itself among them. */
+/* A graph in memory: edges into node i are neighbour[begin[i]] .. neighbour[begin[i+1]-1], rising, itself among
+ * them. */
 typedef struct fv_adjacency {
   int64_t nodes, edges;
   int32_t *begin, *neighbour;
@@ -140,21 +141,22 @@ struct fv_dataset_def {
 };
 extern const fv_dataset_def *const fv_datasets[]; /* NULL-terminated; from datasets.list */
 
-/* `name_or_path` as in fovea/data.h. Labels are checked against n_classes here, once. What `reading` lacks is learnt and
- * put there; it must outlive the dataset. NULL: defaults, which end with the dataset. */
+/* `name_or_path` as in fovea/data.h. Labels are checked against n_classes here, once. What `reading` lacks is learnt
+ * and put there; it must outlive the dataset. NULL: defaults, which end with the dataset. */
 fv_status fv_dataset_open(const char *name_or_path, fv_reading *reading, uint64_t seed, fv_ledger *ledger,
                           fv_progress *progress, void *arg, fv_dataset **d);
 /* Into how many folds data without a test part are cut; 0: they have one. */
 int fv_dataset_folds(const char *name_or_path);
 /* Texts by themselves, to be read as `reading` says, which must have its tokenisers: the samples of split test, of no
- * class; of a pair they are the source, and `targets` what belongs to each (NULL: nothing). Texts are the rows' first column;
- * tables are borrowed for the call. */
+ * class; of a pair they are the source, and `targets` what belongs to each (NULL: nothing). Texts are the rows' first
+ * column; tables are borrowed for the call. */
 fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *targets, fv_reading *reading,
                               fv_dataset **d);
 /* The last rows of a series at `path`, to be read as `reading` says, which must know its channels: the one sample of
  * split test, whose future is zeros. */
 fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset **d);
-/* Images u8 [n,H,W,C] like reading->picture, borrowed, as graphs of superpixels: the samples of split test, label -1. */
+/* Images u8 [n,H,W,C] like reading->picture, borrowed, as graphs of superpixels: the samples of split test, label
+ * -1. */
 fv_status fv_dataset_of_pictures(const uint8_t *pixels, int64_t n, fv_reading *reading, fv_dataset **d);
 /* Of superpixels: how many nodes and edges a node a graph of these images has at most. */
 enum { FV_SUPERPIXEL_EDGES = 7 };
@@ -162,8 +164,8 @@ int64_t fv_superpixels_most(const fv_reading *reading);
 /* Of such a dataset: an image u8 [H,W,C], and of which node of its graph each pixel is, u8 [H,W]; to be freed. */
 fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, fv_shape *shape, uint8_t **pixels,
                               uint8_t **segment);
-/* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one asked
- * about; -1: an item that the catalogue does not have. */
+/* Of ratings: the item, by its number in the catalogue, that place k of a sample's history is about; k -1: the one
+ * asked about; -1: an item that the catalogue does not have. */
 int64_t fv_ratings_item(const fv_dataset *d, fv_split split, int64_t index, int64_t k);
 extern const char *const fv_level_names[FV_LEVELS];
 /* The name of the user whom a sample is about. */

@@ -87,10 +87,11 @@ static fv_status check_episodes(const fv_dataset *d, const fv_glyphs *g, const e
              "dataset (%s): expected episodes of at most %d ways and %d pictures, got %lld ways of %lld", d->name,
              FV_MOST_WAYS, FV_MOST_PICTURES, (long long)e->ways, (long long)each);
   for (int s = 0; s < FV_SPLITS; s++)
-    FV_REQUIRE(g->part[s] * g->turns >= e->ways, FV_ERR_REQUEST,
-               "dataset (%s): expected %lld or more of its %lld classes for split %s, as episodes of so many ways need, "
-               "got %lld",
-               d->name, (long long)e->ways, (long long)g->classes, fv_split_names[s], (long long)(g->part[s] * g->turns));
+    FV_REQUIRE(
+        g->part[s] * g->turns >= e->ways, FV_ERR_REQUEST,
+        "dataset (%s): expected %lld or more of its %lld classes for split %s, as episodes of so many ways need, "
+        "got %lld",
+        d->name, (long long)e->ways, (long long)g->classes, fv_split_names[s], (long long)(g->part[s] * g->turns));
   for (int64_t c = 0; c < g->classes; c++)
     FV_REQUIRE(g->examples[c] >= each, FV_ERR_REQUEST,
                "dataset (%s, class %lld): expected %lld pictures or more, shots and queries together, got %d", d->name,

@@ -41,7 +41,8 @@ static fv_status measure_graphs(const fv_dataset *d, const fv_graph_set *g, cons
   *most = *edges_a_node = 1;
   for (int64_t i = 0; i < g->n; i++) {
     const int64_t first = g->first[i], end = g->first[i + 1];
-    FV_REQUIRE(end > first, FV_ERR_CORRUPT, "dataset (%s, graph %lld): expected nodes, got none", d->name, (long long)i);
+    FV_REQUIRE(end > first, FV_ERR_CORRUPT, "dataset (%s, graph %lld): expected nodes, got none", d->name,
+               (long long)i);
     for (int64_t e = csr->begin[first]; e < csr->begin[end]; e++)
       FV_REQUIRE(csr->neighbour[e] >= first && csr->neighbour[e] < end, FV_ERR_CORRUPT,
                  "dataset (%s, graph %lld): expected edges between nodes of one graph, got one to another", d->name,

@@ -34,8 +34,8 @@ static fv_status other_numbers(scan *s) {
     take_entry(s, s->tags + n, v); /* tags: known the second time */
   }
   if (s->more < 0) s->more = n;
-  FV_REQUIRE(n == s->more, FV_ERR_CORRUPT, "%s:%lld: expected %lld numbers behind the neighbours, got %lld", s->text.what,
-             (long long)s->text.line, (long long)s->more, (long long)n);
+  FV_REQUIRE(n == s->more, FV_ERR_CORRUPT, "%s:%lld: expected %lld numbers behind the neighbours, got %lld",
+             s->text.what, (long long)s->text.line, (long long)s->more, (long long)n);
   return FV_OK;
 }
 
@@ -77,8 +77,8 @@ static fv_status scan_all(scan *s, const char *text) {
   FV_TRY(fv_numbers_whole(&s->text, "number of graphs", 1, INT32_MAX / 4, &s->n));
   FV_TRY(fv_numbers_line(&s->text));
   for (int64_t g = 0; g < s->n; g++) FV_TRY(take_graph(s, g));
-  FV_REQUIRE(fv_numbers_end(&s->text), FV_ERR_CORRUPT, "%s:%lld: expected the end after %lld graphs, got more", s->text.what,
-             (long long)s->text.line, (long long)s->n);
+  FV_REQUIRE(fv_numbers_end(&s->text), FV_ERR_CORRUPT, "%s:%lld: expected the end after %lld graphs, got more",
+             s->text.what, (long long)s->text.line, (long long)s->n);
   return FV_OK;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graphs.c: datasets of graphs. Edges as they are found become CSR by two counting sorts: rows in order, neighbours
- * rising, so that the same graph has the same bits however its edges were listed. Features are kept by column and value,
- * K a node, or as plain numbers where most are there. */
+ * rising, so that the same graph has the same bits however its edges were listed. Features are kept by column and
+ * value, K a node, or as plain numbers where most are there. */
 #include "data/graphs.h"
 
 fv_status fv_edge_list_new(int64_t nodes, int64_t edges, int64_t entries, fv_edge_list **list) {
@@ -45,7 +45,8 @@ void fv_edge_list_normalise(fv_edge_list *n) {
   for (int64_t i = 0; i < n->nodes; i++) {
     double sum = 0;
     for (int64_t e = n->begin[i]; e < n->begin[i + 1]; e++) sum += (double)n->value[e];
-    for (int64_t e = n->begin[i]; e < n->begin[i + 1] && sum != 0; e++) n->value[e] = (float)((double)n->value[e] / sum);
+    for (int64_t e = n->begin[i]; e < n->begin[i + 1] && sum != 0; e++)
+      n->value[e] = (float)((double)n->value[e] / sum);
   }
 }
 

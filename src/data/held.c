@@ -80,7 +80,8 @@ fv_status fv_data_cut(const int32_t *label, int64_t n, int n_classes, int folds,
   for (int64_t i = 0; i < n; i++) size[label[i]]++;
   for (int64_t i = 0; i < n; i++) {
     int32_t c = label[order[i]];
-    int64_t from = (fold * size[c] + folds / 2) / folds, to = ((fold + 1) * size[c] + folds / 2) / folds, at = seen[c]++;
+    int64_t from = (fold * size[c] + folds / 2) / folds, to = ((fold + 1) * size[c] + folds / 2) / folds,
+            at = seen[c]++;
     is_test[order[i]] = at >= from && at < to;
   }
 done:

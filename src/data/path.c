@@ -165,7 +165,8 @@ static fv_status open_file(const fv_data_open *o, fv_dataset *d) {
   if (fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv")) return fv_path_open_csv(o, d);
   if (strstr(o->path, "idx3") || strstr(o->path, "idx4")) return fv_path_open_idx(o, d);
   return FV_FAIL(FV_ERR_REQUEST,
-                 "dataset (%s): expected a folder of class folders, a .csv, .tsv, .jsonl or .npy file or IDX images", o->path);
+                 "dataset (%s): expected a folder of class folders, a .csv, .tsv, .jsonl or .npy file or IDX images",
+                 o->path);
 }
 
 fv_status fv_path_open(const fv_data_open *o, fv_dataset *d) {

@@ -2,10 +2,10 @@
 /* path_graph.c: a graph of one's own, "NODES,EDGES", two tables (.csv or .tsv, also .gz).
  *
  * The first row of NODES names its columns: "node" or "id" (otherwise the first), "label" (the setting label=COLUMN;
- * empty, "-", "?" or "-1" where it is not known), "split" if there is one (train, test, val or validation; anything else:
- * none), and what is known of a node: either "features", the numbers of the words in it with blanks between ("17" or
- * "17:0.5"), or all the other columns, which are then numbers and are standardised. EDGES has two columns of nodes, from
- * and to; a first row that names neither is a row of names.
+ * empty, "-", "?" or "-1" where it is not known), "split" if there is one (train, test, val or validation; anything
+ * else: none), and what is known of a node: either "features", the numbers of the words in it with blanks between ("17"
+ * or "17:0.5"), or all the other columns, which are then numbers and are standardised. EDGES has two columns of nodes,
+ * from and to; a first row that names neither is a row of names.
  *
  * X.content,X.cites are those of LINQS: a node, its words as 0 or 1, its class; and a paper and one that cites it. */
 #include "data/sets.h"
@@ -149,8 +149,11 @@ static bool unknown(const char *label) {
 }
 
 static uint8_t split_of(const char *text) {
-  static const struct { const char *name; fv_split split; } names[] = {
-      {"train", FV_SPLIT_TRAIN}, {"test", FV_SPLIT_TEST}, {"val", FV_SPLIT_VALIDATION}, {"validation", FV_SPLIT_VALIDATION}};
+  static const struct { const char *name; fv_split split;
+  } names[] = {{"train", FV_SPLIT_TRAIN},
+               {"test", FV_SPLIT_TEST},
+               {"val", FV_SPLIT_VALIDATION},
+               {"validation", FV_SPLIT_VALIDATION}};
   for (size_t i = 0; i < FV_COUNT(names); i++)
     if (!strcmp(text, names[i].name)) return (uint8_t)names[i].split;
   return FV_SPLITS;
@@ -161,8 +164,11 @@ static fv_status add_node(tables *t, char **field) {
   FV_REQUIRE(t->n < INT32_MAX - 1, FV_ERR_REQUEST, "%s: expected fewer nodes", t->nodes);
   FV_TRY(grow(&t->row, &t->room, t->n + 1, sizeof *t->row));
   FV_TRY(grow(&t->begin, &t->begins_room, t->n + 2, sizeof *t->begin));
-  t->row[t->n] = (node_row){.id = field[t->id], .label = unknown(field[t->label]) ? NULL : field[t->label], .line = line,
-                            .node = (int32_t)t->n, .split = t->split < 0 ? FV_SPLITS : split_of(field[t->split])};
+  t->row[t->n] = (node_row){.id = field[t->id],
+                            .label = unknown(field[t->label]) ? NULL : field[t->label],
+                            .line = line,
+                            .node = (int32_t)t->n,
+                            .split = t->split < 0 ? FV_SPLITS : split_of(field[t->split])};
   t->begin[t->n++] = t->entries;
   FV_TRY(add_features(t, field, line));
   t->begin[t->n] = t->entries;
@@ -178,7 +184,8 @@ static fv_status sort_nodes(tables *t) {
   for (int64_t i = 1; i < t->n; i++)
     FV_REQUIRE(by_id(&t->sorted[i - 1], &t->sorted[i]) != 0, FV_ERR_CORRUPT,
                "%s:%lld: expected every node once, got '%s' again, which is in line %lld", t->nodes,
-               (long long)FV_MAX(t->sorted[i].line, t->sorted[i - 1].line), fv_show(t->sorted[i].id, strlen(t->sorted[i].id)),
+               (long long)FV_MAX(t->sorted[i].line, t->sorted[i - 1].line),
+               fv_show(t->sorted[i].id, strlen(t->sorted[i].id)),
                (long long)FV_MIN(t->sorted[i].line, t->sorted[i - 1].line));
   return FV_OK;
 }
@@ -264,8 +271,8 @@ static fv_status set_classes(const tables *t, fv_edge_list *list) {
   for (int64_t i = 0; i < t->n; i++) {
     const char *label = t->row[i].label;
     if (!label || (n && bsearch(&label, name, (size_t)n, sizeof *name, by_label))) continue;
-    FV_REQUIRE(n < MOST_CLASSES, FV_ERR_REQUEST, "%s: expected at most %d labels, got more: is this the column of labels?",
-               t->nodes, MOST_CLASSES);
+    FV_REQUIRE(n < MOST_CLASSES, FV_ERR_REQUEST,
+               "%s: expected at most %d labels, got more: is this the column of labels?", t->nodes, MOST_CLASSES);
     name[n++] = fv_arena_strdup(t->d->arena, label);
     FV_REQUIRE(name[n - 1], FV_ERR_MEMORY, "dataset (%s): no memory", t->d->name);
     qsort(name, (size_t)n, sizeof *name, by_label);

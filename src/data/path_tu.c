@@ -213,8 +213,8 @@ static fv_status fill_features(collection *c) {
     }
     if (c->attributes) fv_numbers_end(&numbers);
     for (int64_t k = 0; k < c->attributes; k++) {
-      FV_REQUIRE(fv_numbers_word(&numbers, word) && fv_parse_real(word, &v), FV_ERR_CORRUPT, "%s:%lld: expected a number",
-                 numbers.what, (long long)numbers.line);
+      FV_REQUIRE(fv_numbers_word(&numbers, word) && fv_parse_real(word, &v), FV_ERR_CORRUPT,
+                 "%s:%lld: expected a number", numbers.what, (long long)numbers.line);
       set_entry(c, i, first + k, c->tags.n + k, v);
     }
     if (c->attributes) FV_TRY(fv_numbers_line(&numbers));

@@ -151,8 +151,8 @@ static void set_features(const matrix all[2], const int64_t *test_row, fv_edge_l
 /* {node: [neighbours]} */
 static fv_status check_graph(const source *s, int64_t *nodes, int64_t *edges) {
   const fv_pickle *g = s->root[GRAPH];
-  FV_REQUIRE(g->kind == FV_PICKLE_DICT && g->n >= 2, FV_ERR_CORRUPT, "%s: expected a dictionary of neighbours, got none",
-             s->what[GRAPH]);
+  FV_REQUIRE(g->kind == FV_PICKLE_DICT && g->n >= 2, FV_ERR_CORRUPT,
+             "%s: expected a dictionary of neighbours, got none", s->what[GRAPH]);
   *nodes = g->n / 2;
   *edges = 0;
   for (int64_t i = 0; i < g->n; i += 2) {
@@ -162,9 +162,10 @@ static fv_status check_graph(const source *s, int64_t *nodes, int64_t *edges) {
                FV_ERR_CORRUPT, "%s: expected neighbours of nodes 0 to %lld, got others", s->what[GRAPH],
                (long long)*nodes - 1);
     for (int64_t k = 0; k < list->n; k++)
-      FV_REQUIRE(list->item[k]->kind == FV_PICKLE_NUMBER && list->item[k]->number >= 0 && list->item[k]->number < *nodes,
-                 FV_ERR_CORRUPT, "%s (node %lld): expected neighbours from 0 to %lld, got %lld", s->what[GRAPH],
-                 (long long)node->number, (long long)*nodes - 1, (long long)list->item[k]->number);
+      FV_REQUIRE(
+          list->item[k]->kind == FV_PICKLE_NUMBER && list->item[k]->number >= 0 && list->item[k]->number < *nodes,
+          FV_ERR_CORRUPT, "%s (node %lld): expected neighbours from 0 to %lld, got %lld", s->what[GRAPH],
+          (long long)node->number, (long long)*nodes - 1, (long long)list->item[k]->number);
     *edges += list->n;
   }
   for (int64_t k = 0; k < s->n_test; k++)

@@ -59,7 +59,7 @@ fv_status fv_data_no_fold(const fv_data_open *o);
 /* Class names "0", "1", ... */
 fv_status fv_data_number_classes(fv_dataset *d, int n_classes);
 
-/* ---- texts (texts.c) ----------------------------------------------------------------------------------------------- */
+/* ---- texts (texts.c) --------------------------------------------------------------------------------------------- */
 /* Rows of tables, each with a class or a second text, gathered and then turned into tokens:
  *   one text    "tokens" i32 [T], "label"
  *   a pair      "source" i32 [T], "target" i32 [T]; the source ends with <eos>, the target lies between <bos> and <eos>
@@ -80,11 +80,11 @@ fv_status fv_texts_add(fv_texts *t, fv_split split, const fv_texts_from *from);
 typedef struct fv_class_name {
   const char *label, *name;
 } fv_class_name;
-/* Makes d of them. names NULL: the labels that are there, sorted. Without a row for testing, one of o->def's folds is cut
- * off. */
+/* Makes d of them. names NULL: the labels that are there, sorted. Without a row for testing, one of o->def's folds is
+ * cut off. */
 fv_status fv_texts_hold(const fv_data_open *o, fv_dataset *d, const fv_texts *t, const fv_class_name *names);
-/* All of this for a row whose files are tables of one kind: which file of the row, for which split, and `of_class` where
- * `from` names no column of labels. */
+/* All of this for a row whose files are tables of one kind: which file of the row, for which split, and `of_class`
+ * where `from` names no column of labels. */
 typedef struct fv_texts_file {
   int file;
   fv_split split;
@@ -93,8 +93,8 @@ typedef struct fv_texts_file {
 fv_status fv_texts_open_files(const fv_data_open *o, fv_dataset *d, const fv_texts_file *files, int n,
                               const fv_texts_from *from, const fv_class_name *names);
 
-/* A row of pairs whose files are lines that belong together: the sources of the training, validation and test part, then
- * the targets. */
+/* A row of pairs whose files are lines that belong together: the sources of the training, validation and test part,
+ * then the targets. */
 fv_status fv_texts_open_parallel(const fv_data_open *o, fv_dataset *d);
 /* Adds two such files. */
 fv_status fv_texts_add_parallel(fv_texts *t, fv_split split, const char *const path[2], bool skip_bad);
@@ -134,8 +134,9 @@ fv_status fv_edge_list_new(int64_t nodes, int64_t edges, int64_t entries, fv_edg
 void fv_edge_list_free(fv_edge_list *list); /* NULL is fine */
 /* Each node's values divided by their sum, as is usual for words. */
 void fv_edge_list_normalise(fv_edge_list *list);
-/* Makes d of it: one graph, which is the one sample of each split, and of which the split's nodes count. Edges lead both
- * ways unless the reading says otherwise; one that is there twice counts once; every node is its own neighbour, once. Fields:
+/* Makes d of it: one graph, which is the one sample of each split, and of which the split's nodes count. Edges lead
+ * both ways unless the reading says otherwise; one that is there twice counts once; every node is its own neighbour,
+ * once. Fields:
  *   "degree" i32 [V], "neighbour" i32 [M]          the graph
  *   "word" i32 [V,K], "weight" f32 [V,K]           its features by columns and values; or "feature" f32 [V,F], when
  *                                                  half of them or more are there
@@ -143,8 +144,8 @@ void fv_edge_list_normalise(fv_edge_list *list);
  * d's classes must be set. Without nodes for testing, a fold of those with a label is cut off; without nodes for
  * validation, a fifth of those for training. */
 fv_status fv_edge_list_hold(const fv_data_open *o, fv_dataset *d, const fv_edge_list *list);
-/* With reading->neighbours it makes samples of nodes instead, each with its surroundings: fields as those of many graphs,
- * of a fixed number of nodes, of which the first is the one that counts. */
+/* With reading->neighbours it makes samples of nodes instead, each with its surroundings: fields as those of many
+ * graphs, of a fixed number of nodes, of which the first is the one that counts. */
 /* Many graphs: the list's nodes from first[g] to first[g+1]-1 are graph g, no edge leads from one to another, and
  * labels and splits are of graphs. Fields of a sample, which is a graph of L nodes:
  *   "degree" i32 [L], "neighbour" i32 [L,R]        the graph; places one behind the other, R a node at most on the mean

@@ -444,7 +444,8 @@ done:
   return status;
 }
 
-static fv_status of_texts(const fv_text_table *texts, const fv_text_table *targets, fv_reading *reading, fv_dataset *d) {
+static fv_status of_texts(const fv_text_table *texts, const fv_text_table *targets, fv_reading *reading,
+                          fv_dataset *d) {
   static const fv_class_name no_class[] = {{"", ""}, {NULL, NULL}};
   const fv_data_open o = {.reading = &(fv_reading){.tokenizer = {reading->tokenizer[0], reading->tokenizer[1]},
                                                    .longest = reading->longest}};

@@ -76,9 +76,10 @@ static fv_value *zeros_like(fv_graph *g, const fv_value *v) {
 /* Instead of a gradient as large as the table: what one lookup would add to it. */
 static fv_status collect_rows(fv_graph *g, const fv_value *param, const fv_value *grad) {
   const fv_node *n = grad->producer;
-  FV_REQUIRE(n && !strcmp(n->op->name, "embedding_grad"), FV_ERR_REQUEST,
-             "parameter '%s': expected a table that one embedding looks up, got another use: it belongs in another group",
-             param->name);
+  FV_REQUIRE(
+      n && !strcmp(n->op->name, "embedding_grad"), FV_ERR_REQUEST,
+      "parameter '%s': expected a table that one embedding looks up, got another use: it belongs in another group",
+      param->name);
   fv_row_gradient *r = fv_arena_alloc(g->arena, sizeof *r);
   FV_REQUIRE(r, FV_ERR_MEMORY, "graph: out of memory");
   *r = (fv_row_gradient){.param = param,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* darnn: two attentions around two recurrent nets. While the encoder reads row t, it weighs the channels by what it
  * remembers and by the whole course of each (input attention, eq. 8 to 11); while the decoder goes through the same
- * rows, it weighs the encoder's states over all times (temporal attention, eq. 12 to 18). Qin, Song, Chen, Cheng, Jiang,
- * Cottrell: A dual-stage attention-based recurrent neural network for time series prediction, IJCAI 2017.
+ * rows, it weighs the encoder's states over all times (temporal attention, eq. 12 to 18). Qin, Song, Chen, Cheng,
+ * Jiang, Cottrell: A dual-stage attention-based recurrent neural network for time series prediction, IJCAI 2017.
  * They forecast the next value of one series from those of others; here every channel is both, and the last state and
  * context are mapped to the whole horizon at once. */
 #include "models/forecast.h"

@@ -42,7 +42,8 @@ static const fv_option options[] = {
 static const fv_preset presets[] = {
     {"patchtst", "model=patchtst", "the default"},
     {"dlinear",
-     "model=dlinear normalise=false batch=32 lr=0.005 schedule=step step_size=1 gamma=0.5 warmup=0 epochs=10 patience=3",
+     "model=dlinear normalise=false batch=32 lr=0.005 schedule=step step_size=1 gamma=0.5 warmup=0 epochs=10 "
+     "patience=3",
      "the linear baseline that Transformers are to beat; seconds"},
     {"darnn", "model=darnn past=48 batch=128 lr=0.001 epochs=8", "attention over series and over times; slow"},
     {0}};

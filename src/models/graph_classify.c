@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* graph-classify: which of K classes a graph is of: graph attention between its nodes, then soft attention over them
  * (Yang et al. 2016, of nodes in place of words). Both are means, which do not know how many there were; so each node
- * also has the logarithm of its degree, and the graph that of its size. And means of means lose what a node was like: the
- * pooling sees what every layer made of it (Xu et al. 2018), and the features themselves. */
+ * also has the logarithm of its degree, and the graph that of its size. And means of means lose what a node was like:
+ * the pooling sees what every layer made of it (Xu et al. 2018), and the features themselves. */
 #include "models/graphs.h"
 #include "ops/cast.h"
 #include "ops/concat.h"

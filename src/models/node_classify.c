@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* node-classify: which of K classes the nodes of a graph are of, when some are known: graph attention over all of it at
- * once (Velickovic et al. 2018, with the settings of their citation networks), or over the surroundings of each node. */
+ * once (Velickovic et al. 2018, with the settings of their citation networks), or over the surroundings of each
+ * node. */
 #include "models/graphs.h"
 #include "ops/cast.h"
 #include "ops/cross_entropy.h"
@@ -85,8 +86,9 @@ const fv_recipe fv_recipe_node_classify = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "epochs=10000 batch=1 optimizer=adam lr=0.005 schedule=constant warmup=0 weight_decay=0.0005 choose=both "
-                "patience=100 save_every=500",
+    .training =
+        "epochs=10000 batch=1 optimizer=adam lr=0.005 schedule=constant warmup=0 weight_decay=0.0005 choose=both "
+        "patience=100 save_every=500",
     .metric = "accuracy",
     .check = check,
     .build = build};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* patchtst: each channel by itself is cut into overlapping patches, which are the tokens of a Transformer encoder with
  * batch normalisation behind its residuals; a linear map of all tokens is the forecast. Nie, Nguyen, Sinthong,
- * Kalagnanam: A time series is worth 64 words, ICLR 2023. As in their program, the last row stands one stride longer, for
- * a last patch of its own; their carrying scores of attention from layer to layer (RealFormer: He et al. 2021) is a
+ * Kalagnanam: A time series is worth 64 words, ICLR 2023. As in their program, the last row stands one stride longer,
+ * for a last patch of its own; their carrying scores of attention from layer to layer (RealFormer: He et al. 2021) is a
  * choice here, since it costs more than half of the time. */
 #include "models/forecast.h"
 

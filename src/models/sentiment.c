@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sentiment: whether a sentence speaks well or ill of its matter, and by which words. The network of text-classify,
- * with what suits a few thousand sentences: many words made unknown, and the mean of the weights over the last steps. */
+ * with what suits a few thousand sentences: many words made unknown, and the mean of the weights over the last
+ * steps. */
 #include "models/texts.h"
 
 static const fv_preset presets[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* texts.c: what recipes of texts share: word vectors, convolutions over words, and sentences found in the graph itself, so
- * that a model needs nothing but its tokens. */
+/* texts.c: what recipes of texts share: word vectors, convolutions over words, and sentences found in the graph itself,
+ * so that a model needs nothing but its tokens. */
 #include "models/texts.h"
 #include "ops/conv1d.h"
 #include "ops/cumsum.h"

@@ -39,9 +39,10 @@ static const fv_case cases[] = {CASE("0"), CASE("1"), CASE("3"), CASE("4"), CASE
 
 const fv_op_def fv_op_adamw_step = {
     .name = "adamw_step",
-    .doc = "m <- m + first (scale g - m); v <- (1 - second) v + second (scale g)^2; "
-           "p <- (1 - rate decay) p - step m / (sqrt(v) / root + eps); coupled: scale g + decay p in place of scale g,\n"
-           "and no decay besides; operands p, g, m, v, hyper",
+    .doc =
+        "m <- m + first (scale g - m); v <- (1 - second) v + second (scale g)^2; "
+        "p <- (1 - rate decay) p - step m / (sqrt(v) / root + eps); coupled: scale g + decay p in place of scale g,\n"
+        "and no decay besides; operands p, g, m, v, hyper",
     .n_in = 5,
     .flags = FV_OP_INPLACE,
     .attrs_size = sizeof(fv_adamw_step_attrs),

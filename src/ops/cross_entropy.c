@@ -104,8 +104,9 @@ static const fv_case cases[] = {
 
 const fv_op_def fv_op_cross_entropy = {
     .name = "cross_entropy",
-    .doc = "loss of softmax(logits [..., C]) against labels i32 [...], optional class weights [C]; second output, for the "
-           "gradient: log sum exp of each row that counts. A label out of range gives NaN",
+    .doc =
+        "loss of softmax(logits [..., C]) against labels i32 [...], optional class weights [C]; second output, for the "
+        "gradient: log sum exp of each row that counts. A label out of range gives NaN",
     .n_in = 2,
     .n_in_max = 3,
     .n_saved = 1,

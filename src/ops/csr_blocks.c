@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* csr_blocks: many small graphs as one, none of which touches another. Block b has L rows, degree[b,i] of which says how
- * many places row i has; they are the first of place[b], in order, and name rows of the block. In the result rows are
- * b L + i, and the places of all blocks lie one behind the other, with -1 in what is left. Degrees that fall outside
- * the block's places are drawn in; a place that names no row of its block gets -1, an edge from nowhere. */
+/* csr_blocks: many small graphs as one, none of which touches another. Block b has L rows, degree[b,i] of which says
+ * how many places row i has; they are the first of place[b], in order, and name rows of the block. In the result rows
+ * are b L + i, and the places of all blocks lie one behind the other, with -1 in what is left. Degrees that fall
+ * outside the block's places are drawn in; a place that names no row of its block gets -1, an edge from nowhere. */
 #include "ir/ir.h"
 
 static fv_status infer(fv_infer *c) {

@@ -14,7 +14,8 @@ typedef struct fv_dropout_attrs {
   int64_t stream;
 } fv_dropout_attrs;
 
-/* The bits alone, element e in bit e % 32 of word e / 32, for who needs them in another order than they are drawn in. */
+/* The bits alone, element e in bit e % 32 of word e / 32, for who needs them in another order than they are drawn
+ * in. */
 typedef struct fv_dropout_bits_attrs {
   double p;
   int64_t stream, count;

@@ -44,7 +44,8 @@ static const fv_case cases[] = {{.in = RNG, .attrs = "count=0"},
 
 const fv_op_def fv_op_dropout_bits = {
     .name = "dropout_bits",
-    .doc = "i32 words whose bits are 1 with probability 1 - p: what dropout keeps of `count` elements; input rng i32 [4]",
+    .doc =
+        "i32 words whose bits are 1 with probability 1 - p: what dropout keeps of `count` elements; input rng i32 [4]",
     .n_in = 1,
     .flags = FV_OP_SHARDED,
     .attrs_size = sizeof(fv_dropout_bits_attrs),

@@ -56,7 +56,8 @@ static void ref(const fv_call *c) {
     double sum = 0, value;
     int64_t id;
     for (int64_t e = i / width * k; e < (i / width + 1) * k && e < all; e++)
-      if (fv_bag_entry(&c->in[1], &c->in[2], e, rows, &id, &value)) sum += value * fv_get(&c->in[0], id * width + i % width);
+      if (fv_bag_entry(&c->in[1], &c->in[2], e, rows, &id, &value))
+        sum += value * fv_get(&c->in[0], id * width + i % width);
     fv_set(&c->out[0], i, sum);
   }
 }

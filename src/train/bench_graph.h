@@ -44,7 +44,8 @@ typedef struct fv_graph_bench {
 /* The limits that all have in common: runs, threads, `bytes` of inputs and results. */
 fv_status fv_graph_bench_check(const fv_graph_bench *b, double bytes);
 /* All of it: threads and an empty graph, what `build` adds to it, compiled and with its inputs filled, the runs, the
- * file asked for. Told is what `request_json` says, then from "threads" on what fv_bench_attention (fovea/train.h) does. */
+ * file asked for. Told is what `request_json` says, then from "threads" on what fv_bench_attention (fovea/train.h)
+ * does. */
 typedef fv_status fv_bench_build(void *arg);
 typedef void fv_bench_request_json(const void *arg, fv_json *j);
 fv_status fv_graph_bench_run(fv_graph_bench *b, fv_bench_build *build, fv_bench_request_json *request_json, void *arg,

@@ -45,7 +45,8 @@ typedef struct fv_written {
   int64_t read;      /* width of the alignment */
   float *alignment;  /* [n,most,read]: how much each token, <eos> too, looked at each of the source; NULL: not wanted */
   int64_t choices;   /* 1 + top where sentences are given */
-  fv_scored_token *choice; /* [n,most,choices]: each token, <eos> too, and the likeliest in its place; NULL: none are given */
+  fv_scored_token
+      *choice; /* [n,most,choices]: each token, <eos> too, and the likeliest in its place; NULL: none are given */
 } fv_written;
 fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_written *out);
 void fv_written_free(fv_written *out);
@@ -54,8 +55,8 @@ void fv_written_free(fv_written *out);
 fv_status fv_writer_run(fv_writer *w, const float *params, const fv_dataset *d, fv_split split, const int64_t *index,
                         bool stoppable, fv_written *out, fv_train_report *report, void *arg);
 
-/* The model's own, kept as long as the same is wanted of it: for splits, or for a sentence at a time. `how` NULL: as the
- * model's settings have it. */
+/* The model's own, kept as long as the same is wanted of it: for splits, or for a sentence at a time. `how` NULL: as
+ * the model's settings have it. */
 fv_status fv_model_writer(fv_model *m, const fv_writing *how, bool one, fv_writer **writer);
 
 /* BLEU of what it writes for a split, against the texts that the dataset has. */

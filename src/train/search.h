@@ -30,12 +30,13 @@ typedef struct fv_search {
 /* Bytes that one needs, and laying it out there. */
 int64_t fv_search_bytes(const fv_search_rules *rules);
 void fv_search_begin(fv_search *s, const fv_search_rules *rules, void *memory);
-/* The k likeliest tokens after each hypothesis with the logs of their probabilities, [beam,k] in falling order: at least
- * beam + 3 of them, or all there are. Afterwards s->token and s->from of step t-1 say how hypotheses go on; s->done: no
- * more. */
+/* The k likeliest tokens after each hypothesis with the logs of their probabilities, [beam,k] in falling order: at
+ * least beam + 3 of them, or all there are. Afterwards s->token and s->from of step t-1 say how hypotheses go on;
+ * s->done: no more. */
 void fv_search_step(fv_search *s, int64_t k, const float *log_p, const int32_t *token);
-/* The best sentence without <eos>: its tokens, and of each, and of <eos>, which hypothesis had it in its step. When none has ended
- * within the limit, the likeliest beginning. At most limit of them; *score: log probability over penalty. */
+/* The best sentence without <eos>: its tokens, and of each, and of <eos>, which hypothesis had it in its step. When
+ * none has ended within the limit, the likeliest beginning. At most limit of them; *score: log probability over
+ * penalty. */
 int64_t fv_search_result(const fv_search *s, int32_t *token, int32_t *hypothesis, double *score);
 
 typedef struct fv_draw_rules {

@@ -149,7 +149,8 @@ typedef struct fv_scores {
  * a stop is requested. */
 fv_status fv_evaluate(fv_model *m, fv_runners *r, const float *params, fv_loader *loader, const fv_dataset *data,
                       bool stoppable, fv_scores *scores, fv_train_report *report, void *arg);
-/* The outputs that the metric is made of, two at most: "each.accuracy"; of a ranking "each.score" and "each.positive". */
+/* The outputs that the metric is made of, two at most: "each.accuracy"; of a ranking "each.score" and
+ * "each.positive". */
 enum { FV_METRIC_OUTPUTS = 2 };
 int fv_model_metric_outputs(const fv_model *m, const char *names[FV_METRIC_OUTPUTS]);
 int fv_model_more_metrics(const fv_model *m); /* how many */
@@ -215,11 +216,12 @@ fv_status fv_model_write(fv_model *m, const fv_predict_request *rq, char **json)
  * and no scores. */
 int64_t fv_model_answers(const fv_model *m);
 
-/* A class and the k likeliest, in a new object: also what was asked, as `key`, unless text.s is NULL. best: room for k. */
+/* A class and the k likeliest, in a new object: also what was asked, as `key`, unless text.s is NULL. best: room for
+ * k. */
 void fv_prediction_json(fv_json *j, const fv_model *m, const char *key, fv_bytes text, const float *p,
                         const float *score, int k, int64_t *best);
 
-/* ---- nodes of a graph (nodes.c, nodes_explain.c) ------------------------------------------------------------------ */
+/* ---- nodes of a graph (nodes.c, nodes_explain.c) ----------------------------------------------------------------- */
 bool fv_model_of_nodes(const fv_model *m);
 /* A graph that a model was trained on, all of it also where it was trained on surroundings of nodes (which the model
  * then has forgotten), and the nodes that someone asked for: "node:ID,ID", "test:N" for node N of the
@@ -275,7 +277,7 @@ fv_status fv_catalogue_read(const json_t *root, const char *path, fv_catalogue *
 fv_status fv_recommend_predict(fv_model *m, const char *input, int k, char **json);
 fv_status fv_recommend_explain(fv_model *m, const fv_explain_request *request, char **json);
 
-/* ---- what explanations share (explain.c) -------------------------------------------------------------------------- */
+/* ---- what explanations share (explain.c) ------------------------------------------------------------------------- */
 /* The file asked for has one of these endings, or there is none: ".png, .html or .json". */
 fv_status fv_explain_check_out(const fv_explain_request *request, const char *endings);
 void fv_explain_files(const fv_explain_request *request, fv_json *j); /* a member: what was written */
@@ -295,8 +297,8 @@ fv_status fv_episodes_explain(fv_model *m, const fv_explain_request *request, ch
 /* ---- images from files (pictures.c) ------------------------------------------------------------------------------ */
 /* What images a model is shown are like, also where it sees graphs of them; ndim 0: it is shown none. */
 fv_shape fv_model_picture(const fv_model *m);
-/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result is
- * u8 [n,H,W,C], to be freed with fv_free. */
+/* PNG or JPEG (resized and converted to the model's shape), IDX or NPY (one or many; must have that shape). The result
+ * is u8 [n,H,W,C], to be freed with fv_free. */
 fv_status fv_pictures_read(const fv_model *m, const char *input, uint8_t **pixels, int64_t *n);
 /* Texts: a file's lines, "text:WORDS", or "-" for those of standard input; of predict.c. */
 fv_status fv_lines_read(const char *input, fv_text_table **lines);

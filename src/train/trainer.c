@@ -104,7 +104,8 @@ static fv_status trainer_make(fv_trainer *t, bool dry) {
   fv_model *m = t->m;
   m->ledger.dry = dry;
   m->ledger.limit = dry ? 0 : rq->memory_limit;
-  FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq}, &t->data));
+  FV_TRY(fv_dataset_open(m->data, &m->reading, (uint64_t)m->train.seed, &m->ledger, on_data, &(data_progress){rq},
+                         &t->data));
   tell_skipped(t);
   tell_cut(t);
   FV_TRY(count_steps(t));

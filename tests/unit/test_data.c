@@ -44,10 +44,11 @@ static void test_rows(void **state) {
 
 static void shape_says(const fv_dataset *d, char *text, size_t size) {
   const int64_t *dim = d->field[0].shape.dim, future = d->field[1].shape.dim[0] - 1;
-  if (fv_dataset_field(d, "past") == 0) /* a window less than rows for each row of its future but one, and of its past */
+  if (fv_dataset_field(d, "past") ==
+      0) /* a window less than rows for each row of its future but one, and of its past */
     snprintf(text, size, "series of %lld channels: %lld rows train, %lld validation, %lld test", (long long)dim[1],
-             (long long)(d->count[FV_SPLIT_TRAIN] + dim[0] + future), (long long)(d->count[FV_SPLIT_VALIDATION] + future),
-             (long long)(d->count[FV_SPLIT_TEST] + future));
+             (long long)(d->count[FV_SPLIT_TRAIN] + dim[0] + future),
+             (long long)(d->count[FV_SPLIT_VALIDATION] + future), (long long)(d->count[FV_SPLIT_TEST] + future));
   else if (fv_dataset_field(d, "support") == 0)
     snprintf(text, size, "episodes of %lldx%lldx%lld: %lld train, %lld validation, %lld test", (long long)dim[1],
              (long long)dim[2], (long long)dim[3], (long long)d->count[FV_SPLIT_TRAIN],
@@ -70,7 +71,8 @@ static void shape_says(const fv_dataset *d, char *text, size_t size) {
              (long long)dim[2], d->n_classes, (long long)d->count[FV_SPLIT_TRAIN]);
 }
 
-/* Every row opens dry with shapes as it says and the bytes it would take, and without any file where these need none. */
+/* Every row opens dry with shapes as it says and the bytes it would take, and without any file where these need
+ * none. */
 static void test_dry(void **state) {
   (void)state;
   for (int i = 0; i < fv_dataset_count(); i++) {

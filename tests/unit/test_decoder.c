@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_decoder.c: Transformer layers and recurrent decoders against numbers that PyTorch 2 made of the same weights and
- * inputs (nn.TransformerEncoderLayer and nn.TransformerDecoderLayer with norm_first; nn.GRUCell and nn.LSTMCell with the
- * attention written out). */
+ * inputs (nn.TransformerEncoderLayer and nn.TransformerDecoderLayer with norm_first; nn.GRUCell and nn.LSTMCell with
+ * the attention written out). */
 #include "test_net.h"
 
 #include "attention/decoder.h"

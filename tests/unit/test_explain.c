@@ -175,8 +175,8 @@ static void files_and_json(void **state) {
   OK(fv_image_read(in_scratch("a.png"), 3, &sheet));
   assert_true(sheet.w > 900 && sheet.h > 300);
   fv_image_free(&sheet);
-  json_decref(
-      explain(m, &(fv_explain_request){.input = in_scratch("a.png"), .out = in_scratch("b.html"), .method = "gradient"}));
+  json_decref(explain(
+      m, &(fv_explain_request){.input = in_scratch("a.png"), .out = in_scratch("b.html"), .method = "gradient"}));
   assert_true(fv_file_size(in_scratch("b.html")) > 5000);
   json_decref(explain(m, &(fv_explain_request){.input = "test:7", .out = in_scratch("c.json")}));
   OK(fv_json_read(in_scratch("c.json"), 1 << 24, &file));

@@ -159,7 +159,8 @@ static void free_model(fv_model *m, fv_dataset *d) {
   fv_model_free(m);
 }
 
-/* What the whole network, which has no caches, says to sample i and a target, which NULL leaves as the sample has it. */
+/* What the whole network, which has no caches, says to sample i and a target, which NULL leaves as the sample has
+ * it. */
 static const float *whole_of(fv_model *m, const fv_dataset *d, int64_t i, const int32_t *target, fv_runner *r) {
   static int32_t source[64], own[64];
   memset(source, 0, sizeof source);

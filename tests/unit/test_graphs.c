@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_graphs.c: what becomes of edges and features as they are found, graphs of one's own and what is wrong with them,
- * pickles, and the citation networks read from the files of Planetoid and from tables of the same data made elsewhere. */
+ * pickles, and the citation networks read from the files of Planetoid and from tables of the same data made
+ * elsewhere. */
 #include "test_io.h"
 
 #include "data/sets.h"
@@ -359,12 +360,10 @@ static void test_citeseer(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_edges),    cmocka_unit_test(test_fields),
-                                     cmocka_unit_test(test_numbers),  cmocka_unit_test(test_mistakes),
-                                     cmocka_unit_test(test_pickle),   cmocka_unit_test(test_many), cmocka_unit_test(test_text),
-                                     cmocka_unit_test(test_tu),       cmocka_unit_test(test_tu_mistakes),
-                                     cmocka_unit_test(test_tu_damaged),
-                                        cmocka_unit_test(test_cora),
-                                     cmocka_unit_test(test_citeseer)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_edges),      cmocka_unit_test(test_fields), cmocka_unit_test(test_numbers),
+      cmocka_unit_test(test_mistakes),   cmocka_unit_test(test_pickle), cmocka_unit_test(test_many),
+      cmocka_unit_test(test_text),       cmocka_unit_test(test_tu),     cmocka_unit_test(test_tu_mistakes),
+      cmocka_unit_test(test_tu_damaged), cmocka_unit_test(test_cora),   cmocka_unit_test(test_citeseer)};
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

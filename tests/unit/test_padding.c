@@ -54,7 +54,7 @@ static void test_both(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lstm), cmocka_unit_test(test_gru), cmocka_unit_test(test_cnn),
-                                     cmocka_unit_test(test_both)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lstm), cmocka_unit_test(test_gru),
+                                     cmocka_unit_test(test_cnn), cmocka_unit_test(test_both)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,8 +76,8 @@ static void test_table(void **state) {
   fv_dataset_close(d);
   /* Other data are read with the words that were learnt. */
   fv_tokenizer *learnt = r.tokenizer[0];
-  d = open_with(file("other.csv", "kind,body\ntool,a chisel\nfruit,an apple\ntool,a saw\nfruit,a plum\nfruit,a\ntool,an\n"),
-                &r);
+  d = open_with(
+      file("other.csv", "kind,body\ntool,a chisel\nfruit,an apple\ntool,a saw\nfruit,a plum\nfruit,a\ntool,an\n"), &r);
   assert_ptr_equal(r.tokenizer[0], learnt);
   fv_dataset_close(d);
   fv_reading_free(&r);

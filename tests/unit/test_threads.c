@@ -127,7 +127,7 @@ static void test_bad_thread_counts(void **state) {
   }
 }
 
-/* ---- whose allocations --------------------------------------------------------------------------------------------- */
+/* ---- whose allocations ------------------------------------------------------------------------------------------- */
 static void allocate(void *arg, int64_t i, int worker) {
   (void)arg, (void)i, (void)worker;
   fv_free(fv_alloc(8));
@@ -204,9 +204,10 @@ static void test_hand_over(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_runs_follow_each_other),
-      cmocka_unit_test(test_work_is_shared), cmocka_unit_test(test_idle_pool_costs_nothing),
-      cmocka_unit_test(test_tallies_are_apart), cmocka_unit_test(test_bad_thread_counts), cmocka_unit_test(test_hand_over),
+      cmocka_unit_test(test_every_task_once),   cmocka_unit_test(test_runs_follow_each_other),
+      cmocka_unit_test(test_work_is_shared),    cmocka_unit_test(test_idle_pool_costs_nothing),
+      cmocka_unit_test(test_tallies_are_apart), cmocka_unit_test(test_bad_thread_counts),
+      cmocka_unit_test(test_hand_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

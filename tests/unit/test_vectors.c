@@ -70,7 +70,8 @@ static void start_of_a_model(void **state) {
   static const char text[] = "food 2 -2 2 -2\n<pad> 9 9 9 9\nfilm -2 2 2 -2\n";
   OK(fv_file_write(path, text, sizeof text - 1));
   fv_setting sets[] = {{"width", "4"}, {"hidden", "4"}, {"vectors", path}};
-  fv_train_request rq = {.recipe = "sentiment", .data = "verdicts", .sets = sets, .n_sets = FV_COUNT(sets), .threads = 1};
+  fv_train_request rq = {
+      .recipe = "sentiment", .data = "verdicts", .sets = sets, .n_sets = FV_COUNT(sets), .threads = 1};
   fv_trainer *t;
   OK(fv_trainer_new(&rq, false, &t));
   const fv_model *m = t->m;

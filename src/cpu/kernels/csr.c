@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* csr.c: graphs as numbers: which row a place is in; many graphs as one; and the same edges by column: a counting sort,
- * whose cursors are the row pointers that it makes. Nothing here is vector work, and a sort has one order: one level, one unit. */
+ * whose cursors are the row pointers that it makes. Nothing here is vector work, and a sort has one order: one level,
+ * one unit. */
 #include "cpu/simd.h"
 
 typedef struct csr {

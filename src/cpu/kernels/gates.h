@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gates.h: the functions of the gates of lstm and gru, FV_W units at a time, and the way back through them: what kernels
- * of whole sequences (recurrent.c, recurrent_grad.c) and of single steps (cell.c) share. Gates in PyTorch's order. */
+/* gates.h: the functions of the gates of lstm and gru, FV_W units at a time, and the way back through them: what
+ * kernels of whole sequences (recurrent.c, recurrent_grad.c) and of single steps (cell.c) share. Gates in PyTorch's
+ * order. */
 #ifndef FV_CPU_KERNELS_GATES_H
 #define FV_CPU_KERNELS_GATES_H
 

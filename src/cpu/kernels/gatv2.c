@@ -33,7 +33,8 @@ INLINE float *row_of(const heads *h, float *x, int64_t row) { return x + row * h
 /* ---- gatv2_attend ----------------------------------------------------------------------------------------------- */
 INLINE void forward_weights(const net *a, chunk *c, const piece *r, const heads *h, soft *s) {
   if (r->first) *s = soft_begin();
-  for (int k = r->from; k < r->from + r->n; k++) row_store(c->w + piece_at(r, h, k), score(a, h, c->other[k], r->row), h->n);
+  for (int k = r->from; k < r->from + r->n; k++)
+    row_store(c->w + piece_at(r, h, k), score(a, h, c->other[k], r->row), h->n);
   soft_piece(s, c, r, h, &a->d, false, a->alpha);
   if (!r->last) return;
   soft_end(s);

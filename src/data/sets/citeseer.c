@@ -29,10 +29,12 @@ const fv_dataset_def fv_dataset_citeseer = {
              .doc = "3327 papers on computing, what they cite and the words in them: which of 6 fields",
              .licence = "MIT (the files), none stated (the papers' data)",
              .source = "https://github.com/kimiyoung/planetoid",
-             .cite = "P. Sen, G. Namata, M. Bilgic, L. Getoor, B. Gallagher, T. Eliassi-Rad: Collective classification in "
-                     "network data. AI Magazine 2008; Z. Yang, W. Cohen, R. Salakhutdinov: Revisiting semi-supervised "
-                     "learning with graph embeddings. ICML 2016 (the split)",
-             .shape = "1 graph: 3327 nodes, 4552 edges, 3703 words, 6 classes; 120 nodes train, 500 validation, 1000 test",
+             .cite =
+                 "P. Sen, G. Namata, M. Bilgic, L. Getoor, B. Gallagher, T. Eliassi-Rad: Collective classification in "
+                 "network data. AI Magazine 2008; Z. Yang, W. Cohen, R. Salakhutdinov: Revisiting semi-supervised "
+                 "learning with graph embeddings. ICML 2016 (the split)",
+             .shape =
+                 "1 graph: 3327 nodes, 4552 edges, 3703 words, 6 classes; 120 nodes train, 500 validation, 1000 test",
              .read_to_know = true,
              .files = files},
     .open = open_set};

@@ -21,8 +21,9 @@ static const fv_data_file files[] = {
     {0}};
 
 static fv_status open_set(const fv_data_open *o, fv_dataset *d) {
-  static const char *const names[] = {"Theory",        "Reinforcement learning", "Genetic algorithms", "Neural networks",
-                                      "Probabilistic methods", "Case based",     "Rule learning"};
+  static const char *const names[] = {"Theory",          "Reinforcement learning", "Genetic algorithms",
+                                      "Neural networks", "Probabilistic methods",  "Case based",
+                                      "Rule learning"};
   d->classes = names;
   d->n_classes = FV_COUNT(names);
   return fv_planetoid_open_row(o, d);
@@ -33,10 +34,12 @@ const fv_dataset_def fv_dataset_cora = {
              .doc = "2708 papers on machine learning, what they cite and the words in them: which of 7 fields",
              .licence = "MIT (the files), none stated (the papers' data)",
              .source = "https://github.com/kimiyoung/planetoid",
-             .cite = "P. Sen, G. Namata, M. Bilgic, L. Getoor, B. Gallagher, T. Eliassi-Rad: Collective classification in "
-                     "network data. AI Magazine 2008; Z. Yang, W. Cohen, R. Salakhutdinov: Revisiting semi-supervised "
-                     "learning with graph embeddings. ICML 2016 (the split)",
-             .shape = "1 graph: 2708 nodes, 5278 edges, 1433 words, 7 classes; 140 nodes train, 500 validation, 1000 test",
+             .cite =
+                 "P. Sen, G. Namata, M. Bilgic, L. Getoor, B. Gallagher, T. Eliassi-Rad: Collective classification in "
+                 "network data. AI Magazine 2008; Z. Yang, W. Cohen, R. Salakhutdinov: Revisiting semi-supervised "
+                 "learning with graph embeddings. ICML 2016 (the split)",
+             .shape =
+                 "1 graph: 2708 nodes, 5278 edges, 1433 words, 7 classes; 140 nodes train, 500 validation, 1000 test",
              .read_to_know = true,
              .files = files},
     .open = open_set};

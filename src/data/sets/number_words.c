@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* number-words: whole numbers below a million in English words and in digits: "two hundred and five" becomes "2 0 5".
- * What comes first decides how many digits there are, so that a place of the source belongs to a place of the target, and
- * order and zeros have to be learnt. Numbers that end in 7 are for testing alone. Small, made in a moment, always the
- * same: for trying things without a network. */
+ * What comes first decides how many digits there are, so that a place of the source belongs to a place of the target,
+ * and order and zeros have to be learnt. Numbers that end in 7 are for testing alone. Small, made in a moment, always
+ * the same: for trying things without a network. */
 #include "data/sets.h"
 
 enum { TRAIN = 6000, TEST = 500, VALIDATION = 500 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* verdicts: short made-up opinions whose last word on the matter counts: "the food was not bad but the room was awful"
- * is negative. Which words stand near each other is not enough: a "not" turns its clause, a "but" lets the second clause
- * decide. Small, made in a moment, and always the same: for trying things without a network. */
+ * is negative. Which words stand near each other is not enough: a "not" turns its clause, a "but" lets the second
+ * clause decide. Small, made in a moment, and always the same: for trying things without a network. */
 #include "data/sets.h"
 
 enum { TRAIN = 4000, TEST = 500 };
