@@ -194,7 +194,7 @@ fv_status fv_support_new(fv_arena **arena, int64_t n, int64_t h, int64_t w, fv_s
 fv_status fv_support_read(const char *dir, int64_t h, int64_t w, fv_support **s);
 void fv_support_free(fv_support *s); /* NULL is fine */
 /* An episode of these and one query, the picture at `path`: the one sample of split test. The set must outlive it. */
-fv_status fv_dataset_of_picture(const fv_support *s, const char *path, fv_dataset **d);
+fv_status fv_dataset_of_query(const fv_support *s, const char *path, fv_dataset **d);
 
 /* ---- loader ------------------------------------------------------------------------------------------------------ */
 /* Deterministic augmentation of images; everything 0: none. */

@@ -59,7 +59,7 @@ static fv_status fill(const fv_support *s, const char *path, fv_dataset *d) {
   return FV_OK;
 }
 
-fv_status fv_dataset_of_picture(const fv_support *s, const char *path, fv_dataset **dataset) {
+fv_status fv_dataset_of_query(const fv_support *s, const char *path, fv_dataset **dataset) {
   fv_dataset *d;
   *dataset = NULL;
   FV_TRY(FV_NEW(&d, 1));

@@ -105,7 +105,7 @@ fv_status fv_episode_open(fv_model *m, const char *input, const char *data, fv_d
   if (m->support) {
     FV_REQUIRE(!sample && !data, FV_ERR_REQUEST,
                "%s: expected a picture, since the model was adapted to classes of its own", input);
-    return fv_dataset_of_picture(m->support, input, d);
+    return fv_dataset_of_query(m->support, input, d);
   }
   FV_REQUIRE(sample, FV_ERR_REQUEST, "%s: expected test:N, an episode; 'fovea adapt' makes a model of your own "
              "classes of it, which answers to pictures", input);
