@@ -3,6 +3,7 @@
 #include "os/os.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -13,11 +14,11 @@ int fv_terminal_columns(int fd) {
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-static volatile sig_atomic_t stop;
+static atomic_bool stop; /* lock-free: a handler may set it, any thread may ask */
 
 static void on_signal(int number) {
   (void)number;
-  stop = 1;
+  stop = true;
 }
 
 /* Also where the signal was ignored: a shell script starts its background jobs that way, and they should be able to
