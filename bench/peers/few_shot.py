@@ -6,7 +6,7 @@
     /tmp/peer/bin/python bench/peers/few_shot.py --model /tmp/few --threads 2
 
 Adapts the model to a folder of drawn characters and checks that what it says of others agrees to 1e-4 with the same network in
-PyTorch, then times training (an episode a step, AdamW) and the answers to all queries of one episode of both in turn, several
+PyTorch, then times training (AdamW, as many episodes a step as the model had) and the answers to all queries of one episode of both in turn, several
 rounds, and prints medians and ratios. Appends to bench/results.csv with --save.
 """
 import os, statistics, struct, sys, tempfile, zlib
@@ -177,19 +177,20 @@ def episode(meta, channels_last):
 
 
 def torch_training(net, meta, steps, channels_last):
-    """Episodes a second, one a step as in fovea's default."""
+    """Episodes a second: those of a step one after the other, each normalised by itself as in fovea."""
     net.train()
     if channels_last:
         net = net.to(memory_format=torch.channels_last)
     support, label, query, asked = episode(meta, channels_last)
-    opt = torch.optim.AdamW(net.parameters(), lr=1e-5)
+    batch, opt = int(meta["training"]["batch"]), torch.optim.AdamW(net.parameters(), lr=1e-5)
 
     def step():
         opt.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(net(support, label, query, meta["episodes"]["ways"]), asked).backward()
+        for _ in range(batch):
+            (nn.functional.cross_entropy(net(support, label, query, meta["episodes"]["ways"]), asked) / batch).backward()
         opt.step()
 
-    return 1 / statistics.median(common.seconds_of(step, steps, 3))
+    return batch / statistics.median(common.seconds_of(step, steps, 3))
 
 
 @torch.inference_mode()

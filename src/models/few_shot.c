@@ -184,7 +184,7 @@ const fv_recipe fv_recipe_few_shot = {
              .options = options,
              .presets = presets},
     .settings_size = sizeof(settings),
-    .training = "ways=20 shots=1 queries=5 epochs=8 batch=1 lr=0.001 optimizer=adamw weight_decay=0.0005 "
+    .training = "ways=20 shots=1 queries=5 epochs=8 batch=2 lr=0.0015 optimizer=adamw weight_decay=0.0005 "
                 "schedule=onecycle warmup=0.1",
     .metric = "accuracy",
     .interval = true,
