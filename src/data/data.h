@@ -171,6 +171,8 @@ extern const char *const fv_level_names[FV_LEVELS];
 /* The name of the user whom a sample is about. */
 const char *fv_ratings_user(const fv_dataset *d, fv_split split, int64_t index);
 void fv_dataset_close(fv_dataset *d); /* NULL is fine */
+/* The end of what makes a dataset: it is handed over, or closed where `status` says that it could not be made. */
+fv_status fv_dataset_give(fv_dataset *d, fv_status status, fv_dataset **dataset);
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
 /* Bytes of a sample's field, where it varies of that length; of what is shared none. */
 int64_t fv_field_bytes(const fv_field *field, int64_t length);

@@ -147,6 +147,12 @@ done:
   return status;
 }
 
+fv_status fv_dataset_give(fv_dataset *d, fv_status status, fv_dataset **dataset) {
+  if (status == FV_OK) *dataset = d;
+  else fv_dataset_close(d);
+  return status;
+}
+
 void fv_dataset_close(fv_dataset *d) {
   if (!d) return;
   if (d->close) d->close(d);

@@ -359,8 +359,5 @@ fv_status fv_dataset_of_series(const char *path, fv_reading *reading, fv_dataset
   fv_dataset *d;
   *dataset = NULL;
   FV_TRY(FV_NEW(&d, 1));
-  fv_status status = of_series(path, reading, d);
-  if (status == FV_OK) *dataset = d;
-  else fv_dataset_close(d);
-  return status;
+  return fv_dataset_give(d, of_series(path, reading, d), dataset);
 }

@@ -192,13 +192,6 @@ static fv_status key_of(const held *h, char hex[65]) {
   return FV_OK;
 }
 
-static void digest_of(const void *bytes, int64_t n, char hex[65]) {
-  fv_sha256 sha;
-  fv_sha256_init(&sha);
-  fv_sha256_update(&sha, bytes, (size_t)n);
-  fv_sha256_final(&sha, hex);
-}
-
 /* What lies there, when it is whole. */
 static bool take_cached(const held *h, const char *path) {
   fv_safetensors *file;
@@ -207,8 +200,7 @@ static bool take_cached(const held *h, const char *path) {
   const fv_array *a = fv_safetensors_find(file, "graphs");
   const char *wanted = fv_safetensors_meta(file, "sha256");
   bool whole = a && wanted && a->elem == FV_ELEM_U8 && a->count == h->bytes;
-  if (whole) digest_of(a->data, h->bytes, hex);
-  whole = whole && strcmp(hex, wanted) == 0;
+  whole = whole && fv_arrays_sha256(a, 1, hex) == FV_OK && strcmp(hex, wanted) == 0;
   if (whole) memcpy(h->slab, a->data, (size_t)h->bytes);
   fv_safetensors_close(file);
   return whole;
@@ -217,8 +209,8 @@ static bool take_cached(const held *h, const char *path) {
 static fv_status put_cached(const held *h, const char *dir, const char *path) {
   char hex[65];
   fv_array a = {.name = "graphs", .elem = FV_ELEM_U8, .ndim = 1, .dim = {h->bytes}, .data = h->slab};
-  digest_of(h->slab, h->bytes, hex);
   FV_TRY(fv_array_measure(&a, "superpixels"));
+  FV_TRY(fv_arrays_sha256(&a, 1, hex));
   FV_TRY(fv_dir_make(dir));
   return fv_safetensors_write(path, &a, 1, (fv_pair[]){{"format", FORMAT}, {"sha256", hex}}, 2);
 }
@@ -346,10 +338,7 @@ fv_status fv_dataset_of_pictures(const uint8_t *pixels, int64_t n, fv_reading *r
   fv_dataset *d;
   *dataset = NULL;
   FV_TRY(FV_NEW(&d, 1));
-  fv_status status = of_pictures(pixels, n, reading, d);
-  if (status == FV_OK) *dataset = d;
-  else fv_dataset_close(d);
-  return status;
+  return fv_dataset_give(d, of_pictures(pixels, n, reading, d), dataset);
 }
 
 fv_status fv_superpixels_look(const fv_dataset *d, fv_split split, int64_t index, fv_shape *shape, uint8_t **pixels,

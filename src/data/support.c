@@ -63,8 +63,5 @@ fv_status fv_dataset_of_query(const fv_support *s, const char *path, fv_dataset 
   fv_dataset *d;
   *dataset = NULL;
   FV_TRY(FV_NEW(&d, 1));
-  fv_status status = fill(s, path, d);
-  if (status == FV_OK) *dataset = d;
-  else fv_dataset_close(d);
-  return status;
+  return fv_dataset_give(d, fill(s, path, d), dataset);
 }

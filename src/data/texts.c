@@ -470,8 +470,5 @@ fv_status fv_dataset_of_texts(const fv_text_table *texts, const fv_text_table *t
   fv_dataset *d;
   *dataset = NULL;
   FV_TRY(FV_NEW(&d, 1));
-  fv_status status = of_texts(texts, targets, reading, d);
-  if (status == FV_OK) *dataset = d;
-  else fv_dataset_close(d);
-  return status;
+  return fv_dataset_give(d, of_texts(texts, targets, reading, d), dataset);
 }

@@ -109,30 +109,6 @@ static fv_value *asked_in_context(fv_graph *g, const settings *s, const fv_episo
   return fv_reshape(g, h, FV_SHAPE(e->n, e->query, width));
 }
 
-/* ---- outputs ----------------------------------------------------------------------------------------------------- */
-/* As fv_classifier_outputs, of all queries of an episode together. */
-static void outputs(fv_graph *g, const fv_episode *e, fv_value *logits, const fv_problem *task, fv_mode mode) {
-  const int64_t rows = e->n * e->query;
-  logits = fv_reshape(g, logits, FV_SHAPE(rows, task->n_classes));
-  if (mode != FV_MODE_TRAIN) {
-    fv_output(g, "scores", fv_op(g, "copy", NULL, logits));
-    fv_output(g, "probabilities", fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, logits));
-  }
-  if (mode == FV_MODE_PREDICT) return;
-  fv_value *label = fv_reshape(g, fv_input(g, "label", FV_I32, FV_SHAPE(e->n, e->query)), FV_SHAPE(rows));
-  const fv_reduce_attrs last = {.axes = {1, {-1}}};
-  fv_value *right = fv_real(g, fv_op(g, "eq", NULL, fv_op(g, "argmax", &last, logits), label));
-  right = fv_reshape(g, right, FV_SHAPE(e->n, e->query));
-  fv_output(g, "each.accuracy", fv_reduce(g, "mean", right, FV_SHAPE(1), false));
-  const fv_cross_entropy_attrs mean = {.label_smoothing = task->label_smoothing};
-  if (mode == FV_MODE_TRAIN) {
-    fv_output(g, "loss", fv_op(g, "cross_entropy", &mean, logits, label));
-    return;
-  }
-  fv_value *loss = fv_op_text(g, "cross_entropy", "reduction=none", 2, (fv_value *[]){logits, label});
-  fv_output(g, "each.loss", fv_reduce(g, "mean", fv_reshape(g, loss, FV_SHAPE(e->n, e->query)), FV_SHAPE(1), false));
-}
-
 static fv_status check(const void *fields, const fv_problem *task) {
   const settings *s = fields;
   FV_REQUIRE(task->ways > 0, FV_ERR_REQUEST, "expected a dataset of episodes, got one of another kind");
@@ -171,7 +147,8 @@ static fv_value *snail(fv_graph *g, const fv_problem *task, const fv_episode *e)
 static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const fv_episode e = fv_few_shot_episode(g, s, task, n, mode == FV_MODE_TRAIN);
-  outputs(g, &e, s->net == NET_SNAIL ? snail(g, task, &e) : matching(g, s, task, &e), task, mode);
+  fv_value *logits = s->net == NET_SNAIL ? snail(g, task, &e) : matching(g, s, task, &e);
+  fv_classifier_outputs(g, fv_reshape(g, logits, FV_SHAPE(n, e.query, task->n_classes)), task, mode);
 }
 
 extern const fv_recipe fv_recipe_few_shot;

@@ -74,7 +74,7 @@ typedef struct fv_recipe {
 } fv_recipe;
 extern const fv_recipe *const fv_recipes[]; /* NULL-terminated; from models.list */
 
-/* Shared endings: a classifier's outputs from its logits. */
+/* Shared endings: a classifier's outputs from its logits [N,K], or [N,Q,K] of samples with Q labels each. */
 void fv_classifier_outputs(fv_graph *g, fv_value *logits, const fv_problem *task, fv_mode mode);
 
 #endif

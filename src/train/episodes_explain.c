@@ -6,7 +6,6 @@
 #include "train/explain.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { SAMPLES = 20, QUERIES = 5, SHOWN = 9, NAME = 160, SCALE = 4, MOST_TAPS = 16 };
 enum { BY_WEIGHT, BY_EFFECT, BY_CHANCE, ORDERS };
@@ -173,19 +172,10 @@ static const float *value_of(const view *v, int64_t q) {
   return (v->by_effect ? v->effect : v->weight) + q * v->support;
 }
 
-static _Thread_local const float *sorted; /* of the call of qsort */
-static int falling(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  if (sorted[x] != sorted[y]) return sorted[x] < sorted[y] ? 1 : -1;
-  return x < y ? -1 : 1;
-}
-
 /* The pictures of the support set, those that count most first. */
 static fv_status order_of(const view *v, int64_t q, int32_t **order) {
   FV_TRY(FV_NEW(order, v->support));
-  for (int64_t k = 0; k < v->support; k++) (*order)[k] = (int32_t)k;
-  sorted = value_of(v, q);
-  qsort(*order, (size_t)v->support, sizeof **order, falling);
+  fv_order_falling(value_of(v, q), v->support, *order);
   return FV_OK;
 }
 
@@ -354,7 +344,7 @@ static fv_status write_out(const view *v, const fv_json *j, const char *input, c
   sheet s = {0};
   char title[NAME];
   if (!out) return FV_OK;
-  if (fv_ends_with(out, ".json")) return fv_file_write(out, j->text.s, j->text.n);
+  if (fv_ends_with(out, ".json")) return fv_json_write(j, "explain", out);
   snprintf(title, sizeof title, "%.100s: what counted, by %s", input, orders[v->by_effect ? BY_EFFECT : BY_WEIGHT]);
   fv_status status = sheet_make(v, &s);
   if (status == FV_OK)

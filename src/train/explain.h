@@ -123,6 +123,8 @@ bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w
 void fv_map_enlarge(const float *map, int h, int w, int out_h, int out_w, float *out);
 /* The highest of n numbers, the first of equals; what is not finite never is. */
 int64_t fv_map_peak(const float *v, int64_t n);
+/* The places of n numbers, that of the largest first; of equals the earlier one. */
+void fv_order_falling(const float *v, int64_t n, int32_t *order);
 bool fv_box_holds(const float box[4], int64_t x, int64_t y);
 
 /* ---- faithfulness (explain_faith.c) ---------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "train/explain.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* ---- maps ------------------------------------------------------------------------------------------------------ */
 bool fv_map_grid(int64_t cells, int64_t image_h, int64_t image_w, int *h, int *w) {
@@ -41,6 +42,19 @@ int64_t fv_map_peak(const float *v, int64_t n) {
   for (int64_t i = 0; i < n; i++)
     if (isfinite(v[i]) && (best < 0 || v[i] > v[best])) best = i;
   return FV_MAX(best, 0);
+}
+
+static _Thread_local const float *ordered; /* of the call of qsort */
+static int falling(const void *a, const void *b) {
+  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  if (ordered[x] != ordered[y]) return ordered[x] < ordered[y] ? 1 : -1;
+  return x < y ? -1 : 1;
+}
+
+void fv_order_falling(const float *v, int64_t n, int32_t *order) {
+  for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
+  ordered = v;
+  qsort(order, (size_t)n, sizeof *order, falling);
 }
 
 bool fv_box_holds(const float box[4], int64_t x, int64_t y) {

@@ -4,8 +4,6 @@
  * with the largest weight first, with the smallest first, or in any order, and the network looks again. */
 #include "train/graph_explain.h"
 
-#include <stdlib.h>
-
 enum { SAMPLES = 100 };
 
 typedef struct view {
@@ -104,13 +102,6 @@ static fv_status look(view *v, const fv_exec **exec) {
   return FV_OK;
 }
 
-static _Thread_local const view *sorted; /* of the call of qsort */
-static int falling(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  if (sorted->share[x] != sorted->share[y]) return sorted->share[x] < sorted->share[y] ? 1 : -1;
-  return x < y ? -1 : 1;
-}
-
 static fv_status look_at(view *v, const fv_dataset *d, int64_t index) {
   const fv_exec *exec;
   v->at = d;
@@ -123,9 +114,8 @@ static fv_status look_at(view *v, const fv_dataset *d, int64_t index) {
   FV_TRY(look(v, &exec));
   v->answer = (int32_t)fv_map_peak(v->p, v->m->task.n_classes);
   const float *alpha = fv_exec_output(exec, v->pooling)->data;
-  for (int64_t i = 0; i < v->n; i++) v->share[i] = (double)alpha[i], v->order[i] = (int32_t)i;
-  sorted = v;
-  qsort(v->order, (size_t)v->n, sizeof *v->order, falling);
+  for (int64_t i = 0; i < v->n; i++) v->share[i] = (double)alpha[i];
+  fv_order_falling(alpha, v->n, v->order);
   return FV_OK;
 }
 
