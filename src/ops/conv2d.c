@@ -72,6 +72,8 @@ static const fv_case cases[] = {
     {.in = "2,14,14,2; 1,2,7,7; 1", .attrs = "pad=3", .note = "a spatial attention map"},
     {.in = "3,7,7,16; 32,16,1,1", .attrs = ""},
     {.in = "3,8,8,16; 8,16,1,1; 8", .attrs = "stride=2"},
+    {.in = "2,32,32,32; 32,32,3,3; 32; 2,32,32,32", .attrs = "pad=1 act=relu", .no_grad_check = true,
+     .note = "work enough for two"},
     {.in = "2,5,5,8; 8,8,3,3; 8; 2,5,5,8", .attrs = "pad=1", .note = "with residual"},
     {.in = "2,5,5,8; 8,8,3,3; -; 2,5,5,8", .attrs = "pad=1 act=relu", .no_grad_check = true, .note = "fused"},
     {.in = "2,5,5,17; 19,17,3,3; 19; 2,5,5,19", .attrs = "pad=1 act=silu", .no_grad_check = true, .note = "fused"},

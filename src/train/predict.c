@@ -69,6 +69,7 @@ typedef struct predict_job {
   fv_split split;
   const int64_t *index;   /* NULL: in order */
   float *probabilities, *scores;
+  bool alone; /* one sample */
 } predict_job;
 
 static int64_t index_of(const predict_job *j, int64_t i) { return j->index ? j->index[i] : i; }
@@ -143,20 +144,34 @@ static void predict_one(void *arg, int64_t i, int worker) {
   const bool series = j->m->task.horizon > 0;
   const int64_t k = fv_model_answers(j->m);
   bind_sample(j, i, bucket, exec, j->m->sample + worker * room_for(j));
-  if (j->m->task.nodes) fv_exec_run_split(exec, j->m->pool);
+  if (j->alone) fv_runner_run(&j->m->predict[bucket], worker);
   else fv_exec_run(exec);
   take_answer(exec, series ? "forecast" : "probabilities", j->probabilities, i, k);
   if (j->scores && !series) take_answer(exec, "scores", j->scores, i, k);
 }
 
-/* One sample alone is run here: waking threads would take longer. What was made for the last call serves the next. */
-static fv_status predict_all(const predict_job *j, int64_t n) {
+/* Of one sample alone the nodes are shared out, if that is worth waking threads for: the same bits. */
+static fv_status share_out(fv_model *m, fv_runner *r) {
+  static const double worth = 1e8; /* flops: about a millisecond */
+  const int threads = fv_pool_threads(m->pool);
+  if (r->pool || threads == 1) return FV_OK;
+  if (!m->task.nodes && fv_program_get_info(r->program).flops < worth) return FV_OK;
+  FV_TRY(fv_exec_split_over(r->exec[0], &m->ledger, threads));
+  r->pool = m->pool;
+  return FV_OK;
+}
+
+/* What was made for the last call serves the next. */
+static fv_status predict_all(predict_job *j, int64_t n) {
   fv_model *m = j->m;
+  j->alone = n == 1;
   int workers = n > 1 ? fv_pool_threads(m->pool) : 1;
   bool needed[FV_MAX_LENGTHS] = {false};
   for (int64_t i = 0; i < n; i++) needed[bucket_of(j, i)] = true;
   for (int b = 0; b < FV_MAX_LENGTHS; b++)
     if (needed[b]) FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, b, 1, workers, &m->predict[b]));
+  for (int b = 0; b < FV_MAX_LENGTHS && j->alone; b++)
+    if (needed[b]) FV_TRY(share_out(m, &m->predict[b]));
   if (m->sample_bytes < workers * room_for(j)) {
     fv_free(m->sample);
     m->sample = NULL;
@@ -164,8 +179,8 @@ static fv_status predict_all(const predict_job *j, int64_t n) {
     FV_TRY(FV_NEW(&m->sample, workers * room_for(j)));
     m->sample_bytes = workers * room_for(j);
   }
-  if (n == 1) predict_one((void *)(uintptr_t)j, 0, 0);
-  else fv_pool_run(m->pool, n, predict_one, (void *)(uintptr_t)j);
+  if (j->alone) predict_one(j, 0, 0);
+  else fv_pool_run(m->pool, n, predict_one, j);
   return FV_OK;
 }
 
@@ -175,7 +190,8 @@ fv_status fv_model_probabilities(fv_model *m, const uint8_t *pixels, int64_t n, 
 
 fv_status fv_model_classify(fv_model *m, const fv_dataset *d, fv_split split, const int64_t *index, int64_t n,
                             float *probabilities, float *scores) {
-  return predict_all(&(predict_job){m, NULL, d, split, index, probabilities, scores}, n);
+  return predict_all(&(predict_job){.m = m, .data = d, .split = split, .index = index, .probabilities = probabilities,
+                                    .scores = scores}, n);
 }
 
 /* ---- predict ----------------------------------------------------------------------------------------------------- */

@@ -82,13 +82,14 @@ static void transpose_spec(const fv_node *n, fv_dnn_spec *s) {
   if (given(n, 2)) s->role[FV_DNN_BIAS] = vector_layout(q.c);
 }
 
-#define LAYER_ROLES {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL}, {FV_DNN_DST}
-static const fv_dnn_row conv2d_row = {conv_spec, LAYER_ROLES};
-static const fv_dnn_row conv1d_row = {conv_spec, LAYER_ROLES};
-static const fv_dnn_row conv_transpose2d_row = {transpose_spec, LAYER_ROLES};
-static const fv_dnn_row conv2d_grad_input_row = {grad_input_spec, {FV_DNN_DST, FV_DNN_WEIGHT}, {FV_DNN_SRC}};
+#define LAYER_ROLES .in = {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL}, .out = {FV_DNN_DST}
+static const fv_dnn_row conv2d_row = {.spec = conv_spec, LAYER_ROLES, .images = true};
+static const fv_dnn_row conv1d_row = {.spec = conv_spec, LAYER_ROLES, .images = true};
+static const fv_dnn_row conv_transpose2d_row = {.spec = transpose_spec, LAYER_ROLES, .images = true};
+static const fv_dnn_row conv2d_grad_input_row = {
+    .spec = grad_input_spec, .in = {FV_DNN_DST, FV_DNN_WEIGHT}, .out = {FV_DNN_SRC}, .images = true};
 static const fv_dnn_row conv2d_grad_weight_row = {
-    grad_weight_spec, {FV_DNN_SRC, FV_DNN_DST}, {FV_DNN_WEIGHT, FV_DNN_BIAS}};
+    .spec = grad_weight_spec, .in = {FV_DNN_SRC, FV_DNN_DST}, .out = {FV_DNN_WEIGHT, FV_DNN_BIAS}};
 FV_DNN_FUNCTIONS(conv2d)
 FV_DNN_FUNCTIONS(conv1d)
 FV_DNN_FUNCTIONS(conv_transpose2d)

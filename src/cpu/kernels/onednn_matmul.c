@@ -56,9 +56,10 @@ static void matmul_spec(const fv_node *n, fv_dnn_spec *s) {
   s->role[FV_DNN_DST] = batched(matrix_layout(q.m, q.n, false), tall ? rows : n->out[0]->shape, q.batch);
 }
 
-static const fv_dnn_row linear_row = {
-    linear_spec, {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL}, {FV_DNN_DST}};
-static const fv_dnn_row matmul_row = {matmul_spec, {FV_DNN_SRC, FV_DNN_WEIGHT}, {FV_DNN_DST}};
+static const fv_dnn_row linear_row = {.spec = linear_spec,
+                                      .in = {FV_DNN_SRC, FV_DNN_WEIGHT, FV_DNN_BIAS, FV_DNN_RESIDUAL},
+                                      .out = {FV_DNN_DST}};
+static const fv_dnn_row matmul_row = {.spec = matmul_spec, .in = {FV_DNN_SRC, FV_DNN_WEIGHT}, .out = {FV_DNN_DST}};
 FV_DNN_FUNCTIONS(linear)
 FV_DNN_FUNCTIONS(matmul)
 
