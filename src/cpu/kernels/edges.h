@@ -208,10 +208,10 @@ typedef struct ends {
 } ends;
 INLINE void fetch(const ends *e, const heads *h, int64_t row) {
   for (int i = 0; i < ENDS - 1; i++)
-    if (e->heads[i]) __builtin_prefetch(e->heads[i] + row * h->all + h->first);
+    if (e->heads[i]) __builtin_prefetch(e->heads[i] + row * h->all + h->first, 0, 2);
   for (int i = 0; i < 2; i++)
     for (int64_t f = 0; e->features[i] && f < h->n * h->width; f += 16)
-      __builtin_prefetch(features(h, e->features[i], row) + f);
+      __builtin_prefetch(features(h, e->features[i], row) + f, 0, 2);
 }
 
 /* One more edge of the piece. */
