@@ -36,7 +36,7 @@ static const fv_option options[] = {
 
 static const fv_preset presets[] = {
     {"matching", "fce=true", "the default: matching networks with full-context embeddings"},
-    {"snail", "net=snail ways=5 shots=1 queries=5 batch=2 shards=1 epochs=24 warmup=0.15",
+    {"snail", "net=snail ways=5 shots=1 queries=5 batch=4 shards=2 epochs=120 lr=0.001 warmup=0.15 ema=0.995",
      "attention between convolutions over the support set as a sequence"},
     {"simple", "fce=false", "the same without context: pictures compared as they are"},
     {0}};
