@@ -196,8 +196,7 @@ static void page_how_series(fv_page *p, const fv_faith *f) {
       "segments the window's mean, most important first, in %d steps; insertion begins with a flat past and brings "
       "them back in the same order. What is watched is how much of the forecast stays: 1 is the forecast as it was, 0 "
       "that of a flat past, by mean squared difference. The number is the area below that curve. The random order is "
-      "the "
-      "mean of %d.",
+      "the mean of %d.",
       (long long)f->samples, f->cells_w, FV_EXPLAIN_STEPS, FV_EXPLAIN_RANDOM);
   fv_page_paragraph(
       p,

@@ -45,8 +45,8 @@ typedef struct fv_written {
   int64_t read;      /* width of the alignment */
   float *alignment;  /* [n,most,read]: how much each token, <eos> too, looked at each of the source; NULL: not wanted */
   int64_t choices;   /* 1 + top where sentences are given */
-  fv_scored_token
-      *choice; /* [n,most,choices]: each token, <eos> too, and the likeliest in its place; NULL: none are given */
+  /* [n,most,choices]: each token, <eos> too, and the likeliest in its place; NULL: none are given */
+  fv_scored_token *choice;
 } fv_written;
 fv_status fv_written_new(const fv_writer *w, int64_t n, bool alignment, fv_written *out);
 void fv_written_free(fv_written *out);

@@ -150,15 +150,10 @@ static void predict_one(void *arg, int64_t i, int worker) {
   if (j->scores && !series) take_answer(exec, "scores", j->scores, i, k);
 }
 
-/* Of one sample alone the nodes are shared out, if that is worth waking threads for: the same bits. */
-static fv_status share_out(fv_model *m, fv_runner *r) {
-  static const double worth = 1e8; /* flops: about a millisecond */
-  const int threads = fv_pool_threads(m->pool);
-  if (r->pool || threads == 1) return FV_OK;
-  if (!m->task.nodes && fv_program_get_info(r->program).flops < worth) return FV_OK;
-  FV_TRY(fv_exec_split_over(r->exec[0], &m->ledger, threads));
-  r->pool = m->pool;
-  return FV_OK;
+/* Whether one sample alone is worth waking threads for. */
+static bool is_long(const fv_model *m, const fv_runner *r) {
+  static const double flops = 1e8; /* about a millisecond */
+  return m->task.nodes || fv_program_get_info(r->program).flops >= flops;
 }
 
 /* What was made for the last call serves the next. */
@@ -171,7 +166,7 @@ static fv_status predict_all(predict_job *j, int64_t n) {
   for (int b = 0; b < FV_MAX_LENGTHS; b++)
     if (needed[b]) FV_TRY(fv_model_runner(m, FV_MODE_PREDICT, b, 1, workers, &m->predict[b]));
   for (int b = 0; b < FV_MAX_LENGTHS && j->alone; b++)
-    if (needed[b]) FV_TRY(share_out(m, &m->predict[b]));
+    if (needed[b] && is_long(m, &m->predict[b])) FV_TRY(fv_runner_split(&m->predict[b], &m->ledger, m->pool));
   if (m->sample_bytes < workers * room_for(j)) {
     fv_free(m->sample);
     m->sample = NULL;

@@ -44,6 +44,13 @@ void fv_runner_free(fv_runner *r) {
   *r = (fv_runner){0};
 }
 
+fv_status fv_runner_split(fv_runner *r, fv_ledger *ledger, fv_pool *pool) {
+  if (r->pool || fv_pool_threads(pool) == 1) return FV_OK;
+  FV_TRY(fv_exec_split_over(r->exec[0], ledger, fv_pool_threads(pool)));
+  r->pool = pool;
+  return FV_OK;
+}
+
 void fv_runner_run(fv_runner *r, int worker) {
   if (r->pool) fv_exec_run_split(r->exec[worker], r->pool);
   else fv_exec_run(r->exec[worker]);
@@ -74,12 +81,11 @@ static fv_status share_memory(fv_runners *r, fv_ledger *ledger, int workers) {
   return FV_OK;
 }
 
-static fv_status make_execs(fv_runners *r, fv_ledger *ledger, fv_runner *one, const float *params, int workers) {
+static fv_status make_execs(fv_runners *r, fv_runner *one, const float *params, int workers) {
   one->packed = r->packed;
   FV_TRY(FV_NEW(&one->exec, workers));
   for (; one->n_exec < workers; one->n_exec++)
     FV_TRY(fv_exec_new_in(one->program, params, r->packed, r->slab[one->n_exec], &one->exec[one->n_exec]));
-  if (one->pool) FV_TRY(fv_exec_split_over(one->exec[0], ledger, fv_pool_threads(one->pool)));
   for (int i = 0; i < workers && fv_verbose(); i++) fv_exec_profile(one->exec[i], true);
   return FV_OK;
 }
@@ -91,8 +97,8 @@ fv_status fv_runners_new(fv_ledger *ledger, int n_graphs, fv_graph *const *g, co
   FV_TRY_DONE(compile(r, n_graphs, g, n));
   FV_TRY_DONE(share_memory(r, ledger, workers));
   for (int i = 0; i < n_graphs; i++) {
-    r->of[i].pool = workers == 1 && pool && fv_pool_threads(pool) > 1 ? pool : NULL;
-    FV_TRY_DONE(make_execs(r, ledger, &r->of[i], params, workers));
+    FV_TRY_DONE(make_execs(r, &r->of[i], params, workers));
+    if (workers == 1 && pool) FV_TRY_DONE(fv_runner_split(&r->of[i], ledger, pool));
   }
 done:
   if (status != FV_OK) fv_runners_free(r);

@@ -48,12 +48,15 @@ typedef struct fv_runner {
   bool lent;      /* packed is not its own */
   fv_exec **exec; /* one a worker */
   int n_exec;
-  fv_pool *pool;  /* of a runner with one worker: its nodes are split over these; otherwise NULL */
+  fv_pool *pool;  /* of one that is split: over these; otherwise NULL */
   int64_t n;      /* samples of one run: the size of a shard */
 } fv_runner;
 /* Takes g over, also on failure. */
 fv_status fv_runner_new(fv_ledger *ledger, fv_graph *g, const float *params, int workers, int64_t n, fv_runner *r);
 void fv_runner_free(fv_runner *r);
+/* From now on fv_runner_run is for worker 0 alone and splits its nodes over the pool's threads, if there are any: the
+ * same bits. Again: nothing. */
+fv_status fv_runner_split(fv_runner *r, fv_ledger *ledger, fv_pool *pool);
 void fv_runner_run(fv_runner *r, int worker);
 /* After the parameters changed. */
 fv_status fv_runner_refresh(fv_runner *r, const float *params, fv_pool *pool);

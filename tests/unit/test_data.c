@@ -44,8 +44,8 @@ static void test_rows(void **state) {
 
 static void shape_says(const fv_dataset *d, char *text, size_t size) {
   const int64_t *dim = d->field[0].shape.dim, future = d->field[1].shape.dim[0] - 1;
-  if (fv_dataset_field(d, "past") ==
-      0) /* a window less than rows for each row of its future but one, and of its past */
+  /* A window less than rows for each row of its future but one, and of its past. */
+  if (fv_dataset_field(d, "past") == 0)
     snprintf(text, size, "series of %lld channels: %lld rows train, %lld validation, %lld test", (long long)dim[1],
              (long long)(d->count[FV_SPLIT_TRAIN] + dim[0] + future),
              (long long)(d->count[FV_SPLIT_VALIDATION] + future), (long long)(d->count[FV_SPLIT_TEST] + future));

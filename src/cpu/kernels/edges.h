@@ -266,8 +266,8 @@ INLINE bool chunk_next(chunk *c, const graph *g, walk *w, const heads *h, const 
 
 /* The number of edge k of a piece's w or v for each lane's head. */
 INLINE fv_f32v piece_spread(const float *w, int64_t at, fv_i32v head) {
-  const int64_t within =
-      at & (FV_W - 1); /* loads of whole vectors as they were stored: others would wait for the stores */
+  /* Loads of whole vectors as they were stored: others would wait for the stores. */
+  const int64_t within = at & (FV_W - 1);
   return fv_vpermute(fv_vload(w + at - within), fv_iadd(head, fv_isplat((int32_t)within)));
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rows.c: running a node of the graph through oneDNN. What a node needs is asked by making the primitive: the first time
- * compiles it, which the run wants anyway; from then on oneDNN finds it in its cache within microseconds. */
+/* rows.c: running a node of the graph through oneDNN. What a node needs is asked by making the primitive: the first
+ * time compiles it, which the run wants anyway; from then on oneDNN finds it in its cache within microseconds. */
 #include "cpu/onednn/rows.h"
 
 bool fv_dnn_row_can(const fv_node *n) {
@@ -17,9 +17,9 @@ static const double WORK = 1 << 24; /* flops of a part, at the least: a hundred 
 int64_t fv_dnn_row_units(const fv_dnn_row *row, const fv_node *n) {
   if (!row->images || !fv_dnn_row_can(n)) return 1;
   const int64_t images = n->in[0]->shape.dim[0];
-  int64_t parts = FV_MIN(images, PARTS);
-  while (parts > 1 && (images % parts || n->op->cost(n).flops < WORK * (double)parts)) parts--;
-  return parts;
+  int64_t parts = FV_MIN(images, (int64_t)FV_MIN(n->op->cost(n).flops / WORK, PARTS));
+  while (parts > 1 && images % parts) parts--;
+  return FV_MAX(parts, 1);
 }
 
 /* A primitive for one of so many parts. */
@@ -47,7 +47,7 @@ int64_t fv_dnn_row_packed(const fv_dnn_row *row, const fv_node *n, int i) {
   return row->in[i] == FV_DNN_WEIGHT ? ask(row, n, fv_dnn_packed) : 0;
 }
 
-/* ---- the state of a node: a primitive each part, as one is for one thread at a time ------------------------------- */
+/* ---- the state of a node: a primitive each part, as one is for one thread at a time ----------------------------- */
 typedef struct parts {
   fv_dnn *of[PARTS];
   int64_t n;
