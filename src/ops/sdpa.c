@@ -296,6 +296,8 @@ static const fv_case cases[] = {
     {.in = "2,0,2,4; 2,3,2,4; 2,3,2,5", .attrs = ALL},
     {.in = "0,3,2,4; 0,3,2,4; 0,3,2,5"}, {.in = "1,3,2,0; 1,3,2,0; 1,3,2,2"}, {.in = "1,3,2,2; 1,3,2,2; 1,3,2,0"},
     {.in = "1,300,1,8; 1,600,1,8; 1,600,1,8", .attrs = "causal=true " ALL, .note = "several blocks of both"},
+    {.in = "1,140,1,250@-2..2; 1,140,1,250@-2..2; 1,140,1,16", .attrs = "causal=true " ALL,
+     .note = "|q| |k| about where scores need a running maximum"},
     {0}};
 
 const fv_op_def fv_op_sdpa = {

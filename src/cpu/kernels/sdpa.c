@@ -16,10 +16,14 @@
 /* Tiles that go over the keys side by side: a block of keys is in the second-level cache for all but the first. */
 enum { TILES = 8 };
 
+/* Where |q| |k| says that no score is further than this from 0 (in units of log 2), none has to be taken from the
+ * others: floats hold sums of 2^-32 to 2^32 as exactly as sums of numbers up to 1. */
+static const float BOUND = 32;
+
 /* A tile and its running softmax. */
 typedef struct query_tile {
   tile t;
-  bool begun;
+  bool begun, bounded;               /* bounded: max stays 0 */
   fv_f32v max[2], sum[2], moment[2]; /* moment: sum of p x, for the entropy */
   float *turned, *sums;              /* [D][LANES], [Dv][LANES] */
   float *best;                       /* [topk][LANES], falling */
@@ -34,6 +38,7 @@ typedef struct work {
   query_tile q[TILES];
   float *p, *dropped, *bias;
   float *k, *v;     /* a group's rows */
+  float *squares;   /* [S]: |k|^2, of the keys that the unit's queries may see */
   float *block_max; /* [blocks][LANES] */
   float *totals;    /* [S][FV_W] */
   fv_ahead ahead;
@@ -55,6 +60,7 @@ static work work_of(const view *w, deal *d) {
             .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
             .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
             .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
+            .squares = take_floats(d, z->s),
             .block_max = take_floats(d, all ? blocks * LANES : 0),
             .totals = take_floats(d, all ? z->s * FV_W : 0)};
   for (int i = 0; i < tiles_of(w->a); i++)
@@ -325,9 +331,11 @@ static inline __attribute__((always_inline)) void to_powers(query_tile *st, floa
 static void to_powers_sums(query_tile *st, float *score, int64_t n) { to_powers(st, score, n, false); }
 static void to_powers_moments(query_tile *st, float *score, int64_t n) { to_powers(st, score, n, true); }
 
-/* Brings what was summed so far to the new maximum; false when nothing changes. */
-static bool rescale(query_tile *st, const fv_f32v before[2], float scale[LANES]) {
+/* Brings what was summed so far to the maximum with these scores; false when nothing changes. */
+static bool rescale(query_tile *st, const float *score, int64_t n, float scale[LANES]) {
+  const fv_f32v before[2] = {st->max[0], st->max[1]};
   bool changed = false;
+  block_max(score, n, st->max);
   for (int v = 0; v < 2; v++) {
     fv_f32v down = before[v] - st->max[v], factor = fv_vexp2_fast(down);
     st->moment[v] = fv_vfma(st->sum[v], fv_vselect(fv_vgt(st->sum[v], fv_vzero()), down, fv_vzero()), st->moment[v]);
@@ -352,13 +360,11 @@ static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, c
                       int64_t k0, int64_t n) {
   float *p = s->p + (w->a->totals ? (k0 - q->t.begin) * LANES : 0), scale[LANES];
   const float *weights = p;
-  fv_f32v before[2] = {q->max[0], q->max[1]};
   scores(k, q->turned, k0, n, p, &s->ahead);
   adjust(w, &q->t, k0, n, p, s->bias);
   if (w->a->topk > 0) keep_best(w, q, k0, n, p);
   if (q->n_chosen > 0) keep_chosen(w, c, q, k0, n, p);
-  block_max(p, n, q->max);
-  bool changed = rescale(q, before, scale);
+  const bool changed = !q->bounded && rescale(q, p, n, scale);
   if (w->a->entropy) to_powers_moments(q, p, n);
   else to_powers_sums(q, p, n);
   for (int i = 0; i < 2 && w->a->totals; i++)
@@ -418,10 +424,45 @@ static void finish_tile(const view *w, const fv_call *c, query_tile *q, work *s)
   if (w->a->totals) add_totals(t, s, lse2);
 }
 
-static void begin_tile(const view *w, query_tile *q) {
+static void square_keys(const group_rows *k, int64_t begin, int64_t end, float *squares) {
+  for (int64_t s = begin; s < end; s++) {
+    const float *row = row_of(k, s);
+    fv_f32v sum = fv_vzero();
+    for (int64_t i = 0; i < k->width; i += FV_W) {
+      fv_f32v x = fv_vload_n(row + i, FV_MIN(k->width - i, FV_W));
+      sum = fv_vfma(x, x, sum);
+    }
+    squares[s] = fv_vsum(sum);
+  }
+}
+
+/* Cauchy-Schwarz, over the keys that the tile may see: whatever other tiles are worked on with it. Not of few keys:
+ * their log-sum-exp may be next to 0, and the log of a sum next to 1 is coarser than a maximum. */
+static bool is_bounded(const view *w, const query_tile *q, const float *squares) {
+  fv_f32v of_keys = fv_vzero();
+  if (w->bias || w->slopes || q->t.end - q->t.begin < LANES) return false;
+  for (int64_t s = q->t.begin; s < q->t.end; s += FV_W)
+    of_keys = fv_vmax(of_keys, fv_vload_n(squares + s, FV_MIN(q->t.end - s, FV_W)));
+  const fv_f32v most = fv_vsplat(fv_vhmax(of_keys));
+  for (int v = 0; v < 2; v++) {
+    fv_f32v sum = fv_vzero();
+    for (int64_t i = 0; i < w->z.d; i++) {
+      fv_f32v x = fv_vload(q->turned + i * LANES + v * FV_W);
+      sum = fv_vfma(x, x, sum);
+    }
+    if (!fv_mall(fv_vlt(sum * most, fv_vsplat(BOUND * BOUND)))) return false;
+  }
+  return true;
+}
+
+static void begin_tile(const view *w, query_tile *q, const float *squares) {
   turn(q->turned, query_rows(w, &q->t), w->z.h * w->z.d, q->t.lanes, w->z.d, (float)(w->z.scale * LOG2_E));
-  for (int v = 0; v < 2; v++) q->max[v] = fv_vsplat(LOWEST), q->sum[v] = q->moment[v] = fv_vzero();
   q->begun = false;
+  q->bounded = is_bounded(w, q, squares);
+  for (int v = 0; v < 2; v++) {
+    q->max[v] = fv_vsplat(q->bounded ? 0 : LOWEST);
+    q->sum[v] = q->moment[v] = fv_vzero();
+  }
   start_best(w, q);
   find_chosen(w, q);
   if (w->a->p > 0) no_draws(q->draws);
@@ -433,7 +474,7 @@ static void forward_tiles(const view *w, const fv_call *c, int64_t b, int64_t h,
   int64_t begin = w->z.s, end = 0;
   for (int i = 0; i < n; i++) {
     s->q[i].t = tile_of(w, b, h, first + i * LANES);
-    begin_tile(w, &s->q[i]);
+    begin_tile(w, &s->q[i], s->squares);
     begin = FV_MIN(begin, s->q[i].t.begin), end = FV_MAX(end, s->q[i].t.end);
   }
   for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK)
@@ -471,6 +512,7 @@ static void run_queries(const view *w, const fv_call *c, int64_t b, int64_t h, i
   group_rows k = rows_of(w, w->k, w->z.d, b, group, from, FV_MAX(from, to), s->k);
   group_rows v = rows_of(w, w->v, w->z.dv, b, group, from, FV_MAX(from, to), s->v);
   const int64_t together = tiles_of(w->a) * LANES;
+  square_keys(&k, from, to, s->squares);
   for (int64_t t = begin; t < end; t += together)
     forward_tiles(w, c, b, h, t, (int)fv_ceil_div(FV_MIN(end - t, together), LANES), s, &k, &v);
 }
