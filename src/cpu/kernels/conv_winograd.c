@@ -14,14 +14,14 @@
 #include "ops/conv2d_grad_weight.h"
 
 enum {
-  SIDE = 4,                 /* of a patch */
-  STEP = 2,                 /* results along each side of it */
+  SIDE = 4, /* of a patch */
+  STEP = 2, /* results along each side of it */
   POINTS = SIDE * SIDE,
   TAPS = 9,
-  TILES = 32,               /* worked on together */
-  CHANNELS = 32,            /* of both sides, a multiple of this: a whole number of panels at any level */
-  MOST_WEIGHT = 128 * 128,  /* of both: what was turned of the weight stays in the second-level cache */
-  LEAST_TILES = 32,         /* what turning the weight costs, at the least, is little to these */
+  TILES = 32,              /* worked on together */
+  CHANNELS = 32,           /* of both sides, a multiple of this: a whole number of panels at any level */
+  MOST_WEIGHT = 256 * 256, /* of both: 4 MiB of turned weight, read from far for each few tiles */
+  LEAST_TILES = 32,        /* what turning the weight costs, at the least, is little to these */
 };
 static const double LOSS = 1.3; /* of a product by panels and of turning tiles, to oneDNN's direct product */
 
@@ -45,8 +45,15 @@ static layer forward(const fv_conv_geometry *q) {
       .n = q->n, .h = q->h, .w = q->w, .c = q->c, .oh = q->oh, .ow = q->ow, .o = q->o, .ph = q->ph, .pw = q->pw});
 }
 static layer backward(const fv_conv_geometry *q) {
-  return complete((layer){.n = q->n, .h = q->oh, .w = q->ow, .c = q->o, .oh = q->h, .ow = q->w, .o = q->c,
-                          .ph = 2 - q->ph, .pw = 2 - q->pw});
+  return complete((layer){.n = q->n,
+                          .h = q->oh,
+                          .w = q->ow,
+                          .c = q->o,
+                          .oh = q->h,
+                          .ow = q->w,
+                          .o = q->c,
+                          .ph = 2 - q->ph,
+                          .pw = 2 - q->pw});
 }
 
 static fv_conv_geometry conv_geometry(const fv_node *n) {
@@ -150,10 +157,9 @@ static void widen(const layer *l, const float *dy, int64_t tile, float *to) {
   const bool below = y + 1 < l->oh, beside = x + 1 < l->ow;
   const float *at = dy + result_at(l, tile);
   for (int64_t o = 0; o < l->o; o += FV_W, at += FV_W) {
-    const fv_f32v d[STEP][STEP] = {
-        {fv_vload(at), beside ? fv_vload(at + l->o) : fv_vzero()},
-        {below ? fv_vload(at + l->ow * l->o) : fv_vzero(),
-         below && beside ? fv_vload(at + (l->ow + 1) * l->o) : fv_vzero()}};
+    const fv_f32v d[STEP][STEP] = {{fv_vload(at), beside ? fv_vload(at + l->o) : fv_vzero()},
+                                   {below ? fv_vload(at + l->ow * l->o) : fv_vzero(),
+                                    below && beside ? fv_vload(at + (l->ow + 1) * l->o) : fv_vzero()}};
     fv_f32v t[STEP][SIDE], u[SIDE];
 #pragma GCC unroll 2
     for (int j = 0; j < STEP; j++) WIDEN(d[0][j], d[1][j], t[j]);
@@ -183,7 +189,8 @@ static void turn_weight(const layer *l, bool round, const float *w, float *to) {
       }
       float *at = to + (o / FV_PANEL * l->c + c) * FV_PANEL + o % FV_PANEL;
       for (int i = 0; i < SIDE; i++, at += SIDE * l->c * l->o) {
-        const fv_f32v a = t[i][0], b = t[i][1], d = t[i][2], *each = (fv_f32v[]){a, (a + b + d) * half, (a - b + d) * half, d};
+        const fv_f32v a = t[i][0], b = t[i][1], d = t[i][2],
+                      *each = (fv_f32v[]){a, (a + b + d) * half, (a - b + d) * half, d};
         for (int j = 0; j < SIDE; j++) fv_vstore(at + j * l->c * l->o, each[j]);
       }
     }
@@ -215,18 +222,6 @@ static void turn_sums(const layer *l, const float *sums, float *dw) {
     }
 }
 
-typedef struct room {
-  float *zeros, *patches, *results, *weight;
-} room;
-
-static int64_t room_of(const layer *l, float *at, room *r) {
-  const int64_t size[] = {l->c, POINTS * pitch(l->c), POINTS * pitch(l->o), POINTS * l->c * l->o};
-  float **const of[] = {&r->zeros, &r->patches, &r->results, &r->weight};
-  int64_t used = 0;
-  for (size_t i = 0; i < FV_COUNT(size); used += size[i++]) *of[i] = at ? at + used : NULL;
-  return used * (int64_t)sizeof(float);
-}
-
 /* ---- looking ahead ----------------------------------------------------------------------------------------------- */
 /* What is read and written next is fetched beside the products: each line would be waited for. */
 static int64_t read_until(const layer *l, int64_t tile) { /* the end of the image's rows that tiles to this one read */
@@ -249,6 +244,18 @@ static void ahead_spread(const layer *l, int64_t rows, fv_ahead *a) { /* rows of
 }
 
 /* ---- images to results ------------------------------------------------------------------------------------------- */
+typedef struct room {
+  float *zeros, *patches, *results, *weight;
+} room;
+
+static int64_t room_of(const layer *l, float *at, room *r) {
+  const int64_t size[] = {l->c, POINTS * pitch(l->c), POINTS * pitch(l->o), POINTS * l->c * l->o};
+  float **const of[] = {&r->zeros, &r->patches, &r->results, &r->weight};
+  int64_t used = 0;
+  for (size_t i = 0; i < FV_COUNT(size); used += size[i++]) *of[i] = at ? at + used : NULL;
+  return used * (int64_t)sizeof(float);
+}
+
 static void tiles_forward(const layer *l, const float *image, int64_t first, int64_t n, const room *r,
                           const float *weight, const finish *f) {
   fv_ahead ahead = {0};
@@ -282,29 +289,29 @@ static void run_layer(const fv_call *c, const layer *l, bool round, const finish
 }
 
 /* A layer's functions: the geometry, forward or backward. */
-#define LAYER(name, geometry, direction, round)                                                \
-  static layer name##_layer(const fv_node *n) {                                                \
-    const fv_conv_geometry q = geometry(n);                                                    \
-    return direction(&q);                                                                      \
-  }                                                                                            \
-  static bool name##_can(const fv_node *n) {                                                   \
-    const fv_conv_geometry q = geometry(n);                                                    \
-    const layer l = direction(&q);                                                             \
-    return worth(n, &q, &l);                                                                   \
-  }                                                                                            \
-  static int64_t name##_scratch(const fv_node *n) {                                            \
-    const layer l = name##_layer(n);                                                           \
-    return room_of(&l, NULL, &(room){0});                                                      \
-  }                                                                                            \
+#define LAYER(name, geometry, direction, round)                                                       \
+  static layer name##_layer(const fv_node *n) {                                                       \
+    const fv_conv_geometry q = geometry(n);                                                           \
+    return direction(&q);                                                                             \
+  }                                                                                                   \
+  static bool name##_can(const fv_node *n) {                                                          \
+    const fv_conv_geometry q = geometry(n);                                                           \
+    const layer l = direction(&q);                                                                    \
+    return worth(n, &q, &l);                                                                          \
+  }                                                                                                   \
+  static int64_t name##_scratch(const fv_node *n) {                                                   \
+    const layer l = name##_layer(n);                                                                  \
+    return room_of(&l, NULL, &(room){0});                                                             \
+  }                                                                                                   \
   static int64_t name##_units(const fv_node *n) { return fv_ceil_div(name##_layer(n).tiles, TILES); } \
-  static int64_t name##_packed(const fv_node *n, int i) {                                      \
-    const layer l = name##_layer(n);                                                           \
-    return i == 1 ? POINTS * l.c * l.o * (int64_t)sizeof(float) : 0;                           \
-  }                                                                                            \
-  static void name##_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, void *state) { \
-    const layer l = name##_layer(n);                                                           \
-    (void)i, (void)state;                                                                      \
-    turn_weight(&l, round, src->data, dst);                                                    \
+  static int64_t name##_packed(const fv_node *n, int i) {                                             \
+    const layer l = name##_layer(n);                                                                  \
+    return i == 1 ? POINTS * l.c * l.o * (int64_t)sizeof(float) : 0;                                  \
+  }                                                                                                   \
+  static void name##_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, void *state) {    \
+    const layer l = name##_layer(n);                                                                  \
+    (void)i, (void)state;                                                                             \
+    turn_weight(&l, round, src->data, dst);                                                           \
   }
 LAYER(conv, conv_geometry, forward, false)
 LAYER(input, input_geometry, backward, true)
@@ -376,7 +383,7 @@ static void run_weight(const fv_call *c) {
   turn_sums(&l, r.weight, c->out[0].data);
 }
 
-#define ROW(op_, of)                                                                                      \
+#define ROW(op_, of)                                                                                            \
   .op = op_, .name = "winograd", .isa = FV_ISA_LEVEL, .priority = 20, .can = of##_can, .scratch = of##_scratch, \
   .run = run_##of
 #define SHARED(of) .together = true, .units = of##_units, .packed = of##_packed, .pack = of##_pack
