@@ -21,6 +21,7 @@ typedef struct fv_field {
   bool varies;      /* the first dimension is the sample's length */
   bool shared;      /* the same for all samples: `all` (NULL when only planned); it is not read, and not batched */
   const void *all;
+  bool drawn;       /* f32 pictures [k,H,W,C] of 255ths: a loader changes each by chance as it does an image */
 } fv_field;
 enum { FV_MAX_FIELDS = 8 };
 
@@ -174,6 +175,7 @@ void fv_dataset_close(fv_dataset *d); /* NULL is fine */
 /* The end of what makes a dataset: it is handed over, or closed where `status` says that it could not be made. */
 fv_status fv_dataset_give(fv_dataset *d, fv_status status, fv_dataset **dataset);
 int fv_dataset_field(const fv_dataset *d, const char *name); /* -1 */
+bool fv_dataset_has_images(const fv_dataset *d); /* that a loader can augment */
 /* Bytes of a sample's field, where it varies of that length; of what is shared none. */
 int64_t fv_field_bytes(const fv_field *field, int64_t length);
 /* One field alone, of draw 0; the dataset has it. */

@@ -102,9 +102,11 @@ static fv_status check_episodes(const fv_dataset *d, const fv_glyphs *g, const e
 static void set_fields(fv_dataset *d, const episodes *e) {
   const int64_t support = e->ways * e->shots, query = e->ways * e->queries;
   d->n_fields = 4;
-  d->field[SUPPORT] = (fv_field){.name = "support", .dtype = FV_F32, .shape = FV_SHAPE(support, e->g.h, e->g.w, 1)};
+  d->field[SUPPORT] = (fv_field){
+      .name = "support", .dtype = FV_F32, .shape = FV_SHAPE(support, e->g.h, e->g.w, 1), .drawn = true};
   d->field[SUPPORT_LABEL] = (fv_field){.name = "support_label", .dtype = FV_I32, .shape = FV_SHAPE(support)};
-  d->field[QUERY] = (fv_field){.name = "query", .dtype = FV_F32, .shape = FV_SHAPE(query, e->g.h, e->g.w, 1)};
+  d->field[QUERY] =
+      (fv_field){.name = "query", .dtype = FV_F32, .shape = FV_SHAPE(query, e->g.h, e->g.w, 1), .drawn = true};
   d->field[LABEL] = (fv_field){.name = "label", .dtype = FV_I32, .shape = FV_SHAPE(query)};
   d->read = read_episode;
 }

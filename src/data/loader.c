@@ -15,6 +15,7 @@ struct fv_loader {
   int64_t n, batches;          /* of an epoch */
   int image;                   /* the field, -1: none */
   int box;
+  int64_t drawn;               /* pictures of a sample in fields that are `drawn` */
   int slots;
   void *slab;
   fv_batch slot[SLOTS];
@@ -90,12 +91,31 @@ static void order_epoch(fv_loader *l) {
 static int64_t sample_at(const fv_loader *l, int64_t k) { return sample_of(l, l->order ? l->order[k] : k); }
 
 /* ---- filling ----------------------------------------------------------------------------------------------------- */
+/* `raw` to `changed`: picture i of so many of a sample. */
+static void change(fv_loader *l, int64_t sample, int64_t i, int64_t pictures, float *box) {
+  const uint64_t before = (uint64_t)l->epoch * (uint64_t)l->o.data->count[l->o.split] + (uint64_t)sample;
+  fv_rng rng = fv_rng_new(l->o.seed, fv_stream_of("data.augment"));
+  rng.counter = (before * (uint64_t)pictures + (uint64_t)i) * DRAWS;
+  fv_augment_apply(&l->augmenter, &rng, l->raw, l->changed, box);
+}
+
+static void finish_drawn(fv_loader *l, int64_t sample, void *const out[]) {
+  const int64_t pixels = (int64_t)l->augmenter.h * l->augmenter.w * l->augmenter.c;
+  for (int64_t f = 0, i = 0; f < l->o.data->n_fields; f++) {
+    const fv_field *field = &l->o.data->field[f];
+    for (int64_t k = 0; field->drawn && k < field->shape.dim[0]; k++, i++) {
+      float *x = (float *)out[f] + k * pixels;
+      for (int64_t p = 0; p < pixels; p++) l->raw[p] = (uint8_t)lrintf(255 * x[p]);
+      change(l, sample, i, l->drawn, NULL);
+      for (int64_t p = 0; p < pixels; p++) x[p] = (float)l->changed[p] * (1 / 255.0f);
+    }
+  }
+}
+
 static void finish_image(fv_loader *l, int64_t sample, float *box, float *out) {
   const uint8_t *pixels = l->raw;
   if (fv_augment_any(&l->augmenter.how)) {
-    fv_rng rng = fv_rng_new(l->o.seed, fv_stream_of("data.augment"));
-    rng.counter = ((uint64_t)l->epoch * (uint64_t)l->o.data->count[l->o.split] + (uint64_t)sample) * DRAWS;
-    fv_augment_apply(&l->augmenter, &rng, l->raw, l->changed, box);
+    change(l, sample, 0, 1, box);
     pixels = l->changed;
   }
   fv_scale_apply(&l->scale, pixels, fv_shape_count(l->o.data->field[l->image].shape), out);
@@ -119,6 +139,7 @@ static void fill_sample(fv_loader *l, fv_batch *b, int64_t i, int64_t sample) {
   if (image) out[l->image] = l->raw;
   l->o.data->read(l->o.data, l->o.split, sample, (uint64_t)l->epoch, out);
   if (image) finish_image(l, sample, l->box >= 0 ? out[l->box] : NULL, image);
+  if (l->drawn && fv_augment_any(&l->augmenter.how)) finish_drawn(l, sample, out);
 }
 
 /* The rest of a partial batch repeats its first sample: sound numbers that nobody counts. */
@@ -237,10 +258,21 @@ static fv_status set_image(fv_loader *l) {
   return FV_OK;
 }
 
+/* All of one size. */
+static void set_drawn(fv_loader *l) {
+  for (int f = 0; f < l->o.data->n_fields; f++) {
+    const fv_shape s = l->o.data->field[f].shape;
+    if (!l->o.data->field[f].drawn) continue;
+    l->augmenter =
+        (fv_augmenter){.how = l->o.augment, .h = (int)s.dim[1], .w = (int)s.dim[2], .c = (int)s.dim[3]};
+    l->drawn += s.dim[0];
+  }
+}
+
 static int64_t lay_out(fv_loader *l, char *slab) {
   const fv_dataset *d = l->o.data;
   const int longest = FV_MAX(l->o.n_lengths - 1, 0);
-  int64_t at = 0, count = d->count[l->o.split], pixels = l->image >= 0 ? fv_shape_count(d->field[l->image].shape) : 0;
+  int64_t at = 0, count = d->count[l->o.split], pixels = (int64_t)l->augmenter.h * l->augmenter.w * l->augmenter.c;
   for (int s = 0; s < l->slots; s++) {
     for (int f = 0; f < d->n_fields; f++) {
       const int64_t bytes = l->o.batch * item_bytes(l, f, longest);
@@ -282,6 +314,7 @@ fv_status fv_loader_new(const fv_loader_options *options, fv_ledger *ledger, fv_
                   "loader (%s): expected to begin at epoch and position 0 or later, got %lld and %lld", l->o.data->name,
                   (long long)l->o.epoch, (long long)l->o.position);
   FV_TRY_DONE(set_image(l));
+  set_drawn(l);
   FV_TRY_DONE(fv_slab_new(ledger, FV_ACCOUNT_BATCHES, lay_out(l, NULL), &l->slab));
   if (l->slab) {
     lay_out(l, l->slab);

@@ -169,6 +169,13 @@ int fv_dataset_field(const fv_dataset *d, const char *name) {
   return -1;
 }
 
+bool fv_dataset_has_images(const fv_dataset *d) {
+  const int image = fv_dataset_field(d, "image");
+  for (int f = 0; f < d->n_fields; f++)
+    if (d->field[f].drawn) return true;
+  return image >= 0 && d->field[image].dtype == FV_U8;
+}
+
 int64_t fv_field_bytes(const fv_field *field, int64_t length) {
   fv_shape shape = field->shape;
   if (field->shared) return 0;

@@ -49,6 +49,13 @@ static fv_status set_preset(fv_model *m, const char *what, const char *preset) {
                  near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
+/* Whether images are to be changed by chance in a way that nobody but the user said. */
+static bool augments(const fv_train_settings *was, const fv_train_settings *is) {
+  return (is->shift && is->shift != was->shift) || (is->flip && !was->flip) ||
+         (is->cutout && is->cutout != was->cutout) || (is->rotate > 0 && is->rotate != was->rotate) ||
+         (is->zoom > 0 && is->zoom != was->zoom);
+}
+
 static fv_status model_settings(fv_model *m, const char *data, const char *preset, const fv_setting *sets, int n_sets) {
   char what[128];
   snprintf(what, sizeof what, "recipe %s", m->recipe->info.name);
@@ -61,7 +68,9 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
   if (set >= 0 && fv_dataset_get_info(set).training) FV_TRY(set_text(m, what, fv_dataset_get_info(set).training));
   if (preset) FV_TRY(set_preset(m, what, preset));
   else if (m->recipe->info.presets) FV_TRY(set_text(m, what, m->recipe->info.presets[0].settings)); /* the default */
+  const fv_train_settings without = m->train;
   for (int i = 0; i < n_sets; i++) FV_TRY(set_one(m, what, sets[i].key, sets[i].value));
+  m->augments = augments(&without, &m->train);
   while (m->train.batch % m->train.shards) m->train.shards--; /* the largest that divides */
   const fv_train_settings *t = &m->train;
   m->reading = (fv_reading){.fold = t->fold, .text = t->text, .label = t->label, .skip_bad = t->skip_bad,

@@ -87,6 +87,7 @@ struct fv_model {
   const fv_recipe *recipe;
   void *settings;
   fv_train_settings train;
+  bool augments;               /* its user asks for images that are changed by chance */
   const char *preset, *data;  /* data: name or path it was trained on */
   fv_problem task;
   fv_reading reading;          /* how its data are read */

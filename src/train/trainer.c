@@ -37,6 +37,8 @@ static fv_status make_runners(fv_trainer *t) {
 fv_status fv_trainer_open_loaders(fv_trainer *t) {
   const fv_train_settings *s = &t->m->train;
   fv_ledger *ledger = &t->m->ledger;
+  FV_REQUIRE(!t->m->augments || fv_dataset_has_images(t->data), FV_ERR_REQUEST,
+             "shift, flip, cutout, rotate, zoom: expected data of images, got '%s'", t->m->data);
   fv_loader_options o = fv_model_loader(t->m, t->data, FV_SPLIT_TRAIN);
   o.to = t->n_train;
   o.shuffle = o.drop_last = true;

@@ -34,6 +34,13 @@ expect 2 predict matching test:100; says err 'from 0 to 99'
 expect 0 train few-shot $small --json --out whole; sha=$(value weights_sha256)
 expect 0 train few-shot $small --threads 1 --json --out whole2; is "$(value weights_sha256)" "$sha" 'one thread'
 
+# pictures changed by chance: other weights, at any number of threads the same
+expect 0 train few-shot $small --set shift=1 rotate=10 zoom=0.1 --json --out moved; moved=$(value weights_sha256)
+if [ "$moved" = "$sha" ]; then bad 'shift, rotate and zoom did nothing'; else ok; fi
+expect 0 train few-shot $small --set shift=1 rotate=10 zoom=0.1 --threads 1 --json --out moved1
+is "$(value weights_sha256)" "$moved" 'changed by chance, one thread'
+expect 2 train text-classify --data verdicts --set flip=true --out r; says err 'expected data of images'
+
 # a folder of one's own, of pictures of all sizes and kinds
 mkdir own
 for c in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_episodes.c: episodes: what is in one, that it is a function of seed, draw and number alone, that classes of the
- * splits are apart; pictures as ink; folders of one's own and what is wrong with them; and, where $FOVEA_DATA_MIRROR
+ * splits are apart, that a loader changes their pictures by chance; pictures as ink; folders of one's own and what is wrong with them; and, where $FOVEA_DATA_MIRROR
  * has it, Omniglot. */
 #include "test_io.h"
 
@@ -85,6 +85,53 @@ static void test_function(void **state) {
   fv_free(a);
   fv_dataset_close(d);
   fv_dataset_close(other);
+}
+
+/* Whether `moved` is `plain` moved by dx, dy, with nothing coming in. */
+static bool is_moved(const float *plain, const float *moved, int dx, int dy) {
+  for (int y = 0; y < 28; y++)
+    for (int x = 0; x < 28; x++) {
+      const int u = x - dx, v = y - dy;
+      const float was = u >= 0 && u < 28 && v >= 0 && v < 28 ? plain[v * 28 + u] : 0;
+      if (moved[y * 28 + x] != was) return false;
+    }
+  return true;
+}
+
+/* How it was moved, as one of 25 ways; -1: not at all that way. */
+static int motion_of(const float *plain, const float *moved) {
+  for (int i = 0; i < 25; i++)
+    if (is_moved(plain, moved, i % 5 - 2, i / 5 - 2)) return i;
+  return -1;
+}
+
+/* A loader moves each picture by itself, and leaves all else. */
+static void test_moved(void **state) {
+  (void)state;
+  fv_reading r = {.ways = 5, .shots = 3, .queries = 2};
+  fv_dataset *d = open_set("strokes", &r, 7);
+  fv_loader_options o = {.data = d, .split = FV_SPLIT_TRAIN, .to = 8, .batch = 1, .augment = {.shift = 2}};
+  fv_loader *l;
+  int times[25] = {0}, ways = 0;
+  OK(fv_loader_new(&o, NULL, &l));
+  for (int k = 0; k < 8; k++) {
+    const fv_batch *b = fv_loader_next(l);
+    episode *e = read_episode(d, FV_SPLIT_TRAIN, b->index[0], 0);
+    assert_memory_equal(b->field[SUPPORT_LABEL], e->support_label, 15 * sizeof *e->support_label);
+    assert_memory_equal(b->field[LABEL], e->label, 10 * sizeof *e->label);
+    for (int i = 0; i < 25; i++) {
+      const float *support = b->field[SUPPORT], *query = b->field[QUERY];
+      const int motion = i < 15 ? motion_of(e->support[i], support + i * PIXELS)
+                                : motion_of(e->query[i - 15], query + (i - 15) * PIXELS);
+      assert_in_range(motion, 0, 24);
+      times[motion]++;
+    }
+    fv_free(e);
+  }
+  for (int i = 0; i < 25; i++) ways += times[i] > 0;
+  assert_in_range(ways, 20, 25);
+  fv_loader_free(l);
+  fv_dataset_close(d);
 }
 
 /* ---- folders ----------------------------------------------------------------------------------------------------- */
@@ -212,7 +259,8 @@ static int enter(void **state) { return scratch_make(state) || chdir(scratch); }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_contents), cmocka_unit_test(test_function),
-                                     cmocka_unit_test(test_folder),   cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_ink),      cmocka_unit_test(test_omniglot)};
+                                     cmocka_unit_test(test_moved),    cmocka_unit_test(test_folder),
+                                     cmocka_unit_test(test_refused),  cmocka_unit_test(test_ink),
+                                     cmocka_unit_test(test_omniglot)};
   return cmocka_run_group_tests(tests, enter, scratch_remove);
 }
