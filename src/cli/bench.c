@@ -97,7 +97,8 @@ const cli_command cli_bench = {
     .doc = "where the time of a training step goes; how fast attention and recurrent layers are",
     .more =
         "'recipe' times real training steps: matrix products and convolutions, each also against the same call alone, "
-        "and everything else. 'attention' times the attention operation on random numbers and measures, between the "
+        "and everything else. Floating-point operations are those of the plain sums: convolutions by Winograd's method "
+        "take fewer, and may come out above what the processor does at best. 'attention' times the attention operation on random numbers and measures, between the "
         "calls and on the same threads, what the processor does at best; floating-point operations are those of the "
         "pairs of target and source that see each other, 4 D each forward and 10 D for the gradient. One new token "
         "against a cache is --shape B,1,S,H,D. 'lstm' and 'gru' do the same for a recurrent layer over sequences; "
