@@ -56,16 +56,6 @@ static layer backward(const fv_conv_geometry *q) {
                           .pw = 2 - q->pw});
 }
 
-static fv_conv_geometry conv_geometry(const fv_node *n) {
-  return fv_conv_geometry_of(n->attrs, n->in[0]->shape, n->out[0]->shape, n->in[1]->shape);
-}
-static fv_conv_geometry input_geometry(const fv_node *n) {
-  return fv_conv_geometry_of(n->attrs, n->out[0]->shape, n->in[0]->shape, n->in[1]->shape);
-}
-static fv_conv_geometry weight_geometry(const fv_node *n) {
-  return fv_conv_geometry_of(n->attrs, n->in[0]->shape, n->in[1]->shape, n->out[0]->shape);
-}
-
 static bool worth(const fv_node *n, const fv_conv_geometry *q, const layer *l) {
   const bool square = q->kh == 3 && q->kw == 3 && q->sh == 1 && q->sw == 1 && q->dh == 1 && q->dw == 1;
   if (n->in[0]->dtype != FV_F32 || !square || q->groups != 1 || q->ph > 2 || q->pw > 2) return false;
@@ -73,14 +63,48 @@ static bool worth(const fv_node *n, const fv_conv_geometry *q, const layer *l) {
   return LOSS * (double)l->tiles * POINTS < (double)(l->n * l->oh * l->ow) * TAPS;
 }
 
+/* Points lie this far apart: `width` channels a tile; a line more, or all would fall upon each other in the cache. */
+static int64_t pitch(int64_t width) { return TILES * width + 64 / (int64_t)sizeof(float); }
+
+typedef struct room {
+  float *zeros, *patches, *results, *weight;
+} room;
+
+static int64_t room_of(const layer *l, float *at, room *r) {
+  const int64_t size[] = {l->c, POINTS * pitch(l->c), POINTS * pitch(l->o), POINTS * l->c * l->o};
+  float **const of[] = {&r->zeros, &r->patches, &r->results, &r->weight};
+  int64_t used = 0;
+  for (size_t i = 0; i < FV_COUNT(size); used += size[i++]) *of[i] = at ? at + used : NULL;
+  return used * (int64_t)sizeof(float);
+}
+
+/* What a node's functions begin with: where its image, results and weight are, and which way it goes. */
+#define LAYER(of, image, maps, weight, direction)                                            \
+  static fv_conv_geometry of##_geometry(const fv_node *n) {                                  \
+    return fv_conv_geometry_of(n->attrs, n->image->shape, n->maps->shape, n->weight->shape); \
+  }                                                                                          \
+  static layer of##_layer(const fv_node *n) {                                                \
+    const fv_conv_geometry q = of##_geometry(n);                                             \
+    return direction(&q);                                                                    \
+  }                                                                                          \
+  static bool of##_can(const fv_node *n) {                                                   \
+    const fv_conv_geometry q = of##_geometry(n);                                             \
+    const layer l = direction(&q);                                                           \
+    return worth(n, &q, &l);                                                                 \
+  }                                                                                          \
+  static int64_t of##_scratch(const fv_node *n) {                                            \
+    const layer l = of##_layer(n);                                                           \
+    return room_of(&l, NULL, &(room){0});                                                    \
+  }
+LAYER(conv, in[0], out[0], in[1], forward)
+LAYER(input, out[0], in[0], in[1], backward)
+LAYER(weight, in[0], in[1], out[0], forward)
+
 /* ---- turning ----------------------------------------------------------------------------------------------------- */
 /* B' d, A' m and A y, along one side. */
 #define PATCH(d0, d1, d2, d3, t) t[0] = d0 - d2, t[1] = d1 + d2, t[2] = d2 - d1, t[3] = d1 - d3
 #define NARROW(m, y0, y1) y0 = m[0] + m[1] + m[2], y1 = m[1] - m[2] - m[3]
 #define WIDEN(y0, y1, t) t[0] = y0, t[1] = y0 + y1, t[2] = y0 - y1, t[3] = -y1
-
-/* Points lie this far apart: `width` channels a tile; a line more, or all would fall upon each other in the cache. */
-static int64_t pitch(int64_t width) { return TILES * width + 64 / (int64_t)sizeof(float); }
 
 static inline int64_t tile_y(const layer *l, int64_t tile) { return tile % l->each / l->across * STEP; }
 static inline int64_t tile_x(const layer *l, int64_t tile) { return tile % l->across * STEP; }
@@ -244,18 +268,6 @@ static void ahead_spread(const layer *l, int64_t rows, fv_ahead *a) { /* rows of
 }
 
 /* ---- images to results ------------------------------------------------------------------------------------------- */
-typedef struct room {
-  float *zeros, *patches, *results, *weight;
-} room;
-
-static int64_t room_of(const layer *l, float *at, room *r) {
-  const int64_t size[] = {l->c, POINTS * pitch(l->c), POINTS * pitch(l->o), POINTS * l->c * l->o};
-  float **const of[] = {&r->zeros, &r->patches, &r->results, &r->weight};
-  int64_t used = 0;
-  for (size_t i = 0; i < FV_COUNT(size); used += size[i++]) *of[i] = at ? at + used : NULL;
-  return used * (int64_t)sizeof(float);
-}
-
 static void tiles_forward(const layer *l, const float *image, int64_t first, int64_t n, const room *r,
                           const float *weight, const finish *f) {
   fv_ahead ahead = {0};
@@ -288,33 +300,19 @@ static void run_layer(const fv_call *c, const layer *l, bool round, const finish
     tiles_forward(l, c->in[0].data, u * TILES, FV_MIN(TILES, l->tiles - u * TILES), &r, weight, f);
 }
 
-/* A layer's functions: the geometry, forward or backward. */
-#define LAYER(name, geometry, direction, round)                                                       \
-  static layer name##_layer(const fv_node *n) {                                                       \
-    const fv_conv_geometry q = geometry(n);                                                           \
-    return direction(&q);                                                                             \
-  }                                                                                                   \
-  static bool name##_can(const fv_node *n) {                                                          \
-    const fv_conv_geometry q = geometry(n);                                                           \
-    const layer l = direction(&q);                                                                    \
-    return worth(n, &q, &l);                                                                          \
-  }                                                                                                   \
-  static int64_t name##_scratch(const fv_node *n) {                                                   \
-    const layer l = name##_layer(n);                                                                  \
-    return room_of(&l, NULL, &(room){0});                                                             \
-  }                                                                                                   \
-  static int64_t name##_units(const fv_node *n) { return fv_ceil_div(name##_layer(n).tiles, TILES); } \
-  static int64_t name##_packed(const fv_node *n, int i) {                                             \
-    const layer l = name##_layer(n);                                                                  \
-    return i == 1 ? POINTS * l.c * l.o * (int64_t)sizeof(float) : 0;                                  \
-  }                                                                                                   \
-  static void name##_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, void *state) {    \
-    const layer l = name##_layer(n);                                                                  \
-    (void)i, (void)state;                                                                             \
-    turn_weight(&l, round, src->data, dst);                                                           \
+#define PACKED(of, round)                                                                         \
+  static int64_t of##_units(const fv_node *n) { return fv_ceil_div(of##_layer(n).tiles, TILES); } \
+  static int64_t of##_packed(const fv_node *n, int i) {                                           \
+    const layer l = of##_layer(n);                                                                \
+    return i == 1 ? POINTS * l.c * l.o * (int64_t)sizeof(float) : 0;                              \
+  }                                                                                               \
+  static void of##_pack(const fv_node *n, int i, const fv_tensor *src, void *dst, void *state) {  \
+    const layer l = of##_layer(n);                                                                \
+    (void)i, (void)state;                                                                         \
+    turn_weight(&l, round, src->data, dst);                                                       \
   }
-LAYER(conv, conv_geometry, forward, false)
-LAYER(input, input_geometry, backward, true)
+PACKED(conv, false)
+PACKED(input, true)
 
 static void run_conv(const fv_call *c) {
   const layer l = conv_layer(c->node);
@@ -331,22 +329,9 @@ static void run_input(const fv_call *c) {
 }
 
 /* ---- the weight's gradient --------------------------------------------------------------------------------------- */
-static bool weight_can(const fv_node *n) {
-  const fv_conv_geometry q = weight_geometry(n);
-  const layer l = forward(&q);
-  return worth(n, &q, &l);
-}
-
-/* As a layer's, with sums where the weight was. */
-static int64_t weight_scratch(const fv_node *n) {
-  const fv_conv_geometry q = weight_geometry(n);
-  const layer l = forward(&q);
-  return room_of(&l, NULL, &(room){0});
-}
-
+/* The room is a layer's, with sums where the weight was. */
 static void run_weight(const fv_call *c) {
-  const fv_conv_geometry q = weight_geometry(c->node);
-  const layer l = forward(&q);
+  const layer l = weight_layer(c->node);
   float *bias = c->n_out > 1 ? c->out[1].data : NULL;
   room r;
   room_of(&l, c->scratch, &r);
