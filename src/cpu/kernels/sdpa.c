@@ -436,11 +436,16 @@ static void square_keys(const group_rows *k, int64_t begin, int64_t end, float *
   }
 }
 
-/* Cauchy-Schwarz, over the keys that the tile may see: whatever other tiles are worked on with it. Not of few keys:
- * their log-sum-exp may be next to 0, and the log of a sum next to 1 is coarser than a maximum. */
+/* Of a block of keys it would cost what it saves; and the log-sum-exp of a few may be next to 0, where the log of a sum
+ * says less of it than a maximum does. */
+static bool may_be_bounded(const view *w, int64_t begin, int64_t end) {
+  return !w->bias && !w->slopes && end - begin > BLOCK;
+}
+
+/* Cauchy-Schwarz, over the keys that the tile may see: whatever other tiles are worked on with it. */
 static bool is_bounded(const view *w, const query_tile *q, const float *squares) {
   fv_f32v of_keys = fv_vzero();
-  if (w->bias || w->slopes || q->t.end - q->t.begin < LANES) return false;
+  if (!may_be_bounded(w, q->t.begin, q->t.end)) return false;
   for (int64_t s = q->t.begin; s < q->t.end; s += FV_W)
     of_keys = fv_vmax(of_keys, fv_vload_n(squares + s, FV_MIN(q->t.end - s, FV_W)));
   const fv_f32v most = fv_vsplat(fv_vhmax(of_keys));
@@ -512,7 +517,7 @@ static void run_queries(const view *w, const fv_call *c, int64_t b, int64_t h, i
   group_rows k = rows_of(w, w->k, w->z.d, b, group, from, FV_MAX(from, to), s->k);
   group_rows v = rows_of(w, w->v, w->z.dv, b, group, from, FV_MAX(from, to), s->v);
   const int64_t together = tiles_of(w->a) * LANES;
-  square_keys(&k, from, to, s->squares);
+  if (may_be_bounded(w, from, to)) square_keys(&k, from, to, s->squares);
   for (int64_t t = begin; t < end; t += together)
     forward_tiles(w, c, b, h, t, (int)fv_ceil_div(FV_MIN(end - t, together), LANES), s, &k, &v);
 }
