@@ -74,6 +74,7 @@ static const fv_case cases[] = {
     {.in = "5,11,8,32; 64,32,3,3; 64; 5,11,8,64", .attrs = "pad=1 act=relu", .no_grad_check = true,
      .note = "tiles of two by two, the last row half empty"},
     {.in = "5,13,9,64; 32,64,3,3", .attrs = "pad=2,0"},
+    {.in = "1,28,27,16; 48,16,3,3; 48", .attrs = "pad=1"},
     {.in = "3,8,8,16; 8,16,1,1; 8", .attrs = "stride=2"},
     {.in = "2,32,32,32; 32,32,3,3; 32; 2,32,32,32", .attrs = "pad=1 act=relu", .no_grad_check = true,
      .note = "work enough for two"},

@@ -60,6 +60,7 @@ static const fv_case cases[] = {
     {.in = "2,4,4,17; 17,32,3,3", .attrs = "pad=1 stride=2 size=8,8"},
     {.in = "5,11,8,32; 32,64,3,3", .attrs = "pad=1 size=11,8"},
     {.in = "5,13,9,64; 64,32,3,3", .attrs = "pad=2,0 size=11,11"},
+    {.in = "1,28,27,16; 16,48,3,3", .attrs = "pad=1 size=28,27"},
     {.in = "2,4,4,17; 17,32,3,3", .attrs = "pad=1 stride=2 size=7,7"},
     {.in = "1,4,9,31; 31,15,3,3", .attrs = "stride=2,1 pad=0,1 size=9,9"},
     {.in = "2,11,8,7; 7,5,3,2", .attrs = "dilation=2,3 pad=2 size=11,7"},

@@ -85,6 +85,7 @@ static const fv_case cases[] = {
     {.in = "2,7,9,16; 2,7,9,16", .attrs = "pad=1 kernel=3,3"},
     {.in = "5,11,8,32; 5,11,8,64", .attrs = "pad=1 kernel=3,3 bias=true"},
     {.in = "5,11,11,64; 5,13,9,32", .attrs = "pad=2,0 kernel=3,3"},
+    {.in = "1,28,27,16; 1,28,27,48", .attrs = "pad=1 kernel=3,3 bias=true"},
     {.in = "2,8,8,32; 2,4,4,17", .attrs = "pad=1 stride=2 kernel=3,3 bias=true"},
     {.in = "1,9,9,15; 1,4,9,31", .attrs = "stride=2,1 pad=0,1 kernel=3,3 bias=true"},
     {.in = "2,11,7,5; 2,11,8,7", .attrs = "dilation=2,3 pad=2 kernel=3,2"},

@@ -19,11 +19,12 @@ enum {
   POINTS = SIDE * SIDE,
   TAPS = 9,
   TILES = 32,              /* worked on together */
-  CHANNELS = 32,           /* of both sides, a multiple of this: a whole number of panels at any level */
+  CHANNELS = 16,           /* of both sides, a multiple of this: whole vectors at any level */
   MOST_WEIGHT = 256 * 256, /* of both: 4 MiB of turned weight, read from far for each few tiles */
   LEAST_TILES = 32,        /* what turning the weight costs, at the least, is little to these */
+  TURN_CHANNEL = 48,       /* turning a tile, there and back, in multiply-adds: a channel of either side */
+  TURN_TILE = 1600,        /* and apart from these */
 };
-static const double LOSS = 1.3; /* of a product by panels and of turning tiles, to oneDNN's direct product */
 
 /* From an image to results, whichever way. */
 typedef struct layer {
@@ -56,11 +57,21 @@ static layer backward(const fv_conv_geometry *q) {
                           .pw = 2 - q->pw});
 }
 
+/* Taps inside the image, of all results along one side. */
+static int64_t inside(int64_t results, int64_t pad, int64_t pixels) {
+  int64_t taps = 0;
+  for (int64_t i = 0; i < results; i++) taps += FV_MIN(i - pad + 3, pixels) - FV_MAX(i - pad, 0);
+  return taps;
+}
+
+/* Whether this is faster than the plain sums, which oneDNN takes at nearly the ceiling and without those of padding. */
 static bool worth(const fv_node *n, const fv_conv_geometry *q, const layer *l) {
   const bool square = q->kh == 3 && q->kw == 3 && q->sh == 1 && q->sw == 1 && q->dh == 1 && q->dw == 1;
   if (n->in[0]->dtype != FV_F32 || !square || q->groups != 1 || q->ph > 2 || q->pw > 2) return false;
   if (l->c % CHANNELS || l->o % CHANNELS || l->c * l->o > MOST_WEIGHT || l->tiles < LEAST_TILES) return false;
-  return LOSS * (double)l->tiles * POINTS < (double)(l->n * l->oh * l->ow) * TAPS;
+  const double turning = TURN_CHANNEL * (double)(l->c + l->o) + TURN_TILE, pairs = (double)(l->c * l->o);
+  const double plain = (double)(l->n * inside(l->oh, l->ph, l->h) * inside(l->ow, l->pw, l->w)) * pairs;
+  return 1.1 * (double)l->tiles * (POINTS * pairs + turning) < plain;
 }
 
 /* Points lie this far apart: `width` channels a tile; a line more, or all would fall upon each other in the cache. */
@@ -99,6 +110,9 @@ static int64_t room_of(const layer *l, float *at, room *r) {
 LAYER(conv, in[0], out[0], in[1], forward)
 LAYER(input, out[0], in[0], in[1], backward)
 LAYER(weight, in[0], in[1], out[0], forward)
+
+/* Of result o: how wide its panel is, the last one half as wide where results are an odd number of vectors. */
+static inline int64_t panel(const layer *l, int64_t o) { return FV_MIN(FV_PANEL, l->o - o / FV_PANEL * FV_PANEL); }
 
 /* ---- turning ----------------------------------------------------------------------------------------------------- */
 /* B' d, A' m and A y, along one side. */
@@ -197,7 +211,7 @@ static void widen(const layer *l, const float *dy, int64_t tile, float *to) {
 }
 
 /* ---- the weight -------------------------------------------------------------------------------------------------- */
-/* w [O,C,3,3] as [point][panel of results][channel][FV_PANEL]; `round`: results are C, channels O, and taps turned. */
+/* w [O,C,3,3] as [point][panel of results][channel][result]; `round`: results are C, channels O, and taps turned. */
 static void turn_weight(const layer *l, bool round, const float *w, float *to) {
   const int64_t c_step = round ? l->o * TAPS : TAPS, o_step = round ? TAPS : l->c * TAPS;
   const fv_f32v half = fv_vsplat(0.5f);
@@ -211,7 +225,7 @@ static void turn_weight(const layer *l, bool round, const float *w, float *to) {
         const fv_f32v a = fv_vload(g[j]), b = fv_vload(g[3 + j]), d = fv_vload(g[6 + j]);
         t[0][j] = a, t[1][j] = (a + b + d) * half, t[2][j] = (a - b + d) * half, t[3][j] = d;
       }
-      float *at = to + (o / FV_PANEL * l->c + c) * FV_PANEL + o % FV_PANEL;
+      float *at = to + o / FV_PANEL * FV_PANEL * l->c + c * panel(l, o) + o % FV_PANEL;
       for (int i = 0; i < SIDE; i++, at += SIDE * l->c * l->o) {
         const fv_f32v a = t[i][0], b = t[i][1], d = t[i][2],
                       *each = (fv_f32v[]){a, (a + b + d) * half, (a - b + d) * half, d};
@@ -264,7 +278,8 @@ static void ahead_results(const layer *l, const float *y, int64_t first, bool wr
   fv_ahead_add(a, y + begin, 0, 1, end - begin, write);
 }
 static void ahead_spread(const layer *l, int64_t rows, fv_ahead *a) { /* rows of each product */
-  a->quota = fv_ceil_div(fv_ahead_lines(a), POINTS * (l->o / FV_PANEL) * fv_ceil_div(rows, FV_PANEL_ROWS));
+  const int64_t panels = fv_ceil_div(l->o, FV_PANEL);
+  a->quota = fv_ceil_div(fv_ahead_lines(a), POINTS * panels * fv_ceil_div(rows, FV_PANEL_ROWS));
 }
 
 /* ---- images to results ------------------------------------------------------------------------------------------- */
@@ -282,11 +297,11 @@ static void tiles_forward(const layer *l, const float *image, int64_t first, int
                                .a_row = l->c,
                                .a_step = 1,
                                .b = weight + (p * l->o + o) * l->c,
-                               .b_step = FV_PANEL,
+                               .b_step = panel(l, o),
                                .c = r->results + p * pitch(l->o) + o,
                                .c_row = l->o,
                                .ahead = &ahead},
-                   2, n);
+                   (int)(panel(l, o) / FV_W), n);
   for (int64_t t = 0; t < n; t++) turn_back(l, r->results + t * l->o, first + t, f);
 }
 
@@ -359,7 +374,7 @@ static void run_weight(const fv_call *c) {
                                  .c_row = l.o,
                                  .start = first ? FV_PANEL_ADD : FV_PANEL_ZERO,
                                  .ahead = &ahead},
-                     2, l.c);
+                     (int)(panel(&l, o) / FV_W), l.c);
     /* The second point of both sides is the sum of a tile's results. */
     const float *sum = r.results + (SIDE + 1) * pitch(l.o);
     for (int64_t t = 0; bias && t < n; t++)
