@@ -18,9 +18,9 @@
 #define DIGITS "digits", NULL, "batch=32 lr=0.03"
 #define RATINGS "tastes", NULL, NULL
 static const ck_model models[] = {
-    {"image-classify", "small", "width=4 pool=8 dropout=0.1", 176108, IMAGES},
-    {"image-classify", "tiny", "width=4 pool=8 dropout=0.1", 78892, IMAGES},
-    {"image-classify", "vit-tiny", "dim=16 depth=2 heads=2 dropout=0.1", 302154, IMAGES},
+    {"image-classify", "small", "width=4 pool=8 dropout=0.1 shift=1", 176108, IMAGES},
+    {"image-classify", "tiny", "width=4 pool=8 dropout=0.1 shift=1", 78892, IMAGES},
+    {"image-classify", "vit-tiny", "dim=16 depth=2 heads=2 dropout=0.1 shift=1", 302154, IMAGES},
     {"text-classify", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},
     {"text-classify", "cnn", "width=16 hidden=8 pool=8", 180482, TEXTS},
     {"text-classify", "tiny", "width=16 hidden=8 pool=8", 18818, TEXTS},
@@ -43,7 +43,7 @@ static const ck_model models[] = {
     {"recommend", "mean", "width=8 hidden=16", 19169, RATINGS},
     {"recommend", "sum", "width=8 hidden=16 activation=relu", 19169, RATINGS},
     {"recommend", "afm", "width=8 attention=8", 7227, RATINGS},
-    {"few-shot", "matching", "channels=4 reads=2 ways=3 queries=1", 227904, EPISODES},
+    {"few-shot", "matching", "channels=4 reads=2 ways=3 queries=1 shift=1", 227904, EPISODES},
     {"few-shot", "snail", "channels=4 ways=3 queries=1", 3213246, "strokes", NULL, "lr=0.0005"},
     {"few-shot", "simple", "channels=4 ways=3 queries=1", 111680, EPISODES},
     {"sentiment", "lstm", "width=16 hidden=8 pool=8", 288386, TEXTS},

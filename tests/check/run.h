@@ -77,7 +77,7 @@ bool ck_child_run(ck_report *r, ck_body *body, void *arg);
 
 /* ---- the parts of the mode --------------------------------------------------------------------------------------- */
 #define CK_HERE " :instead"
-#define CK_THOROUGH "epochs=3 batch=32 shards=4 validation=0.8 shift=1 ema=0.9 clip=1 schedule=cosine" CK_HERE
+#define CK_THOROUGH "epochs=3 batch=32 shards=4 validation=0.8 ema=0.9 clip=1 schedule=cosine" CK_HERE
 void ck_model_resume(ck_report *r, const ck_model *m);
 void ck_model_faults(ck_report *r, const ck_model *m);
 /* Opens a finished model and predicts sample 0 of `data`'s test split: its answers (fv_model_answers), then
