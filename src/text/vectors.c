@@ -83,14 +83,20 @@ static fv_status read_numbers(const reader *r, fv_bytes line, float *out) {
   return FV_OK;
 }
 
+static bool count_of(double x, int64_t least, int64_t *count) {
+  if (!(x >= (double)least && x <= 0x1p53) || x != (double)(int64_t)x) return false;
+  *count = (int64_t)x;
+  return true;
+}
+
 /* "400000 300" */
 static bool read_head(reader *r, fv_bytes line, int64_t *width) {
   double rows, columns;
   fv_bytes first = line, second = last_field(&first);
   if (count_fields(line) != 2 || !number_of(first, &rows) || !number_of(second, &columns)) return false;
-  if (rows != (double)(int64_t)rows || columns != (double)(int64_t)columns || rows < 0 || columns < 1) return false;
-  r->promised = (int64_t)rows;
-  *width = (int64_t)columns;
+  int64_t promised;
+  if (!count_of(rows, 0, &promised) || !count_of(columns, 1, width)) return false;
+  r->promised = promised;
   return true;
 }
 
