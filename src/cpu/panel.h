@@ -77,13 +77,12 @@ typedef struct fv_panel {
   fv_ahead *ahead;    /* or NULL */
 } fv_panel;
 
-/* `rows` and `vecs` (vectors side by side) are constants where this is expanded. */
-static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, const int vecs, const fv_panel *p,
-                                                                int64_t row) {
-  fv_f32v sum[FV_PANEL_ROWS][2];
+/* The sums of a tile. `rows` and `vecs` (vectors side by side) are constants where this is expanded. */
+static inline __attribute__((always_inline)) void fv_panel_sums(const int rows, const int vecs, const fv_panel *p,
+                                                                int64_t row, fv_f32v sum[FV_PANEL_ROWS][2]) {
   const float *a = p->a + row * p->a_row, *b = p->b;
   const int64_t a_row = p->a_row, a_step = p->a_step, b_step = p->b_step;
-  float *c = p->c + row * p->c_row;
+  const float *c = p->c + row * p->c_row;
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
@@ -104,13 +103,26 @@ static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, 
     a += a_step;
     b += b_step;
   }
+}
+
+static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, const int vecs, const fv_panel *p,
+                                                                int64_t row) {
+  fv_f32v sum[FV_PANEL_ROWS][2];
+  float *c = p->c + row * p->c_row;
+  fv_panel_sums(rows, vecs, p, row, sum);
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
     for (int v = 0; v < vecs; v++) fv_vstore(c + r * p->c_row + v * FV_W, sum[r][v]);
 }
 
-/* A tile of each height and width is code of its own, to stay in registers. */
+/* A tile of each height is code of its own, to stay in registers: X(height). */
+#if FV_PANEL_ROWS == 8
+#define FV_PANEL_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#else
+#define FV_PANEL_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6)
+#endif
+
 #define FV_PANEL_TILE(rows)                                                                   \
   static __attribute__((noinline)) void fv_panel_##rows##_2(const fv_panel *p, int64_t row) { \
     fv_panel_tile(rows, 2, p, row);                                                           \
@@ -118,42 +130,32 @@ static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, 
   static __attribute__((noinline)) void fv_panel_##rows##_1(const fv_panel *p, int64_t row) { \
     fv_panel_tile(rows, 1, p, row);                                                           \
   }
-FV_PANEL_TILE(1)
-FV_PANEL_TILE(2)
-FV_PANEL_TILE(3)
-FV_PANEL_TILE(4)
-FV_PANEL_TILE(5)
-FV_PANEL_TILE(6)
-#if FV_PANEL_ROWS == 8
-FV_PANEL_TILE(7)
-FV_PANEL_TILE(8)
-#endif
+FV_PANEL_HEIGHTS(FV_PANEL_TILE)
 #undef FV_PANEL_TILE
 
 typedef void fv_panel_fn(const fv_panel *p, int64_t row);
 
-/* `rows` rows of one or two vectors. */
-static inline void fv_panel_run(const fv_panel *p, int vecs, int64_t rows) {
-  static fv_panel_fn *const tiles[FV_PANEL_ROWS + 1][2] = {
-    {NULL, NULL},
-    {fv_panel_1_1, fv_panel_1_2},
-    {fv_panel_2_1, fv_panel_2_2},
-    {fv_panel_3_1, fv_panel_3_2},
-    {fv_panel_4_1, fv_panel_4_2},
-    {fv_panel_5_1, fv_panel_5_2},
-    {fv_panel_6_1, fv_panel_6_2},
-#if FV_PANEL_ROWS == 8
-    {fv_panel_7_1, fv_panel_7_2},
-    {fv_panel_8_1, fv_panel_8_2},
-#endif
-  };
+/* `rows` rows in tiles of even height: low ones are slow. tiles[height - 1] works on one. */
+static inline __attribute__((always_inline)) void fv_panel_walk(const fv_panel *p, int64_t rows,
+                                                                fv_panel_fn *const tiles[FV_PANEL_ROWS]) {
   int64_t row = 0;
-  for (int64_t left = fv_ceil_div(rows, FV_PANEL_ROWS); left > 0; left--) { /* of even height: low ones are slow */
+  for (int64_t left = fv_ceil_div(rows, FV_PANEL_ROWS); left > 0; left--) {
     int64_t height = fv_ceil_div(rows - row, left);
     if (p->ahead) fv_ahead_some(p->ahead);
-    tiles[height][vecs - 1](p, row);
+    tiles[height - 1](p, row);
     row += height;
   }
+}
+
+/* `rows` rows of one or two vectors. */
+static inline void fv_panel_run(const fv_panel *p, int vecs, int64_t rows) {
+#define FV_PANEL_ONE(rows) fv_panel_##rows##_1,
+#define FV_PANEL_TWO(rows) fv_panel_##rows##_2,
+  static fv_panel_fn *const tiles[2][FV_PANEL_ROWS] = {{FV_PANEL_HEIGHTS(FV_PANEL_ONE)},
+                                                       {FV_PANEL_HEIGHTS(FV_PANEL_TWO)}};
+#undef FV_PANEL_ONE
+#undef FV_PANEL_TWO
+  fv_panel_walk(p, rows, tiles[vecs - 1]);
 }
 
 #endif

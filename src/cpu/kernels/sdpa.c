@@ -42,6 +42,7 @@ typedef struct work {
   float *block_max; /* [blocks][LANES] */
   float *totals;    /* [S][FV_W] */
   fv_ahead ahead;
+  bool ahead_blocks; /* not the next head, but the next block is fetched */
 } work;
 
 /* Lists of the largest k, up to this length, are kept in registers and as if they were so long. */
@@ -355,11 +356,16 @@ static void drop(const uint32_t keep[BLOCK], int64_t n, const float *from, float
     }
 }
 
-/* Keys k0 .. k0 + n - 1, of one block. */
-static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, const group_rows *k, const group_rows *v,
-                      int64_t k0, int64_t n) {
-  float *p = s->p + (w->a->totals ? (k0 - q->t.begin) * LANES : 0), scale[LANES];
-  const float *weights = p;
+/* A block's unnormalised weights; true where what was summed so far is to be multiplied by `scale`. */
+static bool block_weights(const view *w, const fv_call *c, query_tile *q, work *s, const group_rows *k, int64_t k0,
+                          int64_t n, float *p, float scale[LANES]) {
+  const bool ask_scores = w->a->topk > 0 || q->n_chosen > 0 || w->a->entropy;
+  if (q->bounded && !ask_scores && is_plain(w, &q->t, k0, n)) {
+    fv_f32v sum[2] = {fv_vzero(), fv_vzero()};
+    power_scores(k, q->turned, k0, n, q->max, p, sum, &s->ahead);
+    for (int v = 0; v < 2; v++) q->sum[v] = q->sum[v] + sum[v];
+    return false;
+  }
   scores(k, q->turned, k0, n, p, &s->ahead);
   adjust(w, &q->t, k0, n, p, s->bias);
   if (w->a->topk > 0) keep_best(w, q, k0, n, p);
@@ -367,6 +373,15 @@ static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, c
   const bool changed = !q->bounded && rescale(q, p, n, scale);
   if (w->a->entropy) to_powers_moments(q, p, n);
   else to_powers_sums(q, p, n);
+  return changed;
+}
+
+/* Keys k0 .. k0 + n - 1, of one block. */
+static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, const group_rows *k, const group_rows *v,
+                      int64_t k0, int64_t n) {
+  float *p = s->p + (w->a->totals ? (k0 - q->t.begin) * LANES : 0), scale[LANES];
+  const float *weights = p;
+  const bool changed = block_weights(w, c, q, s, k, k0, n, p, scale);
   for (int i = 0; i < 2 && w->a->totals; i++)
     fv_vstore(s->block_max + (k0 / BLOCK - q->t.begin / BLOCK) * LANES + i * FV_W, q->max[i]);
   if (w->a->p > 0) {
@@ -473,6 +488,23 @@ static void begin_tile(const view *w, query_tile *q, const float *squares) {
   if (w->a->p > 0) no_draws(q->draws);
 }
 
+/* What comes after keys k0 .. k0 + BLOCK - 1 is fetched beside them: the next block; after the last, where the results
+ * go, the next queries and the first block. */
+static void look_ahead_block(const view *w, const fv_call *c, const query_tile *q, int n, int64_t k0, int64_t begin,
+                             int64_t end, const group_rows *k, const group_rows *v, fv_ahead *a) {
+  const tile *t = &q->t;
+  const bool last = k0 + BLOCK >= end;
+  const int64_t next = last ? begin : k0 + BLOCK, rows = FV_MIN(BLOCK, end - next), after = t->t + n * LANES;
+  *a = (fv_ahead){0};
+  if (last) {
+    ahead_queries(w, c->out[FV_SDPA_Y].data, w->z.dv, t->b, t->h, 1, t->t, FV_MIN(after, w->z.t), true, a);
+    ahead_queries(w, w->q, w->z.d, t->b, t->h, 1, after, FV_MIN(after + n * LANES, w->z.t), false, a);
+  }
+  fv_ahead_add(a, row_of(k, next), k->width, rows, k->width, false);
+  fv_ahead_add(a, row_of(v, next), v->width, rows, v->width, false);
+  ahead_spread(a, n * (fv_ceil_div(BLOCK, FV_PANEL_ROWS) + fv_ceil_div(v->width, FV_PANEL_ROWS)));
+}
+
 /* Blocks begin at multiples of BLOCK, so that it is not seen in the bits which tiles come together. */
 static void forward_tiles(const view *w, const fv_call *c, int64_t b, int64_t h, int64_t first, int n, work *s,
                           const group_rows *k, const group_rows *v) {
@@ -482,11 +514,13 @@ static void forward_tiles(const view *w, const fv_call *c, int64_t b, int64_t h,
     begin_tile(w, &s->q[i], s->squares);
     begin = FV_MIN(begin, s->q[i].t.begin), end = FV_MAX(end, s->q[i].t.end);
   }
-  for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK)
+  for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK) {
+    if (s->ahead_blocks) look_ahead_block(w, c, s->q, n, k0, begin, end, k, v, &s->ahead);
     for (int i = 0; i < n; i++) {
       int64_t from = FV_MAX(k0, s->q[i].t.begin), to = FV_MIN(k0 + BLOCK, s->q[i].t.end);
       if (from < to) add_block(w, c, &s->q[i], s, k, v, from, to - from);
     }
+  }
   for (int i = 0; i < n; i++) finish_tile(w, c, &s->q[i], s);
 }
 
@@ -552,6 +586,7 @@ static void run(const fv_call *c) {
     int64_t begin = u % chunks * size, end = FV_MIN(begin + (until - u) * size, w.z.t);
     s.ahead = (fv_ahead){0};
     if (until < c->end) look_ahead(&w, c, head + 1, 0, FV_MIN((c->end - until) * size, w.z.t), &s.ahead);
+    s.ahead_blocks = s.ahead.n == 0;
     run_head(&w, c, head, begin, end, &s);
     u = until;
   }

@@ -31,6 +31,7 @@ typedef struct work {
   float *more;            /* [BLOCK][LANES]: what is asked besides the output */
   float *k, *v, *dk, *dv; /* a group's rows; [S][Dp], [S][Dvp] */
   fv_ahead ahead;
+  bool ahead_blocks; /* not the next group, but the next block is fetched */
 } work;
 
 /* The further arrays of the call. */
@@ -125,6 +126,11 @@ static void load_tile(const view *w, const asked *a, query_tile *q) {
 
 /* The weights of a block: [n][LANES]. */
 static void weights(const view *w, work *s, const query_tile *q, const group_rows *k, int64_t k0, int64_t n) {
+  if (is_plain(w, &q->t, k0, n)) {
+    fv_f32v sum[2] = {fv_vzero(), fv_vzero()};
+    power_scores(k, q->turned, k0, n, q->lse2, s->p, sum, &s->ahead);
+    return;
+  }
   scores(k, q->turned, k0, n, s->p, &s->ahead);
   adjust(w, &q->t, k0, n, s->p, s->bias);
   for (int64_t i = 0; i < n; i++)
@@ -187,12 +193,6 @@ static void add_delta(const view *w, const asked *a, work *s, query_tile *q, con
 }
 
 /* ---- a block ----------------------------------------------------------------------------------------------------- */
-static void ask_output(const asked *a, work *s, const query_tile *q, const group_rows *v, int64_t k0, int64_t n) {
-  if (!a->dy)
-    memset(s->dp, 0, (size_t)(n * LANES) * sizeof(float));
-  else
-    scores(v, q->dturned, k0, n, s->dp, &s->ahead);
-}
 
 /* Dropout of what the values see; the factor 1 / (1 - p) goes along. */
 static void drop_block(const view *w, work *s, const query_tile *q, int64_t k0, int64_t n) {
@@ -217,6 +217,53 @@ static void to_score_gradient(work *s, const query_tile *q, const float *more, i
       if (more) dp = dp + fv_vload(more + at);
       fv_vstore(s->dp + at, fv_vload(s->p + at) * (dp - q->delta[v]));
     }
+}
+
+/* dS of what the panel makes dP, before it leaves the registers. */
+typedef struct gradient_panel {
+  fv_panel p; /* first: a tile is given this */
+  const query_tile *q;
+  const float *weights;
+} gradient_panel;
+static inline __attribute__((always_inline)) void gradient_tile(const int rows, const fv_panel *p, int64_t row) {
+  const gradient_panel *all = (const gradient_panel *)(const void *)p;
+  fv_f32v dp[FV_PANEL_ROWS][2];
+  fv_panel_sums(rows, 2, p, row, dp);
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) {
+      int64_t at = (row + r) * LANES + v * FV_W;
+      fv_vstore(p->c + at, fv_vload(all->weights + at) * (dp[r][v] - all->q->delta[v]));
+    }
+}
+#define GRADIENT_TILE(rows)                                                                    \
+  static __attribute__((noinline)) void gradient_tile_##rows(const fv_panel *p, int64_t row) { \
+    gradient_tile(rows, p, row);                                                               \
+  }
+FV_PANEL_HEIGHTS(GRADIENT_TILE)
+#undef GRADIENT_TILE
+
+static void plain_score_gradient(work *s, const query_tile *q, const group_rows *v, int64_t k0, int64_t n) {
+#define GRADIENT_TILE(rows) gradient_tile_##rows,
+  static fv_panel_fn *const tiles[] = {FV_PANEL_HEIGHTS(GRADIENT_TILE)};
+#undef GRADIENT_TILE
+  const gradient_panel all = {score_panel(v, q->dturned, k0, s->dp, &s->ahead), q, s->p};
+  fv_panel_walk(&all.p, n, tiles);
+}
+
+/* dP and then dS of a block whose weights are known. */
+static void score_gradient(const view *w, const asked *a, work *s, query_tile *q, const group_rows *v, int64_t k0,
+                           int64_t n) {
+  if (a->dy && !a->any && w->a->p <= 0) {
+    plain_score_gradient(s, q, v, k0, n);
+    return;
+  }
+  if (a->dy) scores(v, q->dturned, k0, n, s->dp, &s->ahead);
+  else memset(s->dp, 0, (size_t)(n * LANES) * sizeof(float));
+  if (a->any) ask(w, a, &q->t, k0, n, s);
+  if (w->a->p > 0) drop_block(w, s, q, k0, n);
+  to_score_gradient(s, q, a->any ? s->more : NULL, n);
 }
 
 static void add_bias_gradient(const view *w, const fv_call *c, work *s, const tile *t, int64_t k0, int64_t n) {
@@ -254,10 +301,7 @@ static void back_block(const view *w, const asked *a, const fv_call *c, work *s,
                        const group_rows *v, int64_t k0, int64_t n) {
   const int64_t dp = padded(w->z.d), dvp = padded(w->z.dv);
   weights(w, s, q, k, k0, n);
-  ask_output(a, s, q, v, k0, n);
-  if (a->any) ask(w, a, &q->t, k0, n, s);
-  if (w->a->p > 0) drop_block(w, s, q, k0, n);
-  to_score_gradient(s, q, a->any ? s->more : NULL, n);
+  score_gradient(w, a, s, q, v, k0, n);
   if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, q->drows, dvp, n);
   add_to_keys(s->dk + k0 * dp, s->dp, q->rows, dp, n);
   fv_panel_run(&(fv_panel){.n = n,
@@ -282,6 +326,29 @@ static void finish_tile(const view *w, const fv_call *c, query_tile *q) {
             q->t.lanes, z->d);
 }
 
+/* What comes after keys k0 .. k0 + BLOCK - 1 is fetched beside them: the next block; after the last, where the results
+ * go, the next queries and the first block. */
+static void look_ahead_block(const view *w, const asked *a, const fv_call *c, work *s, int n, int64_t k0, int64_t begin,
+                             int64_t end, const group_rows *k, const group_rows *v) {
+  const tile *t = &s->q[0].t;
+  const int64_t dp = padded(w->z.d), dvp = padded(w->z.dv), after = t->t + n * LANES;
+  const int64_t next = k0 + BLOCK < end ? k0 + BLOCK : begin, rows = FV_MIN(BLOCK, end - next);
+  fv_ahead *to = &s->ahead;
+  *to = (fv_ahead){0};
+  if (k0 + BLOCK >= end) {
+    const int64_t until = FV_MIN(after + n * LANES, w->z.t);
+    ahead_queries(w, c->out[FV_SDPA_DQ].data, w->z.d, t->b, t->h, 1, t->t, FV_MIN(after, w->z.t), true, to);
+    ahead_queries(w, w->q, w->z.d, t->b, t->h, 1, after, until, false, to);
+    ahead_queries(w, a->dy, w->z.dv, t->b, t->h, 1, after, until, false, to);
+    ahead_queries(w, a->y, w->z.dv, t->b, t->h, 1, after, until, false, to);
+  }
+  fv_ahead_add(to, row_of(k, next), k->width, rows, k->width, false);
+  fv_ahead_add(to, row_of(v, next), v->width, rows, v->width, false);
+  fv_ahead_add(to, s->dk + next * dp, dp, rows, dp, true);
+  fv_ahead_add(to, s->dv + next * dvp, dvp, rows, dvp, true);
+  ahead_spread(to, n * 2 * fv_ceil_div(BLOCK, FV_PANEL_ROWS));
+}
+
 static void back_tiles(const view *w, const asked *a, const fv_call *c, work *s, int64_t b, int64_t h, int64_t first,
                        int n, const group_rows *k, const group_rows *v) {
   int64_t begin = w->z.s, end = 0;
@@ -293,11 +360,13 @@ static void back_tiles(const view *w, const asked *a, const fv_call *c, work *s,
     if (w->a->p > 0) no_draws(q->draws);
     begin = FV_MIN(begin, q->t.begin), end = FV_MAX(end, q->t.end);
   }
-  for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK)
+  for (int64_t k0 = begin / BLOCK * BLOCK; k0 < end; k0 += BLOCK) {
+    if (s->ahead_blocks) look_ahead_block(w, a, c, s, n, k0, begin, end, k, v);
     for (int i = 0; i < n; i++) {
       int64_t from = FV_MAX(k0, s->q[i].t.begin), to = FV_MIN(k0 + BLOCK, s->q[i].t.end);
       if (from < to) back_block(w, a, c, s, &s->q[i], k, v, from, to - from);
     }
+  }
   for (int i = 0; i < n; i++) finish_tile(w, c, &s->q[i]);
 }
 
@@ -380,6 +449,7 @@ static void run(const fv_call *c) {
     int64_t rows = z->bias_heads == 1 || o.groups > 1 ? z->bias_heads : z->h / z->g, size = z->t * z->s;
     s.ahead = (fv_ahead){0};
     if (o.batches == 1 && u + 1 < c->end) look_ahead(&w, &a, c, u + 1, &s.ahead);
+    s.ahead_blocks = s.ahead.n == 0;
     if (w.a->dbias)
       memset((float *)c->out[FV_SDPA_DBIAS].data + (z->bias_heads == 1 ? 0 : group * rows) * size, 0,
              (size_t)(rows * size) * sizeof(float));

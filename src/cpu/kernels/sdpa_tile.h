@@ -90,8 +90,9 @@ static inline group_rows rows_of(const view *w, const float *all, int64_t width,
 /* Heads h .. h + heads - 1 of q, y and their like are to be fetched before their turn comes. */
 static inline void ahead_queries(const view *w, const float *all, int64_t width, int64_t b, int64_t h, int64_t heads,
                                  int64_t begin, int64_t end, bool write, fv_ahead *a) {
+  if (!all) return;
   const float *p = all + ((b * w->z.t + begin) * w->z.h + h) * width;
-  if (all) fv_ahead_add(a, p, w->z.h * width, end - begin, heads * width, write);
+  fv_ahead_add(a, p, w->z.h * width, end - begin, heads * width, write);
 }
 static inline void ahead_keys(const view *w, const float *all, int64_t width, int64_t b, int64_t group, bool write,
                               fv_ahead *a) {
@@ -106,18 +107,61 @@ static inline void ahead_spread(fv_ahead *a, int64_t tiles) {
 }
 
 /* ---- scores ------------------------------------------------------------------------------------------------------ */
+static inline fv_panel score_panel(const group_rows *k, const float *turned, int64_t k0, float *to, fv_ahead *ahead) {
+  return (fv_panel){.n = k->width,
+                    .a = row_of(k, k0),
+                    .a_row = k->width,
+                    .a_step = 1,
+                    .b = turned,
+                    .b_step = LANES,
+                    .c = to,
+                    .c_row = LANES,
+                    .ahead = ahead};
+}
+
 /* The queries of a tile against keys k0 .. k0 + n - 1: [n][LANES]. */
 static inline void scores(const group_rows *k, const float *turned, int64_t k0, int64_t n, float *to, fv_ahead *ahead) {
-  fv_panel_run(&(fv_panel){.n = k->width,
-                           .a = row_of(k, k0),
-                           .a_row = k->width,
-                           .a_step = 1,
-                           .b = turned,
-                           .b_step = LANES,
-                           .c = to,
-                           .c_row = LANES,
-                           .ahead = ahead},
-               2, n);
+  const fv_panel p = score_panel(k, turned, k0, to, ahead);
+  fv_panel_run(&p, 2, n);
+}
+
+/* The same made into 2^(score - less) before they leave the registers, beside the next product; and their sums. */
+typedef struct power_panel {
+  fv_panel p; /* first: a tile is given this */
+  fv_f32v less[2], *sum;
+} power_panel;
+static inline __attribute__((always_inline)) void power_tile(const int rows, const fv_panel *p, int64_t row) {
+  const power_panel *all = (const power_panel *)(const void *)p;
+  fv_f32v x[FV_PANEL_ROWS][2];
+  float *c = p->c + row * LANES;
+  fv_panel_sums(rows, 2, p, row, x);
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; v++) {
+    fv_f32v sum = all->sum[v];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+      fv_f32v power = fv_vexp2_fast(x[r][v] - all->less[v]);
+      fv_vstore(c + r * LANES + v * FV_W, power);
+      sum = sum + power;
+    }
+    all->sum[v] = sum;
+  }
+}
+#define POWER_TILE(rows)                                                                    \
+  static __attribute__((noinline)) void power_tile_##rows(const fv_panel *p, int64_t row) { \
+    power_tile(rows, p, row);                                                               \
+  }
+FV_PANEL_HEIGHTS(POWER_TILE)
+#undef POWER_TILE
+
+/* to = 2^(score - less), sum[lane] += to */
+static inline void power_scores(const group_rows *k, const float *turned, int64_t k0, int64_t n, const fv_f32v less[2],
+                                float *to, fv_f32v sum[2], fv_ahead *ahead) {
+#define POWER_TILE(rows) power_tile_##rows,
+  static fv_panel_fn *const tiles[] = {FV_PANEL_HEIGHTS(POWER_TILE)};
+#undef POWER_TILE
+  const power_panel all = {score_panel(k, turned, k0, to, ahead), {less[0], less[1]}, sum};
+  fv_panel_walk(&all.p, n, tiles);
 }
 
 /* The bias of a tile's queries and a block's keys: [n][LANES]. */
@@ -132,11 +176,17 @@ static inline bool any_padding(const uint8_t *mask, int64_t n) {
   return false;
 }
 
+/* Whether every query of the tile sees these keys, as their product alone says. */
+static inline bool is_plain(const view *w, const tile *t, int64_t k0, int64_t n) {
+  return k0 >= t->whole_begin && k0 + n <= t->whole_end && !w->bias && !w->slopes &&
+         !any_padding(w->mask ? w->mask + t->b * w->z.s + k0 : NULL, n);
+}
+
 /* Adds bias and slopes to a block's scores and hides what is not to be seen. `room`: [BLOCK][LANES]. */
 static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, float *score, float *room) {
   const uint8_t *mask = w->mask ? w->mask + t->b * w->z.s + k0 : NULL;
   bool inside = k0 >= t->whole_begin && k0 + n <= t->whole_end;
-  if (inside && !w->bias && !w->slopes && !any_padding(mask, n)) return;
+  if (is_plain(w, t, k0, n)) return;
   if (w->bias) turn_bias(w, t, k0, n, room);
   fv_f32v slope = fv_vsplat(w->slopes ? w->slopes[t->h] * (float)LOG2_E : 0), hidden = fv_vsplat(HIDDEN);
   for (int64_t i = 0; i < n; i++)
