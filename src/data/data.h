@@ -62,6 +62,8 @@ enum { FV_MOST_WAYS = 256, FV_MOST_PICTURES = 4096 }; /* of an episode */
 typedef struct fv_reading {
   int64_t fold;                          /* of data without a test part: which of their folds is for testing */
   fv_tokenizer_options tokens;           /* how tokenisers are made */
+  const char *vectors;                   /* file whose first words enter the vocabulary; NULL: none */
+  int64_t vectors_words;                 /* so many */
   int64_t longest;                       /* tokens of a text that count, the first ones; 0: all */
   const char *text, *label;              /* columns of a table of one's own; NULL: by their usual names */
   bool skip_bad;                         /* rows with mistakes are left out */

@@ -158,9 +158,12 @@ static const char *images_of_prefix(fv_arena *arena, const char *prefix) {
 }
 
 static fv_status open_file(const fv_data_open *o, fv_dataset *d) {
+  bool texts;
   if (fv_path_is_texts(o)) return fv_path_open_texts(o, d);
   if (o->reading->horizon > 0) return fv_path_open_series(o, d);
   if (o->reading->like != 0) return fv_path_open_ratings(o, d);
+  FV_TRY(fv_path_names_texts(o, &texts));
+  if (texts) return fv_path_open_texts(o, d);
   if (fv_path_ends(o->path, ".npy")) return fv_path_open_npy(o, d);
   if (fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv")) return fv_path_open_csv(o, d);
   if (strstr(o->path, "idx3") || strstr(o->path, "idx4")) return fv_path_open_idx(o, d);

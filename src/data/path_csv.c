@@ -50,9 +50,23 @@ typedef struct last_column {
   bool varies;
 } last_column;
 
+/* All but the label are numbers: whoever has texts and did not say so is told before anything is made of them. */
+static fv_status expect_numbers(const walk *w, char **field) {
+  const char *other = NULL;
+  int64_t others = 0;
+  double number;
+  for (int64_t i = 0; i < w->layout->columns; i++)
+    if (!fv_parse_real(field[i], &number)) other = field[i], others++;
+  FV_REQUIRE(others <= 1, FV_ERR_CORRUPT,
+             "dataset (%s, line %lld): expected pixels and a label, got '%s'; of texts text=COLUMN names the column",
+             w->path, (long long)fv_csv_line(w->csv), fv_show(other, strlen(other)));
+  return FV_OK;
+}
+
 static fv_status watch_last(walk *w, char **field, int64_t row) {
   last_column *last = w->arg;
   const char *v = field[w->layout->columns - 1];
+  if (row == 0) FV_TRY(expect_numbers(w, field));
   if (row == 0) snprintf(last->first, sizeof last->first, "%s", v);
   else if (strncmp(v, last->first, sizeof last->first - 1) != 0) last->varies = true;
   return FV_OK;

@@ -201,12 +201,13 @@ static fv_status add_side(const fv_texts *t, int k, fv_tokenizer_trainer *traine
 }
 
 /* Of texts from .. to-1 of the rows. */
-static fv_status learn_tokenizer(const fv_texts *t, const fv_tokenizer_options *how, int from, int to,
-                                 fv_tokenizer **tokenizer) {
+static fv_status learn_tokenizer(const fv_texts *t, const fv_reading *r, int from, int to, fv_tokenizer **tokenizer) {
   fv_tokenizer_trainer *trainer;
   fv_status status = FV_OK;
-  FV_TRY(fv_tokenizer_trainer_new(how, &trainer));
+  FV_TRY(fv_tokenizer_trainer_new(&r->tokens, &trainer));
   for (int k = from; k < to && status == FV_OK; k++) status = add_side(t, k, trainer);
+  if (status == FV_OK && r->vectors && r->tokens.kind == FV_TOKENIZER_WORDS)
+    status = fv_vectors_words(r->vectors, r->vectors_words, trainer);
   if (status == FV_OK) return fv_tokenizer_trainer_finish(trainer, tokenizer);
   fv_tokenizer_trainer_free(trainer);
   return status;
@@ -226,7 +227,7 @@ static fv_status learn_tokenizers(const fv_texts *t, fv_reading *r) {
   for (int k = 0; k < sides; k++) {
     if (r->tokenizer[k]) continue;
     if (joint && k == 1) FV_TRY(copy_tokenizer(r->tokenizer[0], &r->tokenizer[1]));
-    else FV_TRY(learn_tokenizer(t, &r->tokens, joint ? 0 : k, joint ? 2 : k + 1, &r->tokenizer[k]));
+    else FV_TRY(learn_tokenizer(t, r, joint ? 0 : k, joint ? 2 : k + 1, &r->tokenizer[k]));
   }
   return FV_OK;
 }

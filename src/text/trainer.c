@@ -11,8 +11,8 @@ struct fv_tokenizer_trainer {
   fv_tokenizer_options options;
   fv_split_rule split;
   fv_normal normal;
-  fv_wordmap words;
-  int64_t *count; /* [cap] */
+  fv_wordmap words, also;
+  int64_t *count; /* [cap], of words */
   int64_t cap;
 };
 
@@ -40,6 +40,7 @@ void fv_tokenizer_trainer_free(fv_tokenizer_trainer *r) {
   if (!r) return;
   fv_normal_free(&r->normal);
   fv_wordmap_free(&r->words);
+  fv_wordmap_free(&r->also);
   fv_free(r->count);
   fv_free(r);
 }
@@ -58,15 +59,30 @@ static fv_status count_piece(fv_tokenizer_trainer *r, fv_bytes piece) {
   return FV_OK;
 }
 
+/* In the form in which it is cut. */
+static fv_status to_form(fv_tokenizer_trainer *r, fv_bytes *text) {
+  if (!r->options.lower && r->options.normal == FV_NORMAL_NONE) return FV_OK;
+  FV_TRY(fv_normal_run(&r->normal, text->s, text->n, r->options.normal, r->options.lower ? FV_NORMAL_LOWER : 0));
+  *text = (fv_bytes){r->normal.text.s, r->normal.text.n};
+  return FV_OK;
+}
+
 fv_status fv_tokenizer_trainer_add(fv_tokenizer_trainer *r, const char *text, size_t n) {
   size_t at = 0;
-  fv_bytes piece;
-  if (r->options.lower || r->options.normal != FV_NORMAL_NONE) {
-    FV_TRY(fv_normal_run(&r->normal, text, n, r->options.normal, r->options.lower ? FV_NORMAL_LOWER : 0));
-    text = r->normal.text.s, n = r->normal.text.n;
-  }
-  while (fv_split_next(r->split, text, n, &at, &piece)) FV_TRY(count_piece(r, piece));
+  fv_bytes whole = {text, n}, piece;
+  FV_TRY(to_form(r, &whole));
+  while (fv_split_next(r->split, whole.s, whole.n, &at, &piece)) FV_TRY(count_piece(r, piece));
   return FV_OK;
+}
+
+fv_status fv_tokenizer_trainer_also(fv_tokenizer_trainer *r, const char *word, size_t n) {
+  size_t at = 0;
+  int64_t i;
+  fv_bytes whole = {word, n}, piece;
+  FV_TRY(to_form(r, &whole));
+  const bool changed = whole.n != n || memcmp(whole.s, word, n) != 0;
+  if (changed || !fv_split_next(r->split, word, n, &at, &piece) || piece.n != n) return FV_OK;
+  return fv_wordmap_add(&r->also, word, n, &i);
 }
 
 static fv_status add_specials(fv_tokenizer *t) {
@@ -103,6 +119,11 @@ static fv_status choose_words(const fv_tokenizer_trainer *r, fv_tokenizer *t) {
   qsort(word, (size_t)n, sizeof *word, more_frequent);
   for (int64_t i = 0; i < n && t->size < r->options.size; i++)
     FV_TRY_DONE(fv_tokenizer_add_token(t, (int32_t)t->size, word[i].word.s, word[i].word.n));
+  for (int64_t i = 0; i < r->also.n && t->size < FV_MOST_TOKENS; i++) {
+    const fv_bytes w = fv_wordmap_at(&r->also, i);
+    if (is_text(w) && fv_tokenizer_find(t, w.s, w.n) < 0)
+      FV_TRY_DONE(fv_tokenizer_add_token(t, (int32_t)t->size, w.s, w.n));
+  }
 done:
   fv_free(word);
   return status;

@@ -100,14 +100,16 @@ static bool read_head(reader *r, fv_bytes line, int64_t *width) {
   return true;
 }
 
-/* The first line, passed over if it tells sizes. */
+/* The first line, passed over if it tells sizes; it tells the width, too, where that is not known. */
 static fv_status check_head(reader *r) {
   fv_bytes line, word;
   const size_t begin = r->at;
   FV_REQUIRE(next_line(r, &line), FV_ERR_CORRUPT, "vectors (%s): expected a line a word, got nothing", r->what);
   int64_t width = count_fields(line) - 1;
-  const bool head = read_head(r, line, &width), fits = head ? width == r->width : word_of(r, line, &word) == FV_OK;
-  FV_REQUIRE(fits, FV_ERR_REQUEST,
+  const bool head = read_head(r, line, &width);
+  if (r->width == 0) r->width = width;
+  const bool fits = head ? width == r->width : word_of(r, line, &word) == FV_OK;
+  FV_REQUIRE(fits && width > 0, FV_ERR_REQUEST,
              "vectors (%s:1): expected vectors of %lld numbers as the setting width says, got %lld", r->what,
              (long long)r->width, (long long)width);
   if (head) return FV_OK;
@@ -141,19 +143,49 @@ fv_status fv_vectors_parse(const void *bytes, size_t n, const char *what, const 
   return read_rows(&r, found);
 }
 
+typedef struct text_file {
+  fv_map map;
+  char *unpacked; /* NULL: it is text as it lies */
+  const char *s;
+  size_t n;
+} text_file;
+
+static void close_text(text_file *f) {
+  fv_free(f->unpacked);
+  fv_map_close(&f->map);
+}
+
+static fv_status open_text(const char *path, text_file *f) {
+  const size_t limit = (size_t)16 << 30;
+  *f = (text_file){0};
+  FV_TRY(fv_map_open(path, &f->map));
+  f->s = (const char *)f->map.data, f->n = f->map.size;
+  if (f->n < 2 || f->map.data[0] != 0x1f || f->map.data[1] != 0x8b) return FV_OK;
+  fv_status status = fv_gzip_read_all(f->map.data, f->map.size, path, limit, &f->unpacked, &f->n);
+  f->s = f->unpacked;
+  if (status != FV_OK) close_text(f);
+  return status;
+}
+
 fv_status fv_vectors_read(const char *path, const fv_tokenizer *t, int64_t width, float *table, uint8_t *seen,
                           fv_vectors_found *found) {
-  const size_t limit = (size_t)16 << 30;
-  fv_map map;
-  char *unpacked = NULL;
-  FV_TRY(fv_map_open(path, &map));
-  fv_status status = FV_OK;
-  size_t n = map.size;
-  if (n >= 2 && map.data[0] == 0x1f && map.data[1] == 0x8b)
-    FV_TRY_DONE(fv_gzip_read_all(map.data, map.size, path, limit, &unpacked, &n));
-  FV_TRY_DONE(fv_vectors_parse(unpacked ? (const void *)unpacked : map.data, n, path, t, width, table, seen, found));
-done:
-  fv_free(unpacked);
-  fv_map_close(&map);
+  text_file f;
+  FV_TRY(open_text(path, &f));
+  fv_status status = fv_vectors_parse(f.s, f.n, path, t, width, table, seen, found);
+  close_text(&f);
+  return status;
+}
+
+fv_status fv_vectors_words(const char *path, int64_t most, fv_tokenizer_trainer *trainer) {
+  text_file f;
+  fv_bytes line, word;
+  FV_TRY(open_text(path, &f));
+  reader r = {.what = path, .s = f.s, .n = f.n, .promised = -1};
+  fv_status status = check_head(&r);
+  for (int64_t i = 0; status == FV_OK && i < most && next_line(&r, &line); i++) {
+    status = word_of(&r, line, &word);
+    if (status == FV_OK) status = fv_tokenizer_trainer_also(trainer, word.s, word.n);
+  }
+  close_text(&f);
   return status;
 }

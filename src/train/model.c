@@ -80,7 +80,8 @@ static fv_status model_settings(fv_model *m, const char *data, const char *prese
                             .superpixels = t->superpixels, .compactness = t->compactness,
                             .directed = t->directed, .neighbours = t->neighbours,
                             .tokens = {.kind = (fv_tokenizer_kind)t->tokenizer, .size = t->vocabulary,
-                                       .min_count = t->min_count, .lower = t->lower}};
+                                       .min_count = t->min_count, .lower = t->lower},
+                            .vectors = t->vectors, .vectors_words = t->vectors_words};
   return FV_OK;
 }
 

@@ -69,6 +69,8 @@ const fv_option fv_train_settings_table[] = {
      .doc = "a trained model: weights that have its names and shapes begin as its own"},
     {.name = FIELD(vectors), .type = FV_OPT_TEXT,
      .doc = "texts: file of word vectors to start from, in the text format of GloVe, fastText or word2vec"},
+    {.name = FIELD(vectors_words), .type = FV_OPT_INT, .def = "20000", .min = 0, .max = 4e6,
+     .doc = "vectors: the file's first words that enter the vocabulary besides those of the training texts"},
     {.name = FIELD(skip_bad), .type = FV_OPT_BOOL, .def = "false",
      .doc = "texts: leave out rows with mistakes; otherwise the first ends the reading"},
     {.name = FIELD(tokenizer), .type = FV_OPT_ENUM, .def = "words", .choices = fv_tokenizer_kind_names,

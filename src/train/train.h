@@ -29,7 +29,7 @@ typedef struct fv_train_settings {
   int64_t beam;
   double penalty;
   const char *text, *label, *vectors, *start;
-  int64_t tokenizer, vocabulary, min_count, longest;
+  int64_t tokenizer, vocabulary, vectors_words, min_count, longest;
   bool lower, skip_bad, joint, directed;
   fv_int_list neighbours;
   int64_t past, horizon, ways, shots, queries;

@@ -54,5 +54,10 @@ says err 'ragged.txt:2'; [ -e v/model.safetensors ] && bad 'v was written' || ok
 printf '2 4\nfood 1 2 3 4\nfilm 1 2 3 -4e-1\n' >vectors.txt
 expect 0 train sentiment --preset tiny --data verdicts --set width=4 --set vectors=vectors.txt --steps 1 --json --out v
 is "$(value vectors_found)" 2 vectors_found
+printf 'food 1 2 3 4\nquokka 1 2 3 4\nwombat 4 3 2 1\n' >words.txt
+set -- train sentiment --preset tiny --data verdicts --set width=4 --set vectors=words.txt --steps 1 --json
+expect 0 "$@" --out v; is "$(value vectors_found)" 3 'words that no text has'
+expect 0 explain v 'text:a wombat sings' --json; says out '"wombat"'
+expect 0 "$@" --set vectors_words=2 --out v; is "$(value vectors_found)" 2 vectors_words
 expect 2 train sentiment --preset tiny --data verdicts --set vectors=vectors.txt --steps 1 --quiet --out v2
 finish

@@ -24,6 +24,11 @@ expect 0 predict run lines.txt; says out '^a ripe one  fruit'; is "$(wc -l <out)
 expect 0 predict run test:0
 expect 2 predict run test:1000; says err 'expected a number from 0 to'
 
+# columns by their usual names; none of these is no table of texts
+sed 's/kind,body/label,text/' mine.csv >usual.csv
+expect 0 train text-classify --data usual.csv --set $small epochs=1 --out usual --json; is "$(value steps)" 6 'usual names'
+expect 1 train text-classify --data mine.csv --out no; says err 'mine.csv, line 2): .*text=COLUMN'
+
 # folds are all rows once; seeds differ; a finished series is not done again
 expect 0 train text-classify --data mine.csv --set text=body label=kind $small --folds --out folds --json
 is "$(value runs)" 5 'folds'; [ -f folds/fold-4/model.safetensors ] && ok || bad 'the last fold has no model'

@@ -63,11 +63,40 @@ static void refused(void **state) {
   fv_tokenizer_free(t);
 }
 
+/* The file's first words enter the vocabulary behind those of the texts, if a text can be cut into them. */
+static void words_of_a_file(void **state) {
+  (void)state;
+  const char *path = in_scratch("words");
+  static const char text[] = "plot 1 2\nquokka 1 2\nQuokka 1 2\nNew York 1 2\ndon't 1 2\n<unk> 1 2\nwombat 1 2\nemu 1 2\n";
+  static const struct {
+    int64_t most, size;
+  } cases[] = {{0, 0}, {1, 0}, {2, 1}, {6, 1}, {7, 2}, {100, 3}};
+  OK(fv_file_write(path, text, sizeof text - 1));
+  for (size_t i = 0; i < FV_COUNT(cases); i++) {
+    fv_tokenizer_trainer *trainer;
+    fv_tokenizer *t;
+    OK(fv_tokenizer_trainer_new(&(fv_tokenizer_options){.lower = true, .size = FV_SPECIALS + 2}, &trainer));
+    OK(fv_tokenizer_trainer_add(trainer, "the plot the plot was", 21));
+    OK(fv_vectors_words(path, cases[i].most, trainer));
+    OK(fv_tokenizer_trainer_finish(trainer, &t));
+    assert_int_equal(fv_tokenizer_size(t), FV_SPECIALS + 2 + cases[i].size); /* "was" is one too many */
+    const int32_t quokka = fv_tokenizer_find(t, "quokka", 6);
+    assert_int_equal(quokka, cases[i].size > 0 ? FV_SPECIALS + 2 : -1);
+    fv_tokenizer_free(t);
+  }
+  fv_tokenizer_trainer *trainer;
+  OK(fv_file_write(path, "plot 1 2\nquokka 1\n", 18));
+  OK(fv_tokenizer_trainer_new(&(fv_tokenizer_options){.lower = true}, &trainer));
+  FAILS(FV_ERR_CORRUPT, "2): expected a word and 2 numbers", fv_vectors_words(path, 5, trainer));
+  FAILS(FV_ERR_NOTFOUND, "nothere", fv_vectors_words("/nothere", 5, trainer));
+  fv_tokenizer_trainer_free(trainer);
+}
+
 /* A model's embedding: the file's numbers; what it lacks is random, as large as those; padding stays nothing. */
 static void start_of_a_model(void **state) {
   (void)state;
   const char *path = in_scratch("vectors");
-  static const char text[] = "food 2 -2 2 -2\n<pad> 9 9 9 9\nfilm -2 2 2 -2\n";
+  static const char text[] = "food 2 -2 2 -2\n<pad> 9 9 9 9\nfilm -2 2 2 -2\nquokka 2 2 -2 -2\n";
   OK(fv_file_write(path, text, sizeof text - 1));
   fv_setting sets[] = {{"width", "4"}, {"hidden", "4"}, {"vectors", path}};
   fv_train_request rq = {
@@ -75,11 +104,12 @@ static void start_of_a_model(void **state) {
   fv_trainer *t;
   OK(fv_trainer_new(&rq, false, &t));
   const fv_model *m = t->m;
-  assert_int_equal(m->vectors.found, 2);
+  assert_int_equal(m->vectors.found, 3);
   const float *table = m->slab + m->params->v[fv_params_find(m->params, "embedding.weight")].offset;
-  const float want[4] = {-2, 2, 2, -2}, nothing[4] = {0};
+  const float want[4] = {-2, 2, 2, -2}, new[4] = {2, 2, -2, -2}, nothing[4] = {0};
   assert_memory_equal(table, nothing, sizeof nothing);
   assert_memory_equal(table + 4 * fv_tokenizer_find(m->reading.tokenizer[0], "film", 4), want, sizeof want);
+  assert_memory_equal(table + 4 * fv_tokenizer_find(m->reading.tokenizer[0], "quokka", 6), new, sizeof new);
   double sum = 0;
   for (int64_t i = 4; i < 4 * m->task.vocabulary[0]; i++) sum += (double)table[i] * (double)table[i];
   assert_true(fabs(sqrt(sum / (4.0 * (double)(m->task.vocabulary[0] - 1))) - 2) < 1e-3);
@@ -92,6 +122,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(rows_in_their_places),
       cmocka_unit_test(refused),
+      cmocka_unit_test(words_of_a_file),
       cmocka_unit_test(start_of_a_model),
   };
   return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
