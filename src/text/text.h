@@ -76,6 +76,8 @@ fv_status fv_vectors_parse(const void *bytes, size_t n, const char *what, const 
                            float *table, uint8_t *seen, fv_vectors_found *found);
 /* The first `most` words of such a file enter the vocabulary that is being learnt. */
 fv_status fv_vectors_words(const char *path, int64_t most, fv_tokenizer_trainer *trainer);
+fv_status fv_vectors_parse_words(const void *bytes, size_t n, const char *what, int64_t most,
+                                 fv_tokenizer_trainer *trainer);
 /* A word that a vocabulary of words has besides those of the texts, behind them and whatever its size; passed over if
  * no text can be cut into it. */
 fv_status fv_tokenizer_trainer_also(fv_tokenizer_trainer *trainer, const char *word, size_t n);

@@ -63,7 +63,7 @@ static fv_status ragged(const reader *r, fv_bytes line) {
 static fv_status word_of(const reader *r, fv_bytes line, fv_bytes *word) {
   double v;
   *word = line;
-  for (int64_t i = 0; i < r->width; i++) last_field(word);
+  for (int64_t i = 0; i < r->width && word->n > 0; i++) last_field(word);
   if (word->n == 0) return ragged(r, line);
   fv_bytes rest = *word;
   for (fv_bytes part = last_field(&rest); rest.n > 0; part = last_field(&rest))
@@ -176,16 +176,22 @@ fv_status fv_vectors_read(const char *path, const fv_tokenizer *t, int64_t width
   return status;
 }
 
+fv_status fv_vectors_parse_words(const void *bytes, size_t n, const char *what, int64_t most,
+                                 fv_tokenizer_trainer *trainer) {
+  reader r = {.what = what, .s = bytes, .n = n, .promised = -1};
+  fv_bytes line, word;
+  FV_TRY(check_head(&r));
+  for (int64_t i = 0; i < most && next_line(&r, &line); i++) {
+    FV_TRY(word_of(&r, line, &word));
+    FV_TRY(fv_tokenizer_trainer_also(trainer, word.s, word.n));
+  }
+  return FV_OK;
+}
+
 fv_status fv_vectors_words(const char *path, int64_t most, fv_tokenizer_trainer *trainer) {
   text_file f;
-  fv_bytes line, word;
   FV_TRY(open_text(path, &f));
-  reader r = {.what = path, .s = f.s, .n = f.n, .promised = -1};
-  fv_status status = check_head(&r);
-  for (int64_t i = 0; status == FV_OK && i < most && next_line(&r, &line); i++) {
-    status = word_of(&r, line, &word);
-    if (status == FV_OK) status = fv_tokenizer_trainer_also(trainer, word.s, word.n);
-  }
+  fv_status status = fv_vectors_parse_words(f.s, f.n, path, most, trainer);
   close_text(&f);
   return status;
 }

@@ -88,6 +88,9 @@ static void words_of_a_file(void **state) {
   OK(fv_file_write(path, "plot 1 2\nquokka 1\n", 18));
   OK(fv_tokenizer_trainer_new(&(fv_tokenizer_options){.lower = true}, &trainer));
   FAILS(FV_ERR_CORRUPT, "2): expected a word and 2 numbers", fv_vectors_words(path, 5, trainer));
+  static const char huge[] = "1 9007199254740990\nplot 1 2\n";
+  FAILS(FV_ERR_CORRUPT, "2): expected a word and 9007199254740990 numbers, got 3 fields",
+        fv_vectors_parse_words(huge, sizeof huge - 1, "v", 5, trainer));
   FAILS(FV_ERR_NOTFOUND, "nothere", fv_vectors_words("/nothere", 5, trainer));
   fv_tokenizer_trainer_free(trainer);
 }
