@@ -17,9 +17,10 @@
 #endif
 
 typedef enum fv_panel_start {
-  FV_PANEL_ZERO,  /* c = ... */
-  FV_PANEL_ADD,   /* c += ... */
-  FV_PANEL_SCALE, /* c = c * scale[lane] + ... */
+  FV_PANEL_ZERO,       /* c = ... */
+  FV_PANEL_ADD,        /* c += ... */
+  FV_PANEL_SCALE,      /* c = c * scale[lane] + ... */
+  FV_PANEL_SCALE_ROWS, /* c = c * scale[row] + ... */
 } fv_panel_start;
 
 /* Memory that is wanted later, fetched into the second-level cache a little at a time beside the products: rows far
@@ -73,7 +74,7 @@ typedef struct fv_panel {
   float *c; /* c[r * c_row + lane] */
   int64_t c_row;
   fv_panel_start start;
-  const float *scale; /* [lanes] */
+  const float *scale; /* [lanes] or [rows] */
   fv_ahead *ahead;    /* or NULL */
 } fv_panel;
 
@@ -89,6 +90,7 @@ static inline __attribute__((always_inline)) void fv_panel_sums(const int rows, 
     for (int v = 0; v < vecs; v++) {
       sum[r][v] = p->start == FV_PANEL_ZERO ? fv_vzero() : fv_vload(c + r * p->c_row + v * FV_W);
       if (p->start == FV_PANEL_SCALE) sum[r][v] = fv_vmul(sum[r][v], fv_vload(p->scale + v * FV_W));
+      if (p->start == FV_PANEL_SCALE_ROWS) sum[r][v] = fv_vmul(sum[r][v], fv_vsplat(p->scale[row + r]));
     }
   for (int64_t i = 0; i < p->n; i++) {
     fv_f32v x[2];
@@ -116,24 +118,32 @@ static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, 
     for (int v = 0; v < vecs; v++) fv_vstore(c + r * p->c_row + v * FV_W, sum[r][v]);
 }
 
-/* A tile of each height is code of its own, to stay in registers: X(height). */
-#if FV_PANEL_ROWS == 8
-#define FV_PANEL_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#else
-#define FV_PANEL_HEIGHTS(X) X(1) X(2) X(3) X(4) X(5) X(6)
-#endif
-
-#define FV_PANEL_TILE(rows)                                                                   \
-  static __attribute__((noinline)) void fv_panel_##rows##_2(const fv_panel *p, int64_t row) { \
-    fv_panel_tile(rows, 2, p, row);                                                           \
-  }                                                                                           \
-  static __attribute__((noinline)) void fv_panel_##rows##_1(const fv_panel *p, int64_t row) { \
-    fv_panel_tile(rows, 1, p, row);                                                           \
-  }
-FV_PANEL_HEIGHTS(FV_PANEL_TILE)
-#undef FV_PANEL_TILE
-
 typedef void fv_panel_fn(const fv_panel *p, int64_t row);
+
+/* A tile of each height is code of its own, to stay in registers: the table `tile`s of what tile(height, p, row) makes
+ * of each. */
+#if FV_PANEL_ROWS == 8
+#define FV_PANEL_HEIGHTS(X, tile) X(1, tile) X(2, tile) X(3, tile) X(4, tile) X(5, tile) X(6, tile) X(7, tile) X(8, tile)
+#else
+#define FV_PANEL_HEIGHTS(X, tile) X(1, tile) X(2, tile) X(3, tile) X(4, tile) X(5, tile) X(6, tile)
+#endif
+#define FV_PANEL_FUNCTION(rows, tile)                                                       \
+  static __attribute__((noinline)) void tile##_##rows(const fv_panel *p, int64_t row) { \
+    tile(rows, p, row);                                                                     \
+  }
+#define FV_PANEL_NAME(rows, tile) tile##_##rows,
+#define FV_PANEL_TILES(tile)                \
+  FV_PANEL_HEIGHTS(FV_PANEL_FUNCTION, tile) \
+  static fv_panel_fn *const tile##s[FV_PANEL_ROWS] = {FV_PANEL_HEIGHTS(FV_PANEL_NAME, tile)};
+
+static inline __attribute__((always_inline)) void fv_panel_one(const int rows, const fv_panel *p, int64_t row) {
+  fv_panel_tile(rows, 1, p, row);
+}
+static inline __attribute__((always_inline)) void fv_panel_two(const int rows, const fv_panel *p, int64_t row) {
+  fv_panel_tile(rows, 2, p, row);
+}
+FV_PANEL_TILES(fv_panel_one)
+FV_PANEL_TILES(fv_panel_two)
 
 /* `rows` rows in tiles of even height: low ones are slow. tiles[height - 1] works on one. */
 static inline __attribute__((always_inline)) void fv_panel_walk(const fv_panel *p, int64_t rows,
@@ -149,13 +159,7 @@ static inline __attribute__((always_inline)) void fv_panel_walk(const fv_panel *
 
 /* `rows` rows of one or two vectors. */
 static inline void fv_panel_run(const fv_panel *p, int vecs, int64_t rows) {
-#define FV_PANEL_ONE(rows) fv_panel_##rows##_1,
-#define FV_PANEL_TWO(rows) fv_panel_##rows##_2,
-  static fv_panel_fn *const tiles[2][FV_PANEL_ROWS] = {{FV_PANEL_HEIGHTS(FV_PANEL_ONE)},
-                                                       {FV_PANEL_HEIGHTS(FV_PANEL_TWO)}};
-#undef FV_PANEL_ONE
-#undef FV_PANEL_TWO
-  fv_panel_walk(p, rows, tiles[vecs - 1]);
+  fv_panel_walk(p, rows, vecs == 1 ? fv_panel_ones : fv_panel_twos);
 }
 
 #endif

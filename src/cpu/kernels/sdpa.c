@@ -25,7 +25,7 @@ typedef struct query_tile {
   tile t;
   bool begun, bounded;               /* bounded: max stays 0 */
   fv_f32v max[2], sum[2], moment[2]; /* moment: sum of p x, for the entropy */
-  float *turned, *sums;              /* [D][LANES], [Dv][LANES] */
+  float *turned, *sums;              /* [D][LANES]; of values */
   float *best;                       /* [topk][LANES], falling */
   int32_t *best_at;
   int32_t *chosen; /* pairs (place in rows, lane) */
@@ -52,6 +52,12 @@ static int64_t best_rows(const fv_sdpa_attrs *a) { return a->topk > 0 ? FV_MAX(a
 /* Who is asked for totals keeps all of a tile's weights, and goes tile by tile. */
 static int tiles_of(const fv_sdpa_attrs *a) { return a->totals ? 1 : TILES; }
 
+/* Values whose rows are loaded as vectors are as fast where they lie, unless each is on a page of its own. */
+static bool values_in_place(const fv_sdpa_size *z) {
+  enum { PAGE = 4096 };
+  return sums_in_rows(z->dv) && z->g * z->dv * (int64_t)sizeof(float) <= PAGE;
+}
+
 static work work_of(const view *w, deal *d) {
   const fv_sdpa_size *z = &w->z;
   const bool all = w->a->totals;
@@ -60,7 +66,7 @@ static work work_of(const view *w, deal *d) {
             .dropped = take_floats(d, w->a->p > 0 ? BLOCK * LANES : 0),
             .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
             .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
-            .v = take_floats(d, z->g > 1 ? z->s * z->dv : 0),
+            .v = take_floats(d, z->g > 1 && !values_in_place(z) ? z->s * z->dv : 0),
             .squares = take_floats(d, z->s),
             .block_max = take_floats(d, all ? blocks * LANES : 0),
             .totals = take_floats(d, all ? z->s * FV_W : 0)};
@@ -359,15 +365,15 @@ static void drop(const uint32_t keep[BLOCK], int64_t n, const float *from, float
 /* A block's unnormalised weights; true where what was summed so far is to be multiplied by `scale`. */
 static bool block_weights(const view *w, const fv_call *c, query_tile *q, work *s, const group_rows *k, int64_t k0,
                           int64_t n, float *p, float scale[LANES]) {
-  const bool ask_scores = w->a->topk > 0 || q->n_chosen > 0 || w->a->entropy;
-  if (q->bounded && !ask_scores && is_plain(w, &q->t, k0, n)) {
+  const bool ask_scores = w->a->topk > 0 || q->n_chosen > 0 || w->a->entropy, plain = is_plain(w, &q->t, k0, n);
+  if (q->bounded && !ask_scores && plain) {
     fv_f32v sum[2] = {fv_vzero(), fv_vzero()};
     power_scores(k, q->turned, k0, n, q->max, p, sum, &s->ahead);
     for (int v = 0; v < 2; v++) q->sum[v] = q->sum[v] + sum[v];
     return false;
   }
   scores(k, q->turned, k0, n, p, &s->ahead);
-  adjust(w, &q->t, k0, n, p, s->bias);
+  if (!plain) adjust(w, &q->t, k0, n, p, s->bias);
   if (w->a->topk > 0) keep_best(w, q, k0, n, p);
   if (q->n_chosen > 0) keep_chosen(w, c, q, k0, n, p);
   const bool changed = !q->bounded && rescale(q, p, n, scale);
@@ -390,20 +396,8 @@ static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, c
     drop(keep, n, p, s->dropped);
     weights = s->dropped;
   }
-  fv_panel_run(&(fv_panel){.n = n,
-                           .a = row_of(v, k0),
-                           .a_row = 1,
-                           .a_step = v->width,
-                           .b = weights,
-                           .b_step = LANES,
-                           .c = q->sums,
-                           .c_row = LANES,
-                           .scale = scale,
-                           .ahead = &s->ahead,
-                           .start = !q->begun ? FV_PANEL_ZERO
-                                    : changed ? FV_PANEL_SCALE
-                                              : FV_PANEL_ADD},
-               2, v->width);
+  const fv_panel_start start = !q->begun ? FV_PANEL_ZERO : changed ? FV_PANEL_SCALE : FV_PANEL_ADD;
+  add_rows(v, weights, k0, n, q->t.lanes, start, scale, q->sums, &s->ahead);
   q->begun = true;
 }
 
@@ -412,16 +406,12 @@ static void finish_tile(const view *w, const fv_call *c, query_tile *q, work *s)
   const fv_sdpa_size *z = &w->z;
   const tile *t = &q->t;
   const int64_t at = (t->b * z->h + t->h) * z->t + t->t;
-  float lse2[LANES];
+  float lse2[LANES], factor[LANES];
   for (int v = 0; v < 2; v++) {
     int64_t n = FV_MIN(FV_MAX(t->lanes - v * FV_W, 0), FV_W);
     fv_f32v none = fv_vzero(), log_sum = fv_vlog(q->sum[v]);
     fv_mask empty = fv_veq(q->sum[v], none);
-    fv_f32v factor = fv_vselect(empty, none, fv_vsplat(w->keep_scale) / q->sum[v]);
-    for (int64_t i = 0; q->begun && i < z->dv; i++) {
-      float *sum = q->sums + i * LANES + v * FV_W;
-      fv_vstore(sum, fv_vload(sum) * factor);
-    }
+    fv_vstore(factor + v * FV_W, fv_vselect(empty, none, fv_vsplat(w->keep_scale) / q->sum[v]));
     fv_vstore(lse2 + v * FV_W,
               fv_vselect(empty, fv_vsplat(-HIDDEN), fv_vfma(log_sum, fv_vsplat((float)LOG2_E), q->max[v])));
     fv_vstore_n((float *)c->out[FV_SDPA_LSE].data + at + v * FV_W, fv_vfma(q->max[v], fv_vsplat((float)LN_2), log_sum),
@@ -432,8 +422,8 @@ static void finish_tile(const view *w, const fv_call *c, query_tile *q, work *s)
     }
   }
   if (!q->begun) memset(q->sums, 0, (size_t)(z->dv * LANES) * sizeof(float));
-  turn_back((float *)c->out[FV_SDPA_Y].data + ((t->b * z->t + t->t) * z->h + t->h) * z->dv, z->h * z->dv, q->sums,
-            t->lanes, z->dv);
+  give_sums((float *)c->out[FV_SDPA_Y].data + ((t->b * z->t + t->t) * z->h + t->h) * z->dv, z->h * z->dv, q->sums,
+            t->lanes, z->dv, factor);
   if (w->a->topk > 0) give_best(w, c, q, lse2);
   give_chosen(w, c, q, lse2);
   if (w->a->totals) add_totals(t, s, lse2);
@@ -500,8 +490,8 @@ static void look_ahead_block(const view *w, const fv_call *c, const query_tile *
     ahead_queries(w, c->out[FV_SDPA_Y].data, w->z.dv, t->b, t->h, 1, t->t, FV_MIN(after, w->z.t), true, a);
     ahead_queries(w, w->q, w->z.d, t->b, t->h, 1, after, FV_MIN(after + n * LANES, w->z.t), false, a);
   }
-  fv_ahead_add(a, row_of(k, next), k->width, rows, k->width, false);
-  fv_ahead_add(a, row_of(v, next), v->width, rows, v->width, false);
+  fv_ahead_add(a, row_of(k, next), k->step, rows, k->width, false);
+  fv_ahead_add(a, row_of(v, next), v->step, rows, v->width, false);
   ahead_spread(a, n * (fv_ceil_div(BLOCK, FV_PANEL_ROWS) + fv_ceil_div(v->width, FV_PANEL_ROWS)));
 }
 
@@ -549,7 +539,7 @@ static void run_queries(const view *w, const fv_call *c, int64_t b, int64_t h, i
   tile first = tile_of(w, b, h, begin), last = tile_of(w, b, h, begin + (end - begin - 1) / LANES * LANES);
   int64_t from = FV_MIN(first.begin, last.begin), to = FV_MAX(first.end, last.end), group = h / (w->z.h / w->z.g);
   group_rows k = rows_of(w, w->k, w->z.d, b, group, from, FV_MAX(from, to), s->k);
-  group_rows v = rows_of(w, w->v, w->z.dv, b, group, from, FV_MAX(from, to), s->v);
+  group_rows v = rows_of(w, w->v, w->z.dv, b, group, from, FV_MAX(from, to), values_in_place(&w->z) ? NULL : s->v);
   const int64_t together = tiles_of(w->a) * LANES;
   if (may_be_bounded(w, from, to)) square_keys(&k, from, to, s->squares);
   for (int64_t t = begin; t < end; t += together)

@@ -20,7 +20,7 @@ typedef struct query_tile {
   fv_f32v slope[2];          /* gradient of the slope so far */
   float *turned, *rows;      /* queries: [D][LANES], scaled for the scores; [LANES][Dp], scaled for dK */
   float *dturned, *drows;    /* dy: [Dv][LANES]; [LANES][Dvp] */
-  float *dq;                 /* [D][LANES] */
+  float *dq;                 /* of keys */
   draws *draws;
 } query_tile;
 
@@ -193,7 +193,6 @@ static void add_delta(const view *w, const asked *a, work *s, query_tile *q, con
 }
 
 /* ---- a block ----------------------------------------------------------------------------------------------------- */
-
 /* Dropout of what the values see; the factor 1 / (1 - p) goes along. */
 static void drop_block(const view *w, work *s, const query_tile *q, int64_t k0, int64_t n) {
   uint32_t keep[BLOCK];
@@ -237,19 +236,11 @@ static inline __attribute__((always_inline)) void gradient_tile(const int rows, 
       fv_vstore(p->c + at, fv_vload(all->weights + at) * (dp[r][v] - all->q->delta[v]));
     }
 }
-#define GRADIENT_TILE(rows)                                                                    \
-  static __attribute__((noinline)) void gradient_tile_##rows(const fv_panel *p, int64_t row) { \
-    gradient_tile(rows, p, row);                                                               \
-  }
-FV_PANEL_HEIGHTS(GRADIENT_TILE)
-#undef GRADIENT_TILE
+FV_PANEL_TILES(gradient_tile)
 
 static void plain_score_gradient(work *s, const query_tile *q, const group_rows *v, int64_t k0, int64_t n) {
-#define GRADIENT_TILE(rows) gradient_tile_##rows,
-  static fv_panel_fn *const tiles[] = {FV_PANEL_HEIGHTS(GRADIENT_TILE)};
-#undef GRADIENT_TILE
   const gradient_panel all = {score_panel(v, q->dturned, k0, s->dp, &s->ahead), q, s->p};
-  fv_panel_walk(&all.p, n, tiles);
+  fv_panel_walk(&all.p, n, gradient_tiles);
 }
 
 /* dP and then dS of a block whose weights are known. */
@@ -304,26 +295,17 @@ static void back_block(const view *w, const asked *a, const fv_call *c, work *s,
   score_gradient(w, a, s, q, v, k0, n);
   if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, q->drows, dvp, n);
   add_to_keys(s->dk + k0 * dp, s->dp, q->rows, dp, n);
-  fv_panel_run(&(fv_panel){.n = n,
-                           .a = row_of(k, k0),
-                           .a_row = 1,
-                           .a_step = k->width,
-                           .b = s->dp,
-                           .b_step = LANES,
-                           .c = q->dq,
-                           .c_row = LANES,
-                           .start = FV_PANEL_ADD},
-               2, k->width);
+  add_rows(k, s->dp, k0, n, q->t.lanes, FV_PANEL_ADD, NULL, q->dq, NULL);
   if (w->a->dbias) add_bias_gradient(w, c, s, &q->t, k0, n);
   if (w->a->dslopes) add_slope_gradient(w, s, q, k0, n);
 }
 
 static void finish_tile(const view *w, const fv_call *c, query_tile *q) {
   const fv_sdpa_size *z = &w->z;
-  for (int64_t i = 0; i < z->d * LANES; i += FV_W)
-    fv_vstore(q->dq + i, fv_vload(q->dq + i) * fv_vsplat((float)z->scale));
-  turn_back((float *)c->out[FV_SDPA_DQ].data + ((q->t.b * z->t + q->t.t) * z->h + q->t.h) * z->d, z->h * z->d, q->dq,
-            q->t.lanes, z->d);
+  float factor[LANES];
+  for (int l = 0; l < LANES; l++) factor[l] = (float)z->scale;
+  give_sums((float *)c->out[FV_SDPA_DQ].data + ((q->t.b * z->t + q->t.t) * z->h + q->t.h) * z->d, z->h * z->d, q->dq,
+            q->t.lanes, z->d, factor);
 }
 
 /* What comes after keys k0 .. k0 + BLOCK - 1 is fetched beside them: the next block; after the last, where the results
@@ -342,8 +324,8 @@ static void look_ahead_block(const view *w, const asked *a, const fv_call *c, wo
     ahead_queries(w, a->dy, w->z.dv, t->b, t->h, 1, after, until, false, to);
     ahead_queries(w, a->y, w->z.dv, t->b, t->h, 1, after, until, false, to);
   }
-  fv_ahead_add(to, row_of(k, next), k->width, rows, k->width, false);
-  fv_ahead_add(to, row_of(v, next), v->width, rows, v->width, false);
+  fv_ahead_add(to, row_of(k, next), k->step, rows, k->width, false);
+  fv_ahead_add(to, row_of(v, next), v->step, rows, v->width, false);
   fv_ahead_add(to, s->dk + next * dp, dp, rows, dp, true);
   fv_ahead_add(to, s->dv + next * dvp, dvp, rows, dvp, true);
   ahead_spread(to, n * 2 * fv_ceil_div(BLOCK, FV_PANEL_ROWS));

@@ -2,10 +2,10 @@
 /* sdpa_tile.h: what the forward and the backward kernel of many queries share: tiles of queries, their scores, what
  * hides keys, dropout.
  *
- * * Lanes are queries: FV_PANEL of them side by side make a tile, and everything about them (maximum, sum,
- * causality) is vertical. Queries are turned once a tile, keys and values are read as they lie and broadcast. A
- * block of BLOCK keys (which the kernel defines) by one tile stays in the first-level cache between the product that
- * makes it and the one that uses it. */
+ * * Lanes are queries: FV_PANEL of them side by side make a tile, and everything about their scores (maximum, sum,
+ * causality) is vertical. Queries are turned once a tile, keys are read as they lie and broadcast; where vectors fit
+ * their rows, values are read as they lie, too, and the weights broadcast. A block of BLOCK keys (which the kernel
+ * defines) by one tile stays in the first-level cache between the product that makes it and the one that uses it. */
 #ifndef FV_CPU_KERNELS_SDPA_TILE_H
 #define FV_CPU_KERNELS_SDPA_TILE_H
 
@@ -61,13 +61,12 @@ static inline void turn_back(float *to, int64_t step, const float *from, int64_t
 }
 
 /* ---- keys and values --------------------------------------------------------------------------------------------- */
-/* Rows of one group: as they lie when there is one group; else copied together, or rows whose distance is a power of
- * two would fall upon each other in the cache. */
+/* Rows of one group. */
 typedef struct group_rows {
   const float *p; /* the row of key `first` */
-  int64_t first, width;
+  int64_t first, width, step;
 } group_rows;
-static inline const float *row_of(const group_rows *g, int64_t s) { return g->p + (s - g->first) * g->width; }
+static inline const float *row_of(const group_rows *g, int64_t s) { return g->p + (s - g->first) * g->step; }
 
 static inline void copy_rows(float *to, int64_t to_step, const float *from, int64_t step, int64_t n, int64_t width) {
   enum { AHEAD = 12 }; /* rows: far apart, they are not foreseen by the processor */
@@ -79,12 +78,14 @@ static inline void copy_rows(float *to, int64_t to_step, const float *from, int6
   }
 }
 
+/* As they lie when there is one group or no room; else copied together, or rows whose distance is a power of two would
+ * fall upon each other in the cache. */
 static inline group_rows rows_of(const view *w, const float *all, int64_t width, int64_t b, int64_t group,
                                  int64_t begin, int64_t end, float *room) {
-  const float *from = all + ((b * w->z.s + begin) * w->z.g + group) * width;
-  if (w->z.g == 1) return (group_rows){from, begin, width};
-  copy_rows(room, width, from, w->z.g * width, end - begin, width);
-  return (group_rows){room, begin, width};
+  const group_rows there = {all + ((b * w->z.s + begin) * w->z.g + group) * width, begin, width, w->z.g * width};
+  if (w->z.g == 1 || !room) return there;
+  copy_rows(room, width, there.p, there.step, end - begin, width);
+  return (group_rows){room, begin, width, width};
 }
 
 /* Heads h .. h + heads - 1 of q, y and their like are to be fetched before their turn comes. */
@@ -110,7 +111,7 @@ static inline void ahead_spread(fv_ahead *a, int64_t tiles) {
 static inline fv_panel score_panel(const group_rows *k, const float *turned, int64_t k0, float *to, fv_ahead *ahead) {
   return (fv_panel){.n = k->width,
                     .a = row_of(k, k0),
-                    .a_row = k->width,
+                    .a_row = k->step,
                     .a_step = 1,
                     .b = turned,
                     .b_step = LANES,
@@ -147,21 +148,13 @@ static inline __attribute__((always_inline)) void power_tile(const int rows, con
     all->sum[v] = sum;
   }
 }
-#define POWER_TILE(rows)                                                                    \
-  static __attribute__((noinline)) void power_tile_##rows(const fv_panel *p, int64_t row) { \
-    power_tile(rows, p, row);                                                               \
-  }
-FV_PANEL_HEIGHTS(POWER_TILE)
-#undef POWER_TILE
+FV_PANEL_TILES(power_tile)
 
 /* to = 2^(score - less), sum[lane] += to */
 static inline void power_scores(const group_rows *k, const float *turned, int64_t k0, int64_t n, const fv_f32v less[2],
                                 float *to, fv_f32v sum[2], fv_ahead *ahead) {
-#define POWER_TILE(rows) power_tile_##rows,
-  static fv_panel_fn *const tiles[] = {FV_PANEL_HEIGHTS(POWER_TILE)};
-#undef POWER_TILE
   const power_panel all = {score_panel(k, turned, k0, to, ahead), {less[0], less[1]}, sum};
-  fv_panel_walk(&all.p, n, tiles);
+  fv_panel_walk(&all.p, n, power_tiles);
 }
 
 /* The bias of a tile's queries and a block's keys: [n][LANES]. */
@@ -182,11 +175,11 @@ static inline bool is_plain(const view *w, const tile *t, int64_t k0, int64_t n)
          !any_padding(w->mask ? w->mask + t->b * w->z.s + k0 : NULL, n);
 }
 
-/* Adds bias and slopes to a block's scores and hides what is not to be seen. `room`: [BLOCK][LANES]. */
+/* Adds bias and slopes to the scores of a block that is not plain and hides what is not to be seen. `room`:
+ * [BLOCK][LANES]. */
 static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, float *score, float *room) {
   const uint8_t *mask = w->mask ? w->mask + t->b * w->z.s + k0 : NULL;
   bool inside = k0 >= t->whole_begin && k0 + n <= t->whole_end;
-  if (is_plain(w, t, k0, n)) return;
   if (w->bias) turn_bias(w, t, k0, n, room);
   fv_f32v slope = fv_vsplat(w->slopes ? w->slopes[t->h] * (float)LOG2_E : 0), hidden = fv_vsplat(HIDDEN);
   for (int64_t i = 0; i < n; i++)
@@ -204,6 +197,46 @@ static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, f
       }
       fv_vstore(at, mask && !mask[i] ? hidden : x);
     }
+}
+
+/* ---- sums of rows ------------------------------------------------------------------------------------------------ */
+/* A tile's sums of keys or values, weighted: query after query as they are wanted where vectors fit the rows, and only
+ * the queries that there are; else as the scores lie, [width][LANES]. */
+static inline bool sums_in_rows(int64_t width) { return width % FV_W == 0; }
+
+static inline void add_rows(const group_rows *g, const float *weights, int64_t k0, int64_t n, int64_t lanes,
+                            fv_panel_start start, const float *scale, float *sums, fv_ahead *ahead) {
+  fv_panel p = {.n = n, .c = sums, .start = start, .scale = scale, .ahead = ahead};
+  if (!sums_in_rows(g->width)) {
+    p.a = row_of(g, k0), p.a_row = 1, p.a_step = g->step;
+    p.b = weights, p.b_step = LANES;
+    p.c_row = LANES;
+    fv_panel_run(&p, 2, g->width);
+    return;
+  }
+  p.a = weights, p.a_row = 1, p.a_step = LANES;
+  p.b_step = g->step;
+  p.c_row = g->width;
+  if (start == FV_PANEL_SCALE) p.start = FV_PANEL_SCALE_ROWS;
+  for (int64_t i = 0; i < g->width; i += LANES) {
+    p.b = row_of(g, k0) + i;
+    p.c = sums + i;
+    fv_panel_run(&p, g->width - i < LANES ? 1 : 2, lanes);
+  }
+}
+
+/* Rows `step` apart: the sums times their query's factor. */
+static inline void give_sums(float *to, int64_t step, float *sums, int64_t lanes, int64_t width,
+                             const float factor[LANES]) {
+  if (!sums_in_rows(width)) {
+    for (int64_t i = 0; i < width * LANES; i += FV_W)
+      fv_vstore(sums + i, fv_vload(sums + i) * fv_vload(factor + i % LANES));
+    turn_back(to, step, sums, lanes, width);
+    return;
+  }
+  for (int64_t l = 0; l < lanes; l++)
+    for (int64_t i = 0; i < width; i += FV_W)
+      fv_vstore(to + l * step + i, fv_vload(sums + l * width + i) * fv_vsplat(factor[l]));
 }
 
 /* ---- dropout ----------------------------------------------------------------------------------------------------- */
