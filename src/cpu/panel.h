@@ -123,14 +123,13 @@ typedef void fv_panel_fn(const fv_panel *p, int64_t row);
 /* A tile of each height is code of its own, to stay in registers: the table `tile`s of what tile(height, p, row) makes
  * of each. */
 #if FV_PANEL_ROWS == 8
-#define FV_PANEL_HEIGHTS(X, tile) X(1, tile) X(2, tile) X(3, tile) X(4, tile) X(5, tile) X(6, tile) X(7, tile) X(8, tile)
+#define FV_PANEL_HEIGHTS(X, tile) \
+  X(1, tile) X(2, tile) X(3, tile) X(4, tile) X(5, tile) X(6, tile) X(7, tile) X(8, tile)
 #else
 #define FV_PANEL_HEIGHTS(X, tile) X(1, tile) X(2, tile) X(3, tile) X(4, tile) X(5, tile) X(6, tile)
 #endif
-#define FV_PANEL_FUNCTION(rows, tile)                                                       \
-  static __attribute__((noinline)) void tile##_##rows(const fv_panel *p, int64_t row) { \
-    tile(rows, p, row);                                                                     \
-  }
+#define FV_PANEL_FUNCTION(rows, tile) \
+  static __attribute__((noinline)) void tile##_##rows(const fv_panel *p, int64_t row) { tile(rows, p, row); }
 #define FV_PANEL_NAME(rows, tile) tile##_##rows,
 #define FV_PANEL_TILES(tile)                \
   FV_PANEL_HEIGHTS(FV_PANEL_FUNCTION, tile) \

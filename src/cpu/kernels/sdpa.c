@@ -397,7 +397,7 @@ static void add_block(const view *w, const fv_call *c, query_tile *q, work *s, c
     weights = s->dropped;
   }
   const fv_panel_start start = !q->begun ? FV_PANEL_ZERO : changed ? FV_PANEL_SCALE : FV_PANEL_ADD;
-  add_rows(v, weights, k0, n, q->t.lanes, start, scale, q->sums, &s->ahead);
+  add_rows(v, weights, &q->t, k0, n, start, scale, q->sums, &s->ahead);
   q->begun = true;
 }
 

@@ -276,14 +276,23 @@ static void add_slope_gradient(const view *w, work *s, query_tile *q, int64_t k0
     }
 }
 
-/* to[key][column] += sum over lanes of of[key][lane] rows[lane][column] */
-static void add_to_keys(float *to, const float *of, const float *rows, int64_t width, int64_t n) {
-  fv_panel p = {
-      .n = LANES, .a = of, .a_row = LANES, .a_step = 1, .b_step = width, .c_row = width, .start = FV_PANEL_ADD};
-  for (int64_t i = 0; i < width; i += LANES) {
-    p.b = rows + i;
-    p.c = to + i;
-    fv_panel_run(&p, width - i < LANES ? 1 : 2, n);
+/* to[key][column] += sum over the lanes that see it of of[key][lane] rows[lane][column], of keys k0 .. k0 + n - 1 */
+static void add_to_keys(const tile *t, float *to, const float *of, const float *rows, int64_t width, int64_t k0,
+                        int64_t n) {
+  fv_panel p = {.a_row = LANES, .a_step = 1, .b_step = width, .c_row = width, .start = FV_PANEL_ADD};
+  const int64_t together = is_inside(t, k0, n) ? n : FV_PANEL_ROWS;
+  for (int64_t k = 0, keys; k < n; k += keys) {
+    keys = FV_MIN(n - k, together);
+    int64_t from = 0, end = LANES;
+    while (from < end && t->high[from] <= k0 + k) from++;
+    while (from < end && t->low[end - 1] >= k0 + k + keys) end--;
+    p.n = end - from;
+    p.a = of + k * LANES + from;
+    for (int64_t i = 0; i < width; i += LANES) {
+      p.b = rows + from * width + i;
+      p.c = to + (k0 + k) * width + i;
+      fv_panel_run(&p, width - i < LANES ? 1 : 2, keys);
+    }
   }
 }
 
@@ -293,9 +302,9 @@ static void back_block(const view *w, const asked *a, const fv_call *c, work *s,
   const int64_t dp = padded(w->z.d), dvp = padded(w->z.dv);
   weights(w, s, q, k, k0, n);
   score_gradient(w, a, s, q, v, k0, n);
-  if (a->dy) add_to_keys(s->dv + k0 * dvp, w->a->p > 0 ? s->kept : s->p, q->drows, dvp, n);
-  add_to_keys(s->dk + k0 * dp, s->dp, q->rows, dp, n);
-  add_rows(k, s->dp, k0, n, q->t.lanes, FV_PANEL_ADD, NULL, q->dq, NULL);
+  if (a->dy) add_to_keys(&q->t, s->dv, w->a->p > 0 ? s->kept : s->p, q->drows, dvp, k0, n);
+  add_to_keys(&q->t, s->dk, s->dp, q->rows, dp, k0, n);
+  add_rows(k, s->dp, &q->t, k0, n, FV_PANEL_ADD, NULL, q->dq, NULL);
   if (w->a->dbias) add_bias_gradient(w, c, s, &q->t, k0, n);
   if (w->a->dslopes) add_slope_gradient(w, s, q, k0, n);
 }

@@ -20,7 +20,7 @@ typedef struct tile {
   int64_t lanes;                  /* how many there are */
   int64_t begin, end;             /* keys that any of them may see */
   int64_t whole_begin, whole_end; /* keys that all of them may see */
-  fv_i32v low[2], high[2];        /* lane by lane: keys low .. high - 1 */
+  int32_t low[LANES], high[LANES]; /* lane by lane: keys low .. high - 1; neither ever falls */
 } tile;
 
 /* Keys before the first and after the last that the mask shows are left out: what padding costs. */
@@ -32,16 +32,14 @@ static inline void trim(const view *w, tile *t) {
 
 static inline tile tile_of(const view *w, int64_t b, int64_t h, int64_t at) {
   tile t = {.b = b, .h = h, .t = at, .lanes = FV_MIN(w->z.t - at, LANES)};
-  int32_t low[LANES], high[LANES];
   int64_t begin, end;
   for (int64_t i = 0; i < LANES; i++) { /* lanes without a query are like the last */
     fv_sdpa_span(w->a, at + FV_MIN(i, t.lanes - 1), w->z.t, w->z.s, &begin, &end);
-    low[i] = (int32_t)begin;
-    high[i] = (int32_t)end;
+    t.low[i] = (int32_t)begin;
+    t.high[i] = (int32_t)end;
   }
-  t.begin = low[0], t.whole_end = high[0];
-  t.end = high[LANES - 1], t.whole_begin = low[LANES - 1];
-  for (int v = 0; v < 2; v++) t.low[v] = fv_iload(low + v * FV_W), t.high[v] = fv_iload(high + v * FV_W);
+  t.begin = t.low[0], t.whole_end = t.high[0];
+  t.end = t.high[LANES - 1], t.whole_begin = t.low[LANES - 1];
   trim(w, &t);
   return t;
 }
@@ -169,9 +167,14 @@ static inline bool any_padding(const uint8_t *mask, int64_t n) {
   return false;
 }
 
+/* Whether none of the tile's queries comes before or after these keys. */
+static inline bool is_inside(const tile *t, int64_t k0, int64_t n) {
+  return k0 >= t->whole_begin && k0 + n <= t->whole_end;
+}
+
 /* Whether every query of the tile sees these keys, as their product alone says. */
 static inline bool is_plain(const view *w, const tile *t, int64_t k0, int64_t n) {
-  return k0 >= t->whole_begin && k0 + n <= t->whole_end && !w->bias && !w->slopes &&
+  return is_inside(t, k0, n) && !w->bias && !w->slopes &&
          !any_padding(w->mask ? w->mask + t->b * w->z.s + k0 : NULL, n);
 }
 
@@ -179,7 +182,7 @@ static inline bool is_plain(const view *w, const tile *t, int64_t k0, int64_t n)
  * [BLOCK][LANES]. */
 static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, float *score, float *room) {
   const uint8_t *mask = w->mask ? w->mask + t->b * w->z.s + k0 : NULL;
-  bool inside = k0 >= t->whole_begin && k0 + n <= t->whole_end;
+  const bool inside = is_inside(t, k0, n);
   if (w->bias) turn_bias(w, t, k0, n, room);
   fv_f32v slope = fv_vsplat(w->slopes ? w->slopes[t->h] * (float)LOG2_E : 0), hidden = fv_vsplat(HIDDEN);
   for (int64_t i = 0; i < n; i++)
@@ -193,7 +196,8 @@ static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, f
       }
       if (!inside) {
         fv_i32v s = fv_isplat((int32_t)(k0 + i));
-        x = fv_vselect(fv_mand(fv_ige(s, t->low[v]), fv_ilt(s, t->high[v])), x, hidden);
+        fv_mask seen = fv_mand(fv_ige(s, fv_iload(t->low + v * FV_W)), fv_ilt(s, fv_iload(t->high + v * FV_W)));
+        x = fv_vselect(seen, x, hidden);
       }
       fv_vstore(at, mask && !mask[i] ? hidden : x);
     }
@@ -204,7 +208,7 @@ static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, f
  * the queries that there are; else as the scores lie, [width][LANES]. */
 static inline bool sums_in_rows(int64_t width) { return width % FV_W == 0; }
 
-static inline void add_rows(const group_rows *g, const float *weights, int64_t k0, int64_t n, int64_t lanes,
+static inline void add_rows(const group_rows *g, const float *weights, const tile *t, int64_t k0, int64_t n,
                             fv_panel_start start, const float *scale, float *sums, fv_ahead *ahead) {
   fv_panel p = {.n = n, .c = sums, .start = start, .scale = scale, .ahead = ahead};
   if (!sums_in_rows(g->width)) {
@@ -214,14 +218,22 @@ static inline void add_rows(const group_rows *g, const float *weights, int64_t k
     fv_panel_run(&p, 2, g->width);
     return;
   }
-  p.a = weights, p.a_row = 1, p.a_step = LANES;
+  p.a_row = 1, p.a_step = LANES;
   p.b_step = g->step;
   p.c_row = g->width;
   if (start == FV_PANEL_SCALE) p.start = FV_PANEL_SCALE_ROWS;
-  for (int64_t i = 0; i < g->width; i += LANES) {
-    p.b = row_of(g, k0) + i;
-    p.c = sums + i;
-    fv_panel_run(&p, g->width - i < LANES ? 1 : 2, lanes);
+  const int64_t together = is_inside(t, k0, n) ? t->lanes : FV_PANEL_ROWS;
+  for (int64_t l = 0, lanes; l < t->lanes; l += lanes) {
+    lanes = FV_MIN(t->lanes - l, together);
+    const int64_t from = FV_MAX(t->low[l], k0), to = FV_MAX(FV_MIN(t->high[l + lanes - 1], k0 + n), from);
+    p.n = to - from;
+    p.a = weights + (from - k0) * LANES + l;
+    if (scale) p.scale = scale + l;
+    for (int64_t i = 0; i < g->width; i += LANES) {
+      p.b = row_of(g, from) + i;
+      p.c = sums + l * g->width + i;
+      fv_panel_run(&p, g->width - i < LANES ? 1 : 2, lanes);
+    }
   }
 }
 
