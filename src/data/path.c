@@ -13,6 +13,12 @@ bool fv_path_ends(const char *path, const char *suffix) {
   return n >= k && memcmp(path + n - k, suffix, k) == 0;
 }
 
+bool fv_path_is_table(const char *path) { return fv_path_ends(path, ".csv") || fv_path_ends(path, ".tsv"); }
+
+fv_status fv_path_open_table(const char *path, fv_csv **csv) {
+  return fv_csv_open(path, &(fv_csv_options){.separator = fv_path_ends(path, ".tsv") ? '\t' : ','}, csv);
+}
+
 /* ---- names beside names ------------------------------------------------------------------------------------------ */
 static const char *last_found(const char *text, const char *word) {
   const char *found = NULL;
@@ -158,14 +164,11 @@ static const char *images_of_prefix(fv_arena *arena, const char *prefix) {
 }
 
 static fv_status open_file(const fv_data_open *o, fv_dataset *d) {
-  bool texts;
   if (fv_path_is_texts(o)) return fv_path_open_texts(o, d);
   if (o->reading->horizon > 0) return fv_path_open_series(o, d);
   if (o->reading->like != 0) return fv_path_open_ratings(o, d);
-  FV_TRY(fv_path_names_texts(o, &texts));
-  if (texts) return fv_path_open_texts(o, d);
   if (fv_path_ends(o->path, ".npy")) return fv_path_open_npy(o, d);
-  if (fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv")) return fv_path_open_csv(o, d);
+  if (fv_path_is_table(o->path)) return fv_path_open_csv(o, d);
   if (strstr(o->path, "idx3") || strstr(o->path, "idx4")) return fv_path_open_idx(o, d);
   return FV_FAIL(FV_ERR_REQUEST,
                  "dataset (%s): expected a folder of class folders, a .csv, .tsv, .jsonl or .npy file or IDX images",

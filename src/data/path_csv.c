@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_csv.c: images as rows of text. The file is gone through three times (layout, labels, pixels), so that only the
- * text itself is held beside the images, and a plan can know all sizes without holding any. */
+/* path_csv.c: images as rows of text; a table with a column "text" is handed over to path_texts.c. The file is gone
+ * through three times (layout, labels, pixels), so that only the text itself is held beside the images, and a plan can
+ * know all sizes without holding any. */
 #include "data/sets.h"
 
 #include <math.h>
@@ -11,6 +12,7 @@ enum { MAX_CLASSES = 4096 };
 typedef struct layout {
   int64_t n, columns;
   bool header, label_first;
+  bool texts; /* not images: a column is named so */
 } layout;
 
 typedef struct walk walk;
@@ -27,9 +29,8 @@ static fv_status walk_rows(walk *w, int64_t *n) {
   fv_status status = FV_OK;
   char **field;
   size_t columns;
-  fv_csv_options options = {.separator = fv_path_ends(w->path, ".tsv") ? '\t' : ','};
   *n = 0;
-  FV_TRY(fv_csv_open(w->path, &options, &w->csv));
+  FV_TRY(fv_path_open_table(w->path, &w->csv));
   if (w->layout->header) FV_TRY_DONE(fv_csv_next(w->csv, &field, &columns));
   for (;; ++*n) {
     FV_TRY_DONE(fv_csv_next(w->csv, &field, &columns));
@@ -84,9 +85,10 @@ static fv_status read_first(const char *path, layout *l, bool *named) {
   char **field;
   size_t n;
   double number;
-  fv_csv_options options = {.separator = fv_path_ends(path, ".tsv") ? '\t' : ','};
-  FV_TRY(fv_csv_open(path, &options, &csv));
+  FV_TRY(fv_path_open_table(path, &csv));
   FV_TRY_DONE(fv_csv_next(csv, &field, &n));
+  for (size_t i = 0; i < n; i++) l->texts |= strcmp(field[i], "text") == 0;
+  if (l->texts) goto done;
   FV_REQUIRE_DONE(n > 0, FV_ERR_REQUEST, "dataset (%s): expected images, got none", path);
   FV_REQUIRE_DONE(n >= 2, FV_ERR_REQUEST, "dataset (%s): expected columns of pixels and a label, got one column", path);
   l->columns = (int64_t)n;
@@ -100,9 +102,10 @@ done:
 
 static fv_status find_layout(const char *path, layout *l) {
   last_column last = {0};
-  bool named;
+  bool named = false;
   *l = (layout){0};
   FV_TRY(read_first(path, l, &named));
+  if (l->texts) return FV_OK;
   walk w = {.path = path, .layout = l, .task = watch_last, .arg = &last};
   FV_TRY(walk_rows(&w, &l->n));
   FV_REQUIRE(l->n > 0, FV_ERR_REQUEST, "dataset (%s): expected images, got only a header", path);
@@ -226,12 +229,15 @@ fv_status fv_path_open_csv(const fv_data_open *o, fv_dataset *d) {
   layout train, test;
   name_table *names = NULL;
   const char *test_path = fv_path_part(d->arena, o->path, FV_SPLIT_TEST);
+  FV_TRY(find_layout(o->path, &train));
+  if (train.texts) return fv_path_open_texts(o, d);
   FV_TRY_DONE(FV_NEW(&names, 1));
   names->arena = d->arena;
-  FV_TRY_DONE(find_layout(o->path, &train));
   FV_TRY_DONE(measure(o, o->path, &train, names, &part[FV_SPLIT_TRAIN]));
   if (test_path) {
     FV_TRY_DONE(find_layout(test_path, &test));
+    FV_REQUIRE_DONE(!test.texts, FV_ERR_CORRUPT, "dataset (%s): expected pixels and a label, got a column 'text'",
+                    test_path);
     test.label_first = train.label_first;
     FV_TRY_DONE(measure(o, test_path, &test, names, &part[FV_SPLIT_TEST]));
   }

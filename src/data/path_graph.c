@@ -321,8 +321,7 @@ done:
 bool fv_path_is_graph(const char *path) {
   const char *comma = strchr(path, ',');
   if (!comma || !fv_path_is_parallel(path)) return false;
-  const bool two = fv_path_ends(path, ".csv") || fv_path_ends(path, ".tsv");
-  return fv_path_ends(path, ".cites") || two;
+  return fv_path_ends(path, ".cites") || fv_path_is_table(path);
 }
 
 fv_status fv_path_open_graph(const fv_data_open *o, fv_dataset *d) {

@@ -27,11 +27,6 @@ typedef struct reader {
   int64_t room;
 } reader;
 
-static fv_status open_rows(const reader *r, fv_csv **csv) {
-  const fv_csv_options how = {.separator = fv_path_ends(r->path, ".tsv") ? '\t' : ','};
-  return fv_csv_open(r->path, &how, csv);
-}
-
 static bool is_named(const char *name, int what) {
   for (int i = 0; names[what][i]; i++)
     if (!strcasecmp(name, names[what][i])) return true;
@@ -97,7 +92,7 @@ static fv_status look(reader *r) {
   fv_csv *csv;
   char **field;
   fv_status status = FV_OK;
-  FV_TRY(open_rows(r, &csv));
+  FV_TRY(fv_path_open_table(r->path, &csv));
   FV_TRY_DONE(read_header(r, csv));
   for (size_t k = 0; k < r->n; k++)
     r->of_item[k] = is_category(r, k) || (int)k == r->column[COLUMN_TITLE];
@@ -154,7 +149,7 @@ static fv_status add_rows(const reader *r, fv_ratings *ratings) {
   char **field;
   size_t n;
   fv_status status = FV_OK;
-  FV_TRY(open_rows(r, &csv));
+  FV_TRY(fv_path_open_table(r->path, &csv));
   FV_TRY_DONE(fv_csv_next(csv, &field, &n));
   for (;;) {
     FV_TRY_DONE(next_row(r, csv, &field));
@@ -193,8 +188,8 @@ done:
 
 fv_status fv_path_open_ratings(const fv_data_open *o, fv_dataset *d) {
   reader r = {.path = o->path, .arena = d->arena};
-  FV_REQUIRE(fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv"), FV_ERR_REQUEST,
-             "dataset (%s): expected a .csv or .tsv file with ratings", o->path);
+  FV_REQUIRE(fv_path_is_table(o->path), FV_ERR_REQUEST, "dataset (%s): expected a .csv or .tsv file with ratings",
+             o->path);
   FV_TRY(fv_data_no_fold(o));
   fv_status status = open_ratings(o, d, &r);
   fv_wordmap_free(&r.items);

@@ -9,24 +9,8 @@
  * likewise. */
 #include "data/sets.h"
 
-static bool is_csv(const char *path) { return fv_path_ends(path, ".csv") || fv_path_ends(path, ".tsv"); }
-
 bool fv_path_is_texts(const fv_data_open *o) {
-  return fv_path_ends(o->path, ".jsonl") || fv_path_ends(o->path, ".ndjson") || (is_csv(o->path) && o->reading->text);
-}
-
-fv_status fv_path_names_texts(const fv_data_open *o, bool *texts) {
-  fv_csv_options options = {.separator = fv_path_ends(o->path, ".tsv") ? '\t' : ','};
-  fv_csv *csv;
-  char **field;
-  size_t columns;
-  *texts = false;
-  if (!is_csv(o->path)) return FV_OK;
-  FV_TRY(fv_csv_open(o->path, &options, &csv));
-  fv_status status = fv_csv_next(csv, &field, &columns);
-  for (size_t i = 0; status == FV_OK && i < columns; i++) *texts |= !strcmp(field[i], "text");
-  fv_csv_close(csv);
-  return status;
+  return fv_path_ends(o->path, ".jsonl") || fv_path_ends(o->path, ".ndjson") || (fv_path_is_table(o->path) && o->reading->text);
 }
 
 static fv_status name_columns(const fv_data_open *o, fv_arena *arena, const char *columns[4], fv_texts_from *from) {

@@ -293,10 +293,9 @@ static fv_status read_rows(reader *r, const fv_channels *wanted) {
 }
 
 fv_status fv_steps_read(const char *path, fv_arena *arena, const fv_channels *wanted, fv_steps *steps) {
-  const fv_csv_options options = {.separator = fv_path_ends(path, ".tsv") ? '\t' : ','};
   *steps = (fv_steps){0};
   reader r = {.path = path, .arena = arena, .steps = steps};
-  FV_TRY(fv_csv_open(path, &options, &r.csv));
+  FV_TRY(fv_path_open_table(path, &r.csv));
   fv_status status = read_rows(&r, wanted);
   fv_csv_close(r.csv);
   if (status == FV_OK) return FV_OK;
@@ -323,8 +322,8 @@ fv_status fv_steps_open_row(const fv_data_open *o, fv_dataset *d, const int64_t 
 
 fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d) {
   fv_steps s;
-  FV_REQUIRE(fv_path_ends(o->path, ".csv") || fv_path_ends(o->path, ".tsv"), FV_ERR_REQUEST,
-             "dataset (%s): expected a .csv or .tsv file with a series", o->path);
+  FV_REQUIRE(fv_path_is_table(o->path), FV_ERR_REQUEST, "dataset (%s): expected a .csv or .tsv file with a series",
+             o->path);
   FV_TRY(fv_data_no_fold(o));
   FV_TRY(fv_steps_read(o->path, d->arena, o->reading->channels, &s));
   const int64_t train = s.rows * 7 / 10, test = s.rows * 2 / 10;

@@ -255,13 +255,14 @@ bool fv_path_is_tu(const char *path, fv_arena *arena); /* a .zip, or a folder wi
 fv_status fv_path_open_series(const fv_data_open *o, fv_dataset *d); /* 70 % for training, 10 % validation, 20 % test */
 fv_status fv_path_open_ratings(const fv_data_open *o, fv_dataset *d);
 bool fv_path_is_texts(const fv_data_open *o); /* by its name, and whether a column of texts was asked for */
-fv_status fv_path_names_texts(const fv_data_open *o, bool *texts); /* a table's first row has the name "text" */
 /* Files beside a file, found by their names; NULL: there is none. The labels of a file of images: */
 const char *fv_path_labels(fv_arena *arena, const char *path);
 /* Another part of what a training file is part of: "test" or "t10k", "valid", "val" or "dev" where it has "train". Of
  * split train it is the file itself. */
 const char *fv_path_part(fv_arena *arena, const char *path, fv_split split);
 bool fv_path_ends(const char *path, const char *suffix); /* "x.csv" and "x.csv.gz" both end in ".csv" */
+bool fv_path_is_table(const char *path);                 /* .csv or .tsv, also .gz */
+fv_status fv_path_open_table(const char *path, fv_csv **csv);
 
 /* What a path holds for one split, measured; path NULL: no such part. */
 typedef struct fv_part {

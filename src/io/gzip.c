@@ -6,10 +6,10 @@
 
 #define PIECE ((size_t)1 << 30)
 
-static bool is_gzip(const uint8_t *p, size_t n) { return n >= 2 && p[0] == 0x1f && p[1] == 0x8b; }
+bool fv_is_gzip(const void *bytes, size_t n) { return n >= 2 && memcmp(bytes, "\x1f\x8b", 2) == 0; }
 
 fv_status fv_gzip_open(const void *bytes, size_t n, const char *what, fv_gzip *g) {
-  *g = (fv_gzip){.what = what, .rest = n, .packed = is_gzip(bytes, n)};
+  *g = (fv_gzip){.what = what, .rest = n, .packed = fv_is_gzip(bytes, n)};
   g->z.next_in = (Bytef *)(uintptr_t)bytes;
   if (!g->packed) return FV_OK;
   FV_REQUIRE(inflateInit2(&g->z, 15 + 16) == Z_OK, FV_ERR_MEMORY, "%s: no memory to unpack", what);
@@ -22,7 +22,7 @@ void fv_gzip_close(fv_gzip *g) {
 }
 
 size_t fv_gzip_most(const void *bytes, size_t n) {
-  if (!is_gzip(bytes, n)) return n;
+  if (!fv_is_gzip(bytes, n)) return n;
   return n > SIZE_MAX / 1032 ? SIZE_MAX : n * 1032;
 }
 
@@ -64,7 +64,7 @@ fv_status fv_gzip_read(fv_gzip *g, void *out, size_t n, size_t *got) {
 fv_status fv_gzip_read_all(const void *bytes, size_t n, const char *what, size_t limit, char **out, size_t *size) {
   fv_status status = FV_OK;
   char *buf = NULL;
-  size_t cap = FV_MIN(is_gzip(bytes, n) ? FV_MAX(4 * n, 4096) : n, limit), at = 0, got = 0;
+  size_t cap = FV_MIN(fv_is_gzip(bytes, n) ? FV_MAX(4 * n, 4096) : n, limit), at = 0, got = 0;
   fv_gzip g;
   FV_TRY(fv_gzip_open(bytes, n, what, &g));
   FV_TRY_DONE(fv_alloc_array((void **)&buf, cap + 1, 1));

@@ -68,6 +68,7 @@ typedef struct fv_gzip { /* bytes that may be gzip (one or more members) or plai
   size_t rest; /* how many of them; zlib's own counts are too narrow */
   bool packed, ended;
 } fv_gzip;
+bool fv_is_gzip(const void *bytes, size_t n);
 /* `bytes` is borrowed until close. */
 fv_status fv_gzip_open(const void *bytes, size_t n, const char *what, fv_gzip *g);
 /* Fills as much of `out` as the stream still has; *got < n only at its end. */

@@ -68,14 +68,13 @@ static fv_text_format format_of(const char *file) {
 /* Takes the bytes, unpacks them if need be, and passes over a byte-order mark. */
 static fv_status set_text(fv_text_table *t, source *s, const void *bytes, size_t n) {
   size_t limit = t->options.limit ? t->options.limit : LIMIT;
-  const uint8_t *head = bytes;
   s->text = bytes, s->n = n;
-  if (n >= 2 && head[0] == 0x1f && head[1] == 0x8b) {
+  if (fv_is_gzip(bytes, n)) {
     FV_TRY(fv_gzip_read_all(bytes, n, s->file, limit, &s->unpacked, &s->n));
     s->text = s->unpacked;
   }
   FV_REQUIRE(s->n <= limit, FV_ERR_REQUEST, "table (%s): expected at most %zu bytes, got %zu", s->file, limit, s->n);
-  head = (const uint8_t *)s->text;
+  const uint8_t *head = (const uint8_t *)s->text;
   bool wide = s->n >= 2 && ((head[0] == 0xff && head[1] == 0xfe) || (head[0] == 0xfe && head[1] == 0xff));
   FV_REQUIRE(!wide || t->options.encoding != FV_ENCODING_UTF8, FV_ERR_CORRUPT,
              "table (%s:1): expected UTF-8, got UTF-16 (it begins with that mark)", s->file);

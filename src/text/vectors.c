@@ -108,8 +108,10 @@ static fv_status check_head(reader *r) {
   int64_t width = count_fields(line) - 1;
   const bool head = read_head(r, line, &width);
   if (r->width == 0) r->width = width;
+  FV_REQUIRE(width > 0, FV_ERR_CORRUPT, "vectors (%s:1): expected a word and its numbers, got %lld fields", r->what,
+             (long long)width + 1);
   const bool fits = head ? width == r->width : word_of(r, line, &word) == FV_OK;
-  FV_REQUIRE(fits && width > 0, FV_ERR_REQUEST,
+  FV_REQUIRE(fits, FV_ERR_REQUEST,
              "vectors (%s:1): expected vectors of %lld numbers as the setting width says, got %lld", r->what,
              (long long)r->width, (long long)width);
   if (head) return FV_OK;
@@ -160,7 +162,7 @@ static fv_status open_text(const char *path, text_file *f) {
   *f = (text_file){0};
   FV_TRY(fv_map_open(path, &f->map));
   f->s = (const char *)f->map.data, f->n = f->map.size;
-  if (f->n < 2 || f->map.data[0] != 0x1f || f->map.data[1] != 0x8b) return FV_OK;
+  if (!fv_is_gzip(f->map.data, f->map.size)) return FV_OK;
   fv_status status = fv_gzip_read_all(f->map.data, f->map.size, path, limit, &f->unpacked, &f->n);
   f->s = f->unpacked;
   if (status != FV_OK) close_text(f);

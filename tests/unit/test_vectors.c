@@ -51,6 +51,7 @@ static void refused(void **state) {
              {"3 3\ngood 1 2 3\n", "expected 3 words as its first line says, got 1", FV_ERR_CORRUPT},
              {"1 50\ngood 1 2 3\n", "expected vectors of 3 numbers as the setting width says, got 50", FV_ERR_REQUEST},
              {"good 1 2\n", "expected vectors of 3 numbers as the setting width says, got 2", FV_ERR_REQUEST},
+             {"good\n", "(v:1): expected a word and its numbers, got 1 fields", FV_ERR_CORRUPT},
              {"", "got nothing", FV_ERR_CORRUPT}};
   fv_tokenizer *t = tokenizer_of("the plot was good .");
   for (size_t i = 0; i < FV_COUNT(bad); i++) {
