@@ -567,11 +567,11 @@ static inline fv_f32v fv_vpermute(fv_f32v v, fv_i32v index) {
 static inline fv_f32v fv_vgather_n(const float *base, fv_i32v index, int64_t n) { /* the first n lanes, zeros after */
 #if FV_SIMD_AVX512
   return (fv_f32v)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), fv_mfirst(n), (__m512i)index, base, 4);
-#elif FV_SIMD_AVX2
-  return (fv_f32v)_mm256_mask_i32gather_ps(_mm256_setzero_ps(), base, (__m256i)index, (__m256)fv_mfirst(n), 4);
-#else
-  fv_f32v v = {0, 0, 0, 0};
-  for (int64_t i = 0; i < n; i++) v[i] = base[index[i]];
+#else /* AVX2's is slower than loads (Zen 4: 2.9 ns, 1.9 ns), and qemu 7.2 gets it wrong where the index is in ymm4 */
+  fv_f32v v = fv_vzero();
+#pragma GCC unroll 8
+  for (int i = 0; i < FV_W; i++)
+    if (i < n) v[i] = base[index[i]];
   return v;
 #endif
 }
