@@ -78,8 +78,10 @@ typedef struct fv_panel {
   fv_ahead *ahead;    /* or NULL */
 } fv_panel;
 
-/* The sums of a tile. `rows` and `vecs` (vectors side by side) are constants where this is expanded. */
-static inline __attribute__((always_inline)) void fv_panel_sums(const int rows, const int vecs, const fv_panel *p,
+/* The sums of a tile. `rows` and `vecs` (vectors side by side) are constants where this is expanded; so is `start`
+ * where it is known: p->start otherwise. */
+static inline __attribute__((always_inline)) void fv_panel_sums(const int rows, const int vecs,
+                                                                const fv_panel_start start, const fv_panel *p,
                                                                 int64_t row, fv_f32v sum[FV_PANEL_ROWS][2]) {
   const float *a = p->a + row * p->a_row, *b = p->b;
   const int64_t a_row = p->a_row, a_step = p->a_step, b_step = p->b_step;
@@ -88,9 +90,9 @@ static inline __attribute__((always_inline)) void fv_panel_sums(const int rows, 
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2
     for (int v = 0; v < vecs; v++) {
-      sum[r][v] = p->start == FV_PANEL_ZERO ? fv_vzero() : fv_vload(c + r * p->c_row + v * FV_W);
-      if (p->start == FV_PANEL_SCALE) sum[r][v] = fv_vmul(sum[r][v], fv_vload(p->scale + v * FV_W));
-      if (p->start == FV_PANEL_SCALE_ROWS) sum[r][v] = fv_vmul(sum[r][v], fv_vsplat(p->scale[row + r]));
+      sum[r][v] = start == FV_PANEL_ZERO ? fv_vzero() : fv_vload(c + r * p->c_row + v * FV_W);
+      if (start == FV_PANEL_SCALE) sum[r][v] = fv_vmul(sum[r][v], fv_vload(p->scale + v * FV_W));
+      if (start == FV_PANEL_SCALE_ROWS) sum[r][v] = fv_vmul(sum[r][v], fv_vsplat(p->scale[row + r]));
     }
   for (int64_t i = 0; i < p->n; i++) {
     fv_f32v x[2];
@@ -111,7 +113,7 @@ static inline __attribute__((always_inline)) void fv_panel_tile(const int rows, 
                                                                 int64_t row) {
   fv_f32v sum[FV_PANEL_ROWS][2];
   float *c = p->c + row * p->c_row;
-  fv_panel_sums(rows, vecs, p, row, sum);
+  fv_panel_sums(rows, vecs, p->start, p, row, sum);
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2

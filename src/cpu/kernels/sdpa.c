@@ -52,10 +52,11 @@ static int64_t best_rows(const fv_sdpa_attrs *a) { return a->topk > 0 ? FV_MAX(a
 /* Who is asked for totals keeps all of a tile's weights, and goes tile by tile. */
 static int tiles_of(const fv_sdpa_attrs *a) { return a->totals ? 1 : TILES; }
 
-/* Values whose rows are loaded as vectors are as fast where they lie, unless each is on a page of its own. */
+/* Values whose rows are loaded as vectors are as fast where they lie, unless each is on a page of its own or gives but
+ * one line at a time. */
 static bool values_in_place(const fv_sdpa_size *z) {
-  enum { PAGE = 4096 };
-  return sums_in_rows(z->dv) && z->g * z->dv * (int64_t)sizeof(float) <= PAGE;
+  enum { LINE = 64, PAGE = 4096 };
+  return sums_in_rows(z->dv) && z->g * z->dv * (int64_t)sizeof(float) <= PAGE && LANES * sizeof(float) > LINE;
 }
 
 static work work_of(const view *w, deal *d) {

@@ -227,7 +227,7 @@ typedef struct gradient_panel {
 static inline __attribute__((always_inline)) void gradient_tile(const int rows, const fv_panel *p, int64_t row) {
   const gradient_panel *all = (const gradient_panel *)(const void *)p;
   fv_f32v dp[FV_PANEL_ROWS][2];
-  fv_panel_sums(rows, 2, p, row, dp);
+  fv_panel_sums(rows, 2, FV_PANEL_ZERO, p, row, dp);
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++)
 #pragma GCC unroll 2

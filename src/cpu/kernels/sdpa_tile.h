@@ -133,7 +133,7 @@ static inline __attribute__((always_inline)) void power_tile(const int rows, con
   const power_panel *all = (const power_panel *)(const void *)p;
   fv_f32v x[FV_PANEL_ROWS][2];
   float *c = p->c + row * LANES;
-  fv_panel_sums(rows, 2, p, row, x);
+  fv_panel_sums(rows, 2, FV_PANEL_ZERO, p, row, x);
 #pragma GCC unroll 2
   for (int v = 0; v < 2; v++) {
     fv_f32v sum = all->sum[v];
@@ -204,9 +204,9 @@ static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, f
 }
 
 /* ---- sums of rows ------------------------------------------------------------------------------------------------ */
-/* A tile's sums of keys or values, weighted: query after query as they are wanted where vectors fit the rows, and only
- * the queries that there are; else as the scores lie, [width][LANES]. */
-static inline bool sums_in_rows(int64_t width) { return width % FV_W == 0; }
+/* A tile's sums of keys or values, weighted: query after query as they are wanted, and only the queries that there are,
+ * where vectors fit the rows and a tile makes whole panels; else as the scores lie, [width][LANES]. */
+static inline bool sums_in_rows(int64_t width) { return width % FV_W == 0 && LANES % FV_PANEL_ROWS == 0; }
 
 static inline void add_rows(const group_rows *g, const float *weights, const tile *t, int64_t k0, int64_t n,
                             fv_panel_start start, const float *scale, float *sums, fv_ahead *ahead) {
