@@ -288,11 +288,9 @@ static void add_to_keys(const tile *t, float *to, const float *of, const float *
     while (from < end && t->low[end - 1] >= k0 + k + keys) end--;
     p.n = end - from;
     p.a = of + k * LANES + from;
-    for (int64_t i = 0; i < width; i += LANES) {
-      p.b = rows + from * width + i;
-      p.c = to + (k0 + k) * width + i;
-      fv_panel_run(&p, width - i < LANES ? 1 : 2, keys);
-    }
+    p.b = rows + from * width;
+    p.c = to + (k0 + k) * width;
+    run_columns(&p, width, keys);
   }
 }
 

@@ -204,6 +204,12 @@ static inline void adjust(const view *w, const tile *t, int64_t k0, int64_t n, f
 }
 
 /* ---- sums of rows ------------------------------------------------------------------------------------------------ */
+/* A panel whose vectors are neighbours in the rows of b and c, over all `width` columns. */
+static inline void run_columns(fv_panel *p, int64_t width, int64_t rows) {
+  for (int64_t i = 0; i < width; i += LANES, p->b += LANES, p->c += LANES)
+    fv_panel_run(p, width - i < LANES ? 1 : 2, rows);
+}
+
 /* A tile's sums of keys or values, weighted: query after query as they are wanted, and only the queries that there are,
  * where vectors fit the rows and a tile makes whole panels; else as the scores lie, [width][LANES]. */
 static inline bool sums_in_rows(int64_t width) { return width % FV_W == 0 && LANES % FV_PANEL_ROWS == 0; }
@@ -229,11 +235,9 @@ static inline void add_rows(const group_rows *g, const float *weights, const til
     p.n = to - from;
     p.a = weights + (from - k0) * LANES + l;
     if (scale) p.scale = scale + l;
-    for (int64_t i = 0; i < g->width; i += LANES) {
-      p.b = row_of(g, from) + i;
-      p.c = sums + l * g->width + i;
-      fv_panel_run(&p, g->width - i < LANES ? 1 : 2, lanes);
-    }
+    p.b = row_of(g, from);
+    p.c = sums + l * g->width;
+    run_columns(&p, g->width, lanes);
   }
 }
 
