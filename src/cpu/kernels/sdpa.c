@@ -36,7 +36,7 @@ typedef struct query_tile {
 /* What a unit works in. */
 typedef struct work {
   query_tile q[TILES];
-  float *p, *dropped, *bias;
+  float *p, *kept, *dropped, *bias; /* of a block: weights, scores, weights that dropout left, bias */
   float *k, *v;     /* a group's rows */
   float *squares;   /* [S]: |k|^2, of the keys that the unit's queries may see */
   float *block_max; /* [blocks][LANES] */
@@ -64,6 +64,7 @@ static work work_of(const view *w, deal *d) {
   const bool all = w->a->totals;
   int64_t blocks = fv_ceil_div(z->s, BLOCK) + 1;
   work s = {.p = take_floats(d, (all ? blocks : 1) * BLOCK * LANES),
+            .kept = take_floats(d, w->a->topk > 0 || z->rows > 0 ? BLOCK * LANES : 0),
             .dropped = take_floats(d, w->a->p > 0 ? BLOCK * LANES : 0),
             .bias = take_floats(d, z->bias_heads ? BLOCK * LANES : 0),
             .k = take_floats(d, z->g > 1 ? z->s * z->d : 0),
@@ -363,20 +364,25 @@ static void drop(const uint32_t keep[BLOCK], int64_t n, const float *from, float
     }
 }
 
+static void keep_asked(const view *w, const fv_call *c, query_tile *q, int64_t k0, int64_t n, const float *score) {
+  if (w->a->topk > 0) keep_best(w, q, k0, n, score);
+  if (q->n_chosen > 0) keep_chosen(w, c, q, k0, n, score);
+}
+
 /* A block's unnormalised weights; true where what was summed so far is to be multiplied by `scale`. */
 static bool block_weights(const view *w, const fv_call *c, query_tile *q, work *s, const group_rows *k, int64_t k0,
                           int64_t n, float *p, float scale[LANES]) {
-  const bool ask_scores = w->a->topk > 0 || q->n_chosen > 0 || w->a->entropy, plain = is_plain(w, &q->t, k0, n);
-  if (q->bounded && !ask_scores && plain) {
+  const bool plain = is_plain(w, &q->t, k0, n), asked = w->a->topk > 0 || q->n_chosen > 0;
+  if (q->bounded && !w->a->entropy && plain) {
     fv_f32v sum[2] = {fv_vzero(), fv_vzero()};
-    power_scores(k, q->turned, k0, n, q->max, p, sum, &s->ahead);
+    power_scores(k, q->turned, k0, n, q->max, p, sum, asked ? s->kept : NULL, &s->ahead);
     for (int v = 0; v < 2; v++) q->sum[v] = q->sum[v] + sum[v];
+    keep_asked(w, c, q, k0, n, s->kept);
     return false;
   }
   scores(k, q->turned, k0, n, p, &s->ahead);
   if (!plain) adjust(w, &q->t, k0, n, p, s->bias);
-  if (w->a->topk > 0) keep_best(w, q, k0, n, p);
-  if (q->n_chosen > 0) keep_chosen(w, c, q, k0, n, p);
+  keep_asked(w, c, q, k0, n, p);
   const bool changed = !q->bounded && rescale(q, p, n, scale);
   if (w->a->entropy) to_powers_moments(q, p, n);
   else to_powers_sums(q, p, n);

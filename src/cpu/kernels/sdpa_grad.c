@@ -128,7 +128,7 @@ static void load_tile(const view *w, const asked *a, query_tile *q) {
 static void weights(const view *w, work *s, const query_tile *q, const group_rows *k, int64_t k0, int64_t n) {
   if (is_plain(w, &q->t, k0, n)) {
     fv_f32v sum[2] = {fv_vzero(), fv_vzero()};
-    power_scores(k, q->turned, k0, n, q->lse2, s->p, sum, &s->ahead);
+    power_scores(k, q->turned, k0, n, q->lse2, s->p, sum, NULL, &s->ahead);
     return;
   }
   scores(k, q->turned, k0, n, s->p, &s->ahead);

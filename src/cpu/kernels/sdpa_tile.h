@@ -124,12 +124,15 @@ static inline void scores(const group_rows *k, const float *turned, int64_t k0, 
   fv_panel_run(&p, 2, n);
 }
 
-/* The same made into 2^(score - less) before they leave the registers, beside the next product; and their sums. */
+/* The same made into 2^(score - less) before they leave the registers, beside the next product; and their sums. `kept`:
+ * the scores themselves, too. */
 typedef struct power_panel {
   fv_panel p; /* first: a tile is given this */
   fv_f32v less[2], *sum;
+  float *kept; /* or NULL */
 } power_panel;
-static inline __attribute__((always_inline)) void power_tile(const int rows, const fv_panel *p, int64_t row) {
+static inline __attribute__((always_inline)) void make_powers(const int rows, const bool keep, const fv_panel *p,
+                                                              int64_t row) {
   const power_panel *all = (const power_panel *)(const void *)p;
   fv_f32v x[FV_PANEL_ROWS][2];
   float *c = p->c + row * LANES;
@@ -139,20 +142,29 @@ static inline __attribute__((always_inline)) void power_tile(const int rows, con
     fv_f32v sum = all->sum[v];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
+      const int64_t at = r * LANES + v * FV_W;
       fv_f32v power = fv_vexp2_fast(x[r][v] - all->less[v]);
-      fv_vstore(c + r * LANES + v * FV_W, power);
+      if (keep) fv_vstore(all->kept + row * LANES + at, x[r][v]);
+      fv_vstore(c + at, power);
       sum = sum + power;
     }
     all->sum[v] = sum;
   }
 }
+static inline __attribute__((always_inline)) void power_tile(const int rows, const fv_panel *p, int64_t row) {
+  make_powers(rows, false, p, row);
+}
+static inline __attribute__((always_inline)) void kept_power_tile(const int rows, const fv_panel *p, int64_t row) {
+  make_powers(rows, true, p, row);
+}
 FV_PANEL_TILES(power_tile)
+FV_PANEL_TILES(kept_power_tile)
 
-/* to = 2^(score - less), sum[lane] += to */
+/* to = 2^(score - less), sum[lane] += to; kept (or NULL) = score */
 static inline void power_scores(const group_rows *k, const float *turned, int64_t k0, int64_t n, const fv_f32v less[2],
-                                float *to, fv_f32v sum[2], fv_ahead *ahead) {
-  const power_panel all = {score_panel(k, turned, k0, to, ahead), {less[0], less[1]}, sum};
-  fv_panel_walk(&all.p, n, power_tiles);
+                                float *to, fv_f32v sum[2], float *kept, fv_ahead *ahead) {
+  const power_panel all = {score_panel(k, turned, k0, to, ahead), {less[0], less[1]}, sum, kept};
+  fv_panel_walk(&all.p, n, kept ? kept_power_tiles : power_tiles);
 }
 
 /* The bias of a tile's queries and a block's keys: [n][LANES]. */
