@@ -9,7 +9,6 @@
 #include "ops/cell.h"
 #include "ops/cross_entropy.h"
 #include "ops/one_hot.h"
-#include "ops/pad.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
 #include "ops/sdpa.h"
@@ -32,6 +31,8 @@ static const fv_option options[] = {
      .doc = "fce: how often a query reads the support set"},
     {.name = FIELD(scale), .type = FV_OPT_REAL, .def = "20", .min = 0.1, .max = 40,
      .doc = "of the cosines before the softmax"},
+    {.name = FIELD(turns), .type = FV_OPT_BOOL, .def = "true",
+     .doc = "snail: answers are means over turns of the support set's order and the classes' numbers, as many as classes"},
     {0}};
 
 static const fv_preset presets[] = {
@@ -132,22 +133,20 @@ static fv_value *matching(fv_graph *g, const settings *s, const fv_problem *task
   return fv_op(g, "log", NULL, fv_op(g, "maximum", NULL, p, fv_const(g, 1e-37)));
 }
 
-/* A step is a picture's vector with its class as one of `ways` beside it, zeros where that is asked for. */
-static fv_value *snail(fv_graph *g, const fv_problem *task, const fv_episode *e) {
+static fv_value *snail(fv_graph *g, const settings *s, const fv_problem *task, const fv_episode *e, bool training) {
   const int64_t ways = task->ways;
-  const fv_pad_attrs unknown = {.after = {3, {0, e->query, 0}}};
-  fv_value *class = fv_op(g, "one_hot", &(fv_one_hot_attrs){.classes = ways}, e->label);
   fv_value *x = fv_concat(g, 1, 2, (fv_value *[]){e->shown, e->asked});
   x = fv_linear(g, x, SNAIL_WIDTH, .name = "encoder.fc");
-  class = fv_op(g, "pad", &unknown, class);
-  x = fv_concat(g, 2, 2, (fv_value *[]){x, class});
-  return fv_snail(g, (fv_snail_steps){x, e->support}, ways * task->shots + 1, ways);
+  const fv_snail_episode episode = {.shown = fv_slice_of(g, x, 1, 0, e->support),
+                                    .asked = fv_slice_of(g, x, 1, e->support, e->query),
+                                    .class = fv_op(g, "one_hot", &(fv_one_hot_attrs){.classes = ways}, e->label)};
+  return fv_snail_classify(g, &episode, ways * task->shots + 1, s->turns && !training ? ways : 1);
 }
 
 static void build(fv_graph *g, const void *fields, const fv_problem *task, fv_mode mode, int64_t n) {
   const settings *s = fields;
   const fv_episode e = fv_few_shot_episode(g, s, task, n, mode == FV_MODE_TRAIN);
-  fv_value *logits = s->net == NET_SNAIL ? snail(g, task, &e) : matching(g, s, task, &e);
+  fv_value *logits = s->net == NET_SNAIL ? snail(g, s, task, &e, mode == FV_MODE_TRAIN) : matching(g, s, task, &e);
   fv_classifier_outputs(g, fv_reshape(g, logits, FV_SHAPE(n, e.query, task->n_classes)), task, mode);
 }
 

@@ -7,7 +7,7 @@
 
 typedef struct fv_few_shot_settings {
   int64_t net, channels, reads;
-  bool fce;
+  bool fce, turns;
   double scale;
 } fv_few_shot_settings;
 

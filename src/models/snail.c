@@ -7,6 +7,7 @@
 #include "ops/lookup.h"
 #include "ops/pad.h"
 #include "ops/slice.h"
+#include "ops/softmax.h"
 
 static int64_t queries_of(const fv_snail_steps *s) { return fv_dim(s->x, 1) - s->support; }
 
@@ -18,6 +19,29 @@ static void *room_for(fv_graph *g, int64_t n, size_t size) {
   void *v = fv_arena_alloc(g->arena, (size_t)FV_MAX(n, 1) * size);
   if (!v) (void)fv_graph_fail(g, FV_FAIL(FV_ERR_MEMORY, "snail: expected memory for %lld steps", (long long)n));
   return v;
+}
+
+/* ---- turns ------------------------------------------------------------------------------------------------------- */
+/* What is at place i + by of `axis` comes to place i, around the end; `by` may be negative. */
+static fv_value *turned(fv_graph *g, fv_value *x, int axis, int64_t by) {
+  const int64_t n = fv_dim(x, axis), from = n ? (by % n + n) % n : 0;
+  if (from == 0) return x;
+  return fv_concat(g, axis, 2, (fv_value *[]){fv_slice_of(g, x, axis, from, n - from), fv_slice_of(g, x, axis, 0, from)});
+}
+
+/* By how many steps the support set is turned in turn i. */
+static int64_t steps_of_turn(int64_t support, int64_t turns, int64_t i) { return i * support / turns; }
+
+/* The mean over turns of x [turns n,Q,K], each turned back by steps(K, turns, i) along its last axis. */
+static fv_value *mean_of_turns(fv_graph *g, fv_value *x, int64_t turns) {
+  const int64_t n = fv_dim(x, 0) / turns;
+  fv_value *sum = NULL;
+  if (turns == 1) return x;
+  for (int64_t i = 0; i < turns; i++) {
+    fv_value *one = turned(g, fv_slice_of(g, x, 0, i * n, n), 2, -steps_of_turn(fv_dim(x, 2), turns, i));
+    sum = sum ? fv_add(g, sum, one) : one;
+  }
+  return fv_mul(g, sum, fv_const(g, 1 / (double)turns));
 }
 
 /* ---- convolutions over time -------------------------------------------------------------------------------------- */
@@ -79,7 +103,7 @@ void fv_snail_attention(fv_graph *g, fv_snail_steps *s, const char *name, int64_
   for (int i = 0; i < 3; i++) in[i] = fv_reshape(g, in[i], FV_SHAPE(n, t, 1, fv_dim(in[i], 2)));
   fv_attend(g, &(fv_sdpa_attrs){0}, in, out);
   fv_value *looked = fv_slice_of(g, fv_reshape(g, out[1], FV_SHAPE(n, t, t)), 1, s->support, queries_of(s));
-  fv_tap(g, "weights", FV_TAP_SUPPORT, fv_slice_of(g, looked, 2, 0, s->support));
+  fv_tap(g, "weights", FV_TAP_SUPPORT, mean_of_turns(g, fv_slice_of(g, looked, 2, 0, s->support), FV_MAX(s->turns, 1)));
   add_channels(g, s, fv_reshape(g, out[0], FV_SHAPE(n, t, values)));
   fv_scope_pop(g);
 }
@@ -92,4 +116,27 @@ fv_value *fv_snail(fv_graph *g, fv_snail_steps s, int64_t length, int64_t classe
   fv_snail_temporal(g, &s, "temporal2", length, 128);
   fv_snail_attention(g, &s, "attention3", 512, 256);
   return fv_linear(g, fv_slice_of(g, s.x, 1, s.support, queries_of(&s)), classes, .name = "output");
+}
+
+/* [turns n,S+Q,E+K] */
+static fv_value *steps_of(fv_graph *g, const fv_snail_episode *e, int64_t turns) {
+  const fv_pad_attrs unknown = {.after = {3, {0, fv_dim(e->asked, 1), 0}}};
+  const int64_t support = fv_dim(e->shown, 1), classes = fv_dim(e->class, 2);
+  fv_value *all = NULL;
+  for (int64_t i = 0; i < turns; i++) {
+    const int64_t by = steps_of_turn(support, turns, i);
+    fv_value *pictures = fv_concat(g, 1, 2, (fv_value *[]){turned(g, e->shown, 1, by), e->asked});
+    fv_value *class = turned(g, turned(g, e->class, 1, by), 2, steps_of_turn(classes, turns, i));
+    fv_value *one = fv_concat(g, 2, 2, (fv_value *[]){pictures, fv_op(g, "pad", &unknown, class)});
+    all = all ? fv_concat(g, 0, 2, (fv_value *[]){all, one}) : one;
+  }
+  return all;
+}
+
+fv_value *fv_snail_classify(fv_graph *g, const fv_snail_episode *e, int64_t length, int64_t turns) {
+  const fv_snail_steps steps = {steps_of(g, e, turns), fv_dim(e->shown, 1), turns};
+  fv_value *logits = fv_snail(g, steps, length, fv_dim(e->class, 2));
+  if (turns == 1) return logits;
+  fv_value *p = mean_of_turns(g, fv_op(g, "softmax", &(fv_softmax_attrs){.axis = -1}, logits), turns);
+  return fv_op(g, "log", NULL, fv_op(g, "maximum", NULL, p, fv_const(g, 1e-37)));
 }
