@@ -193,6 +193,26 @@ static inline void fv_vstore_n(float *p, fv_f32v v, int64_t n) {
   for (int64_t i = 0; i < n; i++) p[i] = v[i];
 #endif
 }
+/* The same, touching no line of the cache beyond: a masked load or store of a whole vector waits for all it spans. Worth a
+ * test of n where short rows lie anywhere. */
+static inline fv_f32v fv_vload_short(const float *p, int64_t n) {
+#if FV_SIMD_AVX512
+  if (n == 1) return (fv_f32v)_mm512_zextps128_ps512(_mm_load_ss(p));
+  if (n <= 4) return (fv_f32v)_mm512_zextps128_ps512(_mm_maskz_loadu_ps((__mmask8)fv_mfirst(n), p));
+  if (n == 8) return (fv_f32v)_mm512_zextps256_ps512(_mm256_loadu_ps(p));
+  if (n < 8) return (fv_f32v)_mm512_zextps256_ps512(_mm256_maskz_loadu_ps((__mmask8)fv_mfirst(n), p));
+#endif
+  return fv_vload_n(p, n);
+}
+static inline void fv_vstore_short(float *p, fv_f32v v, int64_t n) {
+#if FV_SIMD_AVX512
+  const __m256 low = _mm512_castps512_ps256((__m512)v);
+  if (n == 8) _mm256_storeu_ps(p, low);
+  else if (n < 8) _mm256_mask_storeu_ps(p, (__mmask8)fv_mfirst(n), low);
+  else
+#endif
+    fv_vstore_n(p, v, n);
+}
 
 /* Past the caches: `p` aligned to 4 * FV_W bytes; fv_stream_end() after the last, before anyone else reads. */
 static inline void fv_vstream(float *p, fv_f32v v) {

@@ -214,6 +214,10 @@ INLINE void fetch(const ends *e, const heads *h, int64_t row) {
       __builtin_prefetch(features(h, e->features[i], row) + f, 0, 2);
 }
 
+INLINE void fetch_kept(const drop *d, const heads *h, int64_t edge) {
+  __builtin_prefetch(d->bits + (edge * h->all + h->first) / 32, 0, 2);
+}
+
 /* One more edge of the piece. */
 INLINE void chunk_take(chunk *c, const piece *r, const heads *h, const ends *e, const drop *d, int64_t other,
                        int64_t edge) {
@@ -240,6 +244,7 @@ INLINE void chunk_add(chunk *c, const graph *g, walk *w, const heads *h, const e
   for (; w->at < w->end && c->n < CHUNK; w->at++) {
     const int64_t far = w->at + AHEAD < g->places ? g->other[w->at + AHEAD] : -1;
     if (far >= 0 && far < g->others) fetch(e, h, far);
+    if (d->bits && g->edge && w->at + AHEAD < g->places) fetch_kept(d, h, g->edge[w->at + AHEAD]);
     const int64_t other = g->other[w->at], edge = g->edge ? g->edge[w->at] : w->at;
     if (other < 0 || other >= g->others || edge < 0 || edge >= g->places) continue;
     chunk_take(c, r, h, e, d, other, edge);

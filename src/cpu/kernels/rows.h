@@ -9,10 +9,10 @@
 #define INLINE static inline __attribute__((always_inline))
 #define ROW_BLOCK (64 * FV_W)
 
-INLINE fv_f32v row_load(const float *p, int64_t lanes) { return lanes == FV_W ? fv_vload(p) : fv_vload_n(p, lanes); }
+INLINE fv_f32v row_load(const float *p, int64_t lanes) { return lanes == FV_W ? fv_vload(p) : fv_vload_short(p, lanes); }
 INLINE void row_store(float *p, fv_f32v v, int64_t lanes) {
   if (lanes == FV_W) fv_vstore(p, v);
-  else fv_vstore_n(p, v, lanes);
+  else fv_vstore_short(p, v, lanes);
 }
 /* v in the first lanes, zero beyond: what a short vector may add to a sum. */
 INLINE fv_f32v row_lanes(fv_f32v v, int64_t lanes) {
