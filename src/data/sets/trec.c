@@ -29,5 +29,6 @@ const fv_dataset_def fv_dataset_trec = {
              .cite = "X. Li, D. Roth: Learning question classifiers. COLING 2002",
              .shape = "texts of up to 37 words, 6 classes, 5452 train, 500 test",
              .read_to_know = true,
+             .training = "epochs=30",
              .files = files},
     .open = open_set};
