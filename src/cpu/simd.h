@@ -193,8 +193,8 @@ static inline void fv_vstore_n(float *p, fv_f32v v, int64_t n) {
   for (int64_t i = 0; i < n; i++) p[i] = v[i];
 #endif
 }
-/* The same, touching no line of the cache beyond: a masked load or store of a whole vector waits for all it spans. Worth a
- * test of n where short rows lie anywhere. */
+/* The same, touching no line of the cache beyond: a masked load or store of a whole vector waits for all that it spans.
+ * Worth a test of n where short rows lie anywhere. */
 static inline fv_f32v fv_vload_short(const float *p, int64_t n) {
 #if FV_SIMD_AVX512
   if (n == 1) return (fv_f32v)_mm512_zextps128_ps512(_mm_load_ss(p));

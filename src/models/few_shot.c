@@ -32,7 +32,7 @@ static const fv_option options[] = {
     {.name = FIELD(scale), .type = FV_OPT_REAL, .def = "20", .min = 0.1, .max = 40,
      .doc = "of the cosines before the softmax"},
     {.name = FIELD(turns), .type = FV_OPT_BOOL, .def = "true",
-     .doc = "snail: answers are means over turns of the support set's order and the classes' numbers, as many as classes"},
+     .doc = "snail: answers are means over turns of the pictures' order and the classes' numbers, as many as classes"},
     {0}};
 
 static const fv_preset presets[] = {

@@ -26,19 +26,20 @@ static void *room_for(fv_graph *g, int64_t n, size_t size) {
 static fv_value *turned(fv_graph *g, fv_value *x, int axis, int64_t by) {
   const int64_t n = fv_dim(x, axis), from = n ? (by % n + n) % n : 0;
   if (from == 0) return x;
-  return fv_concat(g, axis, 2, (fv_value *[]){fv_slice_of(g, x, axis, from, n - from), fv_slice_of(g, x, axis, 0, from)});
+  fv_value *ends[] = {fv_slice_of(g, x, axis, from, n - from), fv_slice_of(g, x, axis, 0, from)};
+  return fv_concat(g, axis, 2, ends);
 }
 
-/* By how many steps the support set is turned in turn i. */
-static int64_t steps_of_turn(int64_t support, int64_t turns, int64_t i) { return i * support / turns; }
+/* By how many of n places turn i turns. */
+static int64_t places_of_turn(int64_t n, int64_t turns, int64_t i) { return i * n / turns; }
 
-/* The mean over turns of x [turns n,Q,K], each turned back by steps(K, turns, i) along its last axis. */
+/* The mean over turns of x [turns n,Q,K], each turned back along its last axis. */
 static fv_value *mean_of_turns(fv_graph *g, fv_value *x, int64_t turns) {
   const int64_t n = fv_dim(x, 0) / turns;
   fv_value *sum = NULL;
   if (turns == 1) return x;
   for (int64_t i = 0; i < turns; i++) {
-    fv_value *one = turned(g, fv_slice_of(g, x, 0, i * n, n), 2, -steps_of_turn(fv_dim(x, 2), turns, i));
+    fv_value *one = turned(g, fv_slice_of(g, x, 0, i * n, n), 2, -places_of_turn(fv_dim(x, 2), turns, i));
     sum = sum ? fv_add(g, sum, one) : one;
   }
   return fv_mul(g, sum, fv_const(g, 1 / (double)turns));
@@ -103,7 +104,7 @@ void fv_snail_attention(fv_graph *g, fv_snail_steps *s, const char *name, int64_
   for (int i = 0; i < 3; i++) in[i] = fv_reshape(g, in[i], FV_SHAPE(n, t, 1, fv_dim(in[i], 2)));
   fv_attend(g, &(fv_sdpa_attrs){0}, in, out);
   fv_value *looked = fv_slice_of(g, fv_reshape(g, out[1], FV_SHAPE(n, t, t)), 1, s->support, queries_of(s));
-  fv_tap(g, "weights", FV_TAP_SUPPORT, mean_of_turns(g, fv_slice_of(g, looked, 2, 0, s->support), FV_MAX(s->turns, 1)));
+  fv_tap(g, "weights", FV_TAP_SUPPORT, mean_of_turns(g, fv_slice_of(g, looked, 2, 0, s->support), s->turns));
   add_channels(g, s, fv_reshape(g, out[0], FV_SHAPE(n, t, values)));
   fv_scope_pop(g);
 }
@@ -124,9 +125,9 @@ static fv_value *steps_of(fv_graph *g, const fv_snail_episode *e, int64_t turns)
   const int64_t support = fv_dim(e->shown, 1), classes = fv_dim(e->class, 2);
   fv_value *all = NULL;
   for (int64_t i = 0; i < turns; i++) {
-    const int64_t by = steps_of_turn(support, turns, i);
+    const int64_t by = places_of_turn(support, turns, i);
     fv_value *pictures = fv_concat(g, 1, 2, (fv_value *[]){turned(g, e->shown, 1, by), e->asked});
-    fv_value *class = turned(g, turned(g, e->class, 1, by), 2, steps_of_turn(classes, turns, i));
+    fv_value *class = turned(g, turned(g, e->class, 1, by), 2, places_of_turn(classes, turns, i));
     fv_value *one = fv_concat(g, 2, 2, (fv_value *[]){pictures, fv_op(g, "pad", &unknown, class)});
     all = all ? fv_concat(g, 0, 2, (fv_value *[]){all, one}) : one;
   }

@@ -11,7 +11,7 @@
 typedef struct fv_snail_steps {
   fv_value *x;     /* [n,S+Q,C] */
   int64_t support; /* S */
-  int64_t turns;   /* n is so many times the episodes, turn after turn; 0 like 1 */
+  int64_t turns;   /* n is so many times the episodes, turn after turn */
 } fv_snail_steps;
 
 /* Dilated causal convolutions of two steps, 1, 2, 4, ... apart, until the last step of `length` sees the first; each
@@ -27,10 +27,10 @@ fv_value *fv_snail(fv_graph *g, fv_snail_steps s, int64_t length, int64_t classe
 typedef struct fv_snail_episode {
   fv_value *shown, *class, *asked;
 } fv_snail_episode;
-/* Each query's class, logits [n,Q,K], from steps that are a picture's vector with its class beside it, zeros where that is
- * asked for. The network tells steps by their order and classes by their numbers, and neither means anything: with several
- * `turns` the probabilities are the mean over so many turns of both. As many as S and as K leave no say to where an
- * order or a numbering begins. */
+/* Each query's class, logits [n,Q,K], from steps that are a picture's vector with its class beside it, zeros where that
+ * is asked for. The network tells steps by their order and classes by their numbers, and neither means anything: with
+ * several `turns` the probabilities are the mean over so many turns of both. As many as S and as K leave no say to
+ * where an order or a numbering begins. */
 fv_value *fv_snail_classify(fv_graph *g, const fv_snail_episode *e, int64_t length, int64_t turns);
 
 #endif

@@ -25,24 +25,28 @@ static fv_f32v lanes(int from) {
 static void memory(void **state) {
   (void)state;
   for (int n = 0; n <= FV_W; n++) {
-    float from[FV_W + 2], to[FV_W + 2];
+    float from[FV_W + 2], to[FV_W + 2], also[FV_W + 2];
     uint8_t bytes[FV_W + 2], into[FV_W + 2];
     for (int i = 0; i < FV_W + 2; i++) {
       from[i] = (float)i + 1;
-      to[i] = -7;
+      to[i] = also[i] = -7;
       bytes[i] = (uint8_t)(250 + i);
       into[i] = 99;
     }
     fv_f32v v = fv_vload_n(from + 1, n), b = fv_vload_u8_n(bytes + 1, n);
+    const fv_f32v brief = fv_vload_short(from + 1, n);
     fv_vstore_n(to + 1, v, n);
+    fv_vstore_short(also + 1, brief, n);
     fv_istore_u8_n(into + 1, fv_iload_u8_n(bytes + 1, n), n);
     for (int i = 0; i < FV_W; i++) {
       assert_true(v[i] == (i < n ? from[i + 1] : 0));
+      assert_true(brief[i] == v[i]);
       assert_true(b[i] == (i < n ? (float)bytes[i + 1] : 0));
     }
     for (int i = 0; i < FV_W + 2; i++) {
       bool inside = i >= 1 && i <= n;
       assert_true(to[i] == (inside ? from[i] : -7));
+      assert_true(also[i] == to[i]);
       assert_int_equal(into[i], inside ? bytes[i] : 99);
     }
   }

@@ -206,16 +206,17 @@ INLINE fv_f32v piece_kept(const chunk *c, const piece *r, const heads *h, const 
 typedef struct ends {
   const float *features[2], *heads[ENDS - 1], *own;
 } ends;
-INLINE void fetch(const ends *e, const heads *h, int64_t row) {
+/* What place `at` will read. */
+INLINE void fetch(const graph *g, const ends *e, const heads *h, const drop *d, int64_t at) {
+  if (at >= g->places) return;
+  if (d->bits && g->edge) __builtin_prefetch(d->bits + (g->edge[at] * h->all + h->first) / 32, 0, 2);
+  const int64_t row = g->other[at];
+  if (row < 0 || row >= g->others) return;
   for (int i = 0; i < ENDS - 1; i++)
     if (e->heads[i]) __builtin_prefetch(e->heads[i] + row * h->all + h->first, 0, 2);
   for (int i = 0; i < 2; i++)
     for (int64_t f = 0; e->features[i] && f < h->n * h->width; f += 16)
       __builtin_prefetch(features(h, e->features[i], row) + f, 0, 2);
-}
-
-INLINE void fetch_kept(const drop *d, const heads *h, int64_t edge) {
-  __builtin_prefetch(d->bits + (edge * h->all + h->first) / 32, 0, 2);
 }
 
 /* One more edge of the piece. */
@@ -242,9 +243,7 @@ INLINE void chunk_add(chunk *c, const graph *g, walk *w, const heads *h, const e
   *r = (piece){.row = w->row, .begin = w->begin, .end = w->end, .from = c->n, .at = c->at,
                .first = !w->within};
   for (; w->at < w->end && c->n < CHUNK; w->at++) {
-    const int64_t far = w->at + AHEAD < g->places ? g->other[w->at + AHEAD] : -1;
-    if (far >= 0 && far < g->others) fetch(e, h, far);
-    if (d->bits && g->edge && w->at + AHEAD < g->places) fetch_kept(d, h, g->edge[w->at + AHEAD]);
+    fetch(g, e, h, d, w->at + AHEAD);
     const int64_t other = g->other[w->at], edge = g->edge ? g->edge[w->at] : w->at;
     if (other < 0 || other >= g->others || edge < 0 || edge >= g->places) continue;
     chunk_take(c, r, h, e, d, other, edge);
