@@ -123,15 +123,14 @@ fv_value *fv_snail(fv_graph *g, fv_snail_steps s, int64_t length, int64_t classe
 static fv_value *steps_of(fv_graph *g, const fv_snail_episode *e, int64_t turns) {
   const fv_pad_attrs unknown = {.after = {3, {0, fv_dim(e->asked, 1), 0}}};
   const int64_t support = fv_dim(e->shown, 1), classes = fv_dim(e->class, 2);
-  fv_value *all = NULL;
-  for (int64_t i = 0; i < turns; i++) {
+  fv_value **each = room_for(g, turns, sizeof *each);
+  for (int64_t i = 0; each && i < turns; i++) {
     const int64_t by = places_of_turn(support, turns, i);
     fv_value *pictures = fv_concat(g, 1, 2, (fv_value *[]){turned(g, e->shown, 1, by), e->asked});
     fv_value *class = turned(g, turned(g, e->class, 1, by), 2, places_of_turn(classes, turns, i));
-    fv_value *one = fv_concat(g, 2, 2, (fv_value *[]){pictures, fv_op(g, "pad", &unknown, class)});
-    all = all ? fv_concat(g, 0, 2, (fv_value *[]){all, one}) : one;
+    each[i] = fv_concat(g, 2, 2, (fv_value *[]){pictures, fv_op(g, "pad", &unknown, class)});
   }
-  return all;
+  return each ? fv_concat(g, 0, turns, each) : NULL;
 }
 
 fv_value *fv_snail_classify(fv_graph *g, const fv_snail_episode *e, int64_t length, int64_t turns) {
